@@ -1,0 +1,44 @@
+# Everything a fresh machine needs is Python >= 3.11 and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+OLDEST_SKLEARN ?= 1.6.0
+
+.PHONY: venv demo test lint check matrix docs bench clean
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ensemblekit needs Python >= 3.11; $(PYTHON) is older. Set PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@touch $(STAMP)
+
+demo: venv
+	$(BIN)/ensemblekit demo --output demo_output
+
+test: venv
+	$(BIN)/python -m pytest -q --durations=15
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# What continuous integration runs.
+check: lint test
+
+# Every Python >= 3.11 on the machine, with the newest and the oldest supported scikit-learn.
+matrix:
+	OLDEST_SKLEARN=$(OLDEST_SKLEARN) bash tests/matrix.sh
+
+docs: venv
+	$(BIN)/python -m sphinx -W -q -b html docs docs/_build/html
+
+bench: venv
+	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf $(VENV) docs/_build demo_output dist .pytest_cache .mypy_cache .ruff_cache

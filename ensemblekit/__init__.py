@@ -1,0 +1,3 @@
+"""Combine models."""
+
+__version__ = "0.1.0.dev0"

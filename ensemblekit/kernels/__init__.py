@@ -1,0 +1,15 @@
+"""Pure functions on arrays (numpy, numba): the hot loops of every combiner.
+
+A kernel module imports numba at its top, which costs half a second; combiners therefore
+reach kernels through this package, whose modules load at their first use.
+"""
+
+from importlib import import_module
+
+_MODULES = ("gram", "greedy", "linear_pool", "simplex_qp")
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
