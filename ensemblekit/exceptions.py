@@ -1,0 +1,51 @@
+"""Errors and warnings that name the member, the fold and the row."""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+__all__ = ["ConvergenceWarning", "MemberError", "MemberTypeError"]
+
+
+class MemberError(ValueError):
+    """A member failed, or returned predictions that cannot be used.
+
+    Parameters
+    ----------
+    member : str
+        Name of the member.
+    where : str
+        What it was doing, for example ``"fit on fold 2 of 5"``.
+    problem : str
+        What was wrong, expected and got.
+
+    Examples
+    --------
+    >>> print(MemberError("svm", "predict on fold 1 of 5", "returned 3 rows."))
+    Member 'svm' failed in predict on fold 1 of 5: returned 3 rows.
+    """
+
+    def __init__(self, member: str, where: str, problem: str):
+        super().__init__(member, where, problem)
+        self.member = member
+        self.where = where
+        self.problem = problem
+
+    def __str__(self):
+        return f"Member {self.member!r} failed in {self.where}: {self.problem}"
+
+
+class MemberTypeError(MemberError, TypeError):
+    """A member failed with a TypeError."""
+
+
+def describe_rows(rows: NDArray) -> str:
+    """Say how many rows are bad and which is the first.
+
+    Examples
+    --------
+    >>> describe_rows(np.array([803, 900]))
+    '2 rows, first at row 803'
+    """
+    noun = "row" if len(rows) == 1 else "rows"
+    return f"{len(rows)} {noun}, first at row {int(rows[0])}"

@@ -1,0 +1,230 @@
+"""The prediction matrix P: its column order, its checks and its column names.
+
+P has shape (n_samples, n_members * n_outputs) in scikit-learn's stacking order. Binary
+classification and regression have one output per member (the probability of
+``classes[1]``, or the predicted value); with K > 2 classes, and with quantile levels,
+each member has a block of columns: ``m0c0 m0c1 .. m1c0 m1c1 ..``.
+This module alone knows that order.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .exceptions import describe_rows
+
+# Rounding that members are allowed: values outside [0, 1], and row sums away from 1
+# (single precision softmax outputs are off by 1e-7 per class).
+_RANGE_TOLERANCE = 1e-9
+_SUM_TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-3}
+
+
+def n_outputs_for(n_classes: int) -> int:
+    """Count the columns of one member: 1 for two classes, K for K > 2."""
+    return 1 if n_classes == 2 else n_classes
+
+
+def count_members(P: NDArray, n_outputs: int) -> int:
+    """Count the members of P.
+
+    Raises
+    ------
+    ValueError
+        If the number of columns is not a multiple of `n_outputs`.
+    """
+    n_members, rest = divmod(P.shape[1], n_outputs)
+    if rest:
+        raise ValueError(
+            f"P has {P.shape[1]} columns, which is not a multiple of the {n_outputs} "
+            f"classes in y. Expected n_members * {n_outputs} (member by member)."
+        )
+    return n_members
+
+
+def to_cube(P: NDArray, n_outputs: int) -> NDArray:
+    """View P as a cube of shape (n_members, n_samples, n_outputs).
+
+    Examples
+    --------
+    >>> to_cube(np.array([[0.1, 0.9, 0.4, 0.6]]), 2).tolist()
+    [[[0.1, 0.9]], [[0.4, 0.6]]]
+    """
+    n_members = count_members(P, n_outputs)
+    return P.reshape(P.shape[0], n_members, n_outputs).transpose(1, 0, 2)
+
+
+def from_cube(cube: NDArray) -> NDArray:
+    """Write a cube (n_members, n_samples, n_outputs) as a prediction matrix."""
+    n_members, n_samples, n_outputs = cube.shape
+    return cube.transpose(1, 0, 2).reshape(n_samples, n_members * n_outputs)
+
+
+def class_probabilities(outputs: NDArray) -> NDArray:
+    """Return probabilities of shape (n_samples, n_classes).
+
+    `outputs` is (n_samples, n_outputs): one column is the probability of class 1.
+
+    Examples
+    --------
+    >>> class_probabilities(np.array([[0.25], [1.0]])).tolist()
+    [[0.75, 0.25], [0.0, 1.0]]
+    """
+    if outputs.shape[1] > 1:
+        return outputs
+    return np.hstack([1.0 - outputs, outputs])
+
+
+def weighted_mean(P: NDArray, weights: NDArray, n_outputs: int) -> NDArray:
+    """Mix the members: returns (n_samples, n_outputs); members of weight 0 are not read.
+
+    Parameters
+    ----------
+    P : ndarray of shape (n_samples, n_members * n_outputs)
+    weights : ndarray of shape (n_members,)
+    n_outputs : int
+    """
+    cube = to_cube(P, n_outputs)
+    mixture = np.zeros(cube.shape[1:])
+    for member in np.flatnonzero(weights):
+        mixture += weights[member] * cube[member]
+    return mixture
+
+
+def column_names(members: list[str], outputs: list[str] | None = None) -> list[str]:
+    """Name the columns of P: ``member``, or ``member__output`` in blocks."""
+    if outputs is None:
+        return list(members)
+    return [f"{member}__{output}" for member in members for output in outputs]
+
+
+def true_class(
+    P: NDArray, y: NDArray, n_classes: int
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Express each member's probability of the true class as ``offset + sign * base``.
+
+    Log losses need nothing else of P. In the binary layout `base` is P itself, so that
+    no copy is made; with K > 2 classes the true-class columns are gathered.
+
+    Parameters
+    ----------
+    P : ndarray of shape (n_samples, n_members * n_outputs)
+    y : ndarray of shape (n_samples,), int
+        Codes in ``range(n_classes)``.
+    n_classes : int
+
+    Returns
+    -------
+    base : ndarray of shape (n_samples, n_members)
+    sign, offset : ndarray of shape (n_samples,), float64
+    """
+    n_samples = P.shape[0]
+    if n_classes == 2:
+        return np.ascontiguousarray(P), 2.0 * y - 1.0, 1.0 - y
+    blocks = P.reshape(n_samples, -1, n_classes)
+    base = np.take_along_axis(blocks, y[:, None, None], axis=2)[:, :, 0]
+    return np.ascontiguousarray(base), np.ones(n_samples), np.zeros(n_samples)
+
+
+def one_hot(y: NDArray, n_classes: int) -> NDArray:
+    """Return the targets of the Brier score in the layout of one member's columns."""
+    if n_classes == 2:
+        return y.astype(np.float64)[:, None]
+    return (y[:, None] == np.arange(n_classes)).astype(np.float64)
+
+
+def check_finite(P: NDArray, names: list[str]) -> None:
+    """Refuse NaN and infinity, naming the column and the row.
+
+    Raises
+    ------
+    ValueError
+        If any value is NaN or infinite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(P.sum()):  # one pass; the scan below runs only on a suspicion
+            return
+    for column, name in enumerate(names):
+        bad = np.flatnonzero(~np.isfinite(P[:, column]))
+        if bad.size:
+            raise ValueError(
+                f"P has NaN or infinity in column {name!r} ({describe_rows(bad)}). "
+                "Each row needs one finite held-out prediction of every member."
+            )
+
+
+def check_probabilities(P: NDArray, n_classes: int, names: list[str]) -> None:
+    """Refuse values outside [0, 1] and, for K > 2, blocks whose rows do not sum to 1.
+
+    Parameters
+    ----------
+    P : ndarray of shape (n_samples, n_members * n_outputs)
+    n_classes : int
+    names : list of str
+        Column names, for the message.
+
+    Raises
+    ------
+    ValueError
+        If P holds anything but probabilities.
+    """
+    low, high = P.min(axis=0), P.max(axis=0)
+    outside = (low < -_RANGE_TOLERANCE) | (high > 1 + _RANGE_TOLERANCE)
+    if outside.any():
+        column = int(np.argmax(outside))
+        raise ValueError(
+            f"P has values outside [0, 1] (column {names[column]!r}: min "
+            f"{low[column]:.4g}, max {high[column]:.4g}). Probabilities are needed; "
+            "use members with predict_proba (stack_method='predict_proba')."
+        )
+    if n_classes > 2:
+        _check_row_sums(P, n_classes, names)
+
+
+def _check_row_sums(P: NDArray, n_classes: int, names: list[str]) -> None:
+    tolerance = _SUM_TOLERANCE.get(P.dtype, 1e-3)
+    for member, block in enumerate(to_cube(P, n_classes)):
+        sums = block.sum(axis=1)
+        wrong = np.flatnonzero(np.abs(sums - 1.0) > tolerance)
+        if wrong.size:
+            raise ValueError(
+                f"P has rows that are no probabilities: the {n_classes} columns from "
+                f"{names[member * n_classes]!r} on sum to {sums[wrong[0]]:.6g}, not 1 "
+                f"({describe_rows(wrong)}). Give each member's predict_proba as it is."
+            )
+
+
+def member_block(
+    values: ArrayLike, n_outputs: int, n_samples: int, name: str
+) -> NDArray:
+    """Check one member's predictions and return them as (n_samples, n_outputs).
+
+    Accepts (n,), (n, 1) and (n, n_outputs); with one output also the two probability
+    columns of a binary classifier, of which the second is kept.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shape, type or values are unfit; the message names the member.
+    """
+    block = np.asarray(values)
+    if block.dtype.kind not in "fiub":
+        raise TypeError(
+            f"Member {name!r} has predictions of type {block.dtype}; numbers are needed."
+        )
+    block = block.reshape(-1, 1) if block.ndim == 1 else block
+    if block.ndim != 2 or block.shape[0] != n_samples:
+        raise ValueError(
+            f"Member {name!r} has predictions of shape {np.shape(values)}; expected "
+            f"{n_samples} rows, one for each row of y."
+        )
+    if block.shape[1] != n_outputs:
+        raise ValueError(
+            f"Member {name!r} has {block.shape[1]} prediction columns; expected "
+            f"{n_outputs}."
+        )
+    bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
+    if bad.size:
+        raise ValueError(
+            f"Member {name!r} has {bad.size} NaN or infinite rows; first at row "
+            f"{bad[0]}. Each row needs one held-out prediction."
+        )
+    return block
