@@ -1,6 +1,5 @@
 """Errors and warnings that name the member, the fold and the row."""
 
-import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 

@@ -74,13 +74,17 @@ def class_probabilities(outputs: NDArray) -> NDArray:
 
 
 def weighted_mean(P: NDArray, weights: NDArray, n_outputs: int) -> NDArray:
-    """Mix the members: returns (n_samples, n_outputs); members of weight 0 are not read.
+    """Mix the members; those of weight 0 are not read.
 
     Parameters
     ----------
     P : ndarray of shape (n_samples, n_members * n_outputs)
     weights : ndarray of shape (n_members,)
     n_outputs : int
+
+    Returns
+    -------
+    mixture : ndarray of shape (n_samples, n_outputs), float64
     """
     cube = to_cube(P, n_outputs)
     mixture = np.zeros(cube.shape[1:])
@@ -192,39 +196,49 @@ def _check_row_sums(P: NDArray, n_classes: int, names: list[str]) -> None:
             )
 
 
-def member_block(
-    values: ArrayLike, n_outputs: int, n_samples: int, name: str
-) -> NDArray:
-    """Check one member's predictions and return them as (n_samples, n_outputs).
+def member_block(values: ArrayLike, n_outputs: int, n_rows: int, name: str) -> NDArray:
+    """Check one member's predictions and return them as (n_rows, n_outputs).
 
-    Accepts (n,), (n, 1) and (n, n_outputs); with one output also the two probability
-    columns of a binary classifier, of which the second is kept.
+    Parameters
+    ----------
+    values : array-like of shape (n_rows,), (n_rows, 1) or (n_rows, n_outputs)
+        Binary classifiers may also give both probability columns, which must sum to 1;
+        the second is kept.
+    n_outputs : int
+        Columns of one member in P.
+    n_rows : int
+    name : str
+        Name of the member, for the messages.
 
     Raises
     ------
     ValueError, TypeError
-        If shape, type or values are unfit; the message names the member.
+        If shape, type or values are unfit.
     """
     block = np.asarray(values)
     if block.dtype.kind not in "fiub":
         raise TypeError(
-            f"Member {name!r} has predictions of type {block.dtype}; numbers are needed."
+            f"Member {name!r} has predictions of type {block.dtype}; expected numbers."
         )
-    block = block.reshape(-1, 1) if block.ndim == 1 else block
-    if block.ndim != 2 or block.shape[0] != n_samples:
+    if block.ndim == 1:
+        block = block[:, None]
+    if block.ndim != 2 or block.shape[0] != n_rows:
         raise ValueError(
             f"Member {name!r} has predictions of shape {np.shape(values)}; expected "
-            f"{n_samples} rows, one for each row of y."
-        )
-    if block.shape[1] != n_outputs:
-        raise ValueError(
-            f"Member {name!r} has {block.shape[1]} prediction columns; expected "
-            f"{n_outputs}."
+            f"{n_rows} rows, one for each row of y."
         )
     bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
     if bad.size:
         raise ValueError(
-            f"Member {name!r} has {bad.size} NaN or infinite rows; first at row "
-            f"{bad[0]}. Each row needs one held-out prediction."
+            f"Member {name!r} has NaN or infinite predictions "
+            f"({describe_rows(bad)}). Each row needs one held-out prediction."
+        )
+    if n_outputs == 1 and block.shape[1] == 2:
+        _check_row_sums(block, 2, [name, name])
+        return block[:, 1:]
+    if block.shape[1] != n_outputs:
+        raise ValueError(
+            f"Member {name!r} has {block.shape[1]} prediction columns; expected "
+            f"{n_outputs}."
         )
     return block

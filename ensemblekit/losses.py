@@ -134,7 +134,9 @@ def evaluate_loss(
     per_row = LOSSES[name].per_row
     if per_row is None:
         return _one_minus_auc(y, prediction, sample_weight)
-    return float(np.average(per_row(y, prediction, **parameters), weights=sample_weight))
+    return float(
+        np.average(per_row(y, prediction, **parameters), weights=sample_weight)
+    )
 
 
 def _one_minus_auc(y, prediction, sample_weight):
@@ -142,7 +144,7 @@ def _one_minus_auc(y, prediction, sample_weight):
 
     if prediction.shape[1] != 2 or len(np.unique(y)) != 2:
         raise ValueError(
-            f"loss 'auc' needs exactly two classes in y and predictions; got "
-            f"{prediction.shape[1]} probability columns and {len(np.unique(y))} classes."
+            f"loss 'auc' needs two classes in y and predictions; got "
+            f"{len(np.unique(y))} classes and {prediction.shape[1]} columns."
         )
     return float(1.0 - roc_auc_score(y, prediction[:, 1], sample_weight=sample_weight))

@@ -1,0 +1,74 @@
+"""The only place for private or version-dependent scikit-learn imports."""
+
+from numbers import Integral, Real
+
+from sklearn.base import _fit_context
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._set_output import _get_adapter_from_container
+from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
+from sklearn.utils.metadata_routing import process_routing
+from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_feature_names_in,
+    _check_method_params,
+    _check_n_features,
+    _check_response_method,
+    _check_sample_weight,
+    _check_y,
+    _num_samples,
+)
+
+__all__ = [
+    "HasMethods",
+    "Integral",
+    "Interval",
+    "Parallel",
+    "Real",
+    "StrOptions",
+    "_BaseComposition",
+    "_check_feature_names_in",
+    "_check_method_params",
+    "_check_response_method",
+    "_check_y",
+    "_fit_context",
+    "_num_samples",
+    "_safe_indexing",
+    "check_input_features",
+    "check_sample_weight",
+    "delayed",
+    "hstack_containers",
+    "process_routing",
+    "routing_enabled",
+]
+
+
+def check_input_features(estimator, X, *, reset):
+    """Record, or compare, the number and the names of X's columns; X stays as it is."""
+    _check_feature_names(estimator, X, reset=reset)
+    _check_n_features(estimator, X, reset=reset)
+
+
+def check_sample_weight(sample_weight, X):
+    """Return float64 weights, all ones for None; refuse NaN, negative and all zero.
+
+    Raises
+    ------
+    ValueError
+        If weights are negative, NaN or infinite, of another length, or all zero.
+    """
+    weight = _check_sample_weight(
+        sample_weight, X, dtype=float, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise ValueError("sample_weight is zero in every row; expected a positive one.")
+    return weight
+
+
+def hstack_containers(left, names, right):
+    """Put columns before those of `right`, in the container type of `right`."""
+    adapter = _get_adapter_from_container(right)
+    left = adapter.create_container(left, right, columns=names, inplace=False)
+    return adapter.hstack([left, right])

@@ -1,0 +1,177 @@
+"""What all combiners share: validation of P, and prediction from a mixture."""
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .. import layout
+from .._sklearn import _check_feature_names_in, check_sample_weight
+
+
+class RegressionCombinerMixin:
+    """Prediction of a combiner whose members predict values.
+
+    The combiner defines ``_combine(P)`` -> (n_samples,).
+    """
+
+    def predict(self, P):
+        """Combine the members' predictions.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, n_members)
+            Predictions of the members seen in `fit`, in the same order.
+
+        Returns
+        -------
+        prediction : ndarray of shape (n_samples,), float64
+        """
+        return self._combine(_validate_new(self, P))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # Raw features are no predictions: no good score is to be expected of them.
+        tags.regressor_tags.poor_score = True
+        return tags
+
+
+class ClassificationCombinerMixin:
+    """Prediction of a combiner whose members predict probabilities.
+
+    The combiner defines ``_combine(P)`` -> (n_samples, n_classes).
+    """
+
+    def predict_proba(self, P):
+        """Combine the members' probabilities.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, n_members * n_outputs)
+            Probabilities of the members seen in `fit`, in the same order.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float64
+        """
+        P = _validate_new(self, P)
+        layout.check_probabilities(P, len(self.classes_), _column_names(self))
+        return self._combine(P)
+
+    def predict(self, P):
+        """Return the most probable class; ties go to the first in `classes_`.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, n_members * n_outputs)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), dtype of `classes_`
+        """
+        return self.classes_[self.predict_proba(P).argmax(axis=1)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True
+        return tags
+
+
+def validate_regression(combiner, P, y, sample_weight):
+    """Check the arguments of a regression combiner's fit.
+
+    Returns
+    -------
+    P : ndarray of shape (n_samples, n_members), float64 or float32
+    y : ndarray of shape (n_samples,), float64
+    weight : ndarray of shape (n_samples,), float64
+
+    Raises
+    ------
+    ValueError
+        If P or y is NaN or infinite (names column and row), lengths differ, or weights
+        are unfit.
+    """
+    P, y = _validate_fit(combiner, P, y, y_numeric=True)
+    weight = check_sample_weight(sample_weight, P)
+    return P, y.astype(np.float64, copy=False), weight
+
+
+def validate_classification(combiner, P, y, sample_weight):
+    """Check the arguments of a classification combiner's fit and set `classes_`.
+
+    Returns
+    -------
+    P : ndarray of shape (n_samples, n_members * n_outputs), float64 or float32
+    codes : ndarray of shape (n_samples,), int64
+        Positions of the labels in `classes_`.
+    weight : ndarray of shape (n_samples,), float64
+
+    Raises
+    ------
+    ValueError
+        If P holds no probabilities, y has one class, or weights are unfit.
+    """
+    P, y = _validate_fit(combiner, P, y)
+    check_classification_targets(y)
+    weight = check_sample_weight(sample_weight, P)
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y has one class ({classes[0]!r}); a classifier needs at least two classes."
+        )
+    layout.count_members(P, layout.n_outputs_for(len(classes)))
+    layout.check_probabilities(P, len(classes), _column_names(combiner))
+    combiner.classes_ = classes
+    return P, codes.astype(np.int64), weight
+
+
+def mix_probabilities(combiner, P):
+    """Return the members' probabilities mixed by ``combiner.weights_``."""
+    n_outputs = layout.n_outputs_for(len(combiner.classes_))
+    return layout.class_probabilities(
+        layout.weighted_mean(P, combiner.weights_, n_outputs)
+    )
+
+
+def mix_values(combiner, P):
+    """Return the members' values mixed by ``combiner.weights_``."""
+    return layout.weighted_mean(P, combiner.weights_, 1)[:, 0]
+
+
+def _validate_fit(combiner, P, y, **options):
+    P, y = validate_data(
+        combiner,
+        P,
+        y,
+        dtype=(np.float64, np.float32),
+        ensure_all_finite=False,
+        **options,
+    )
+    _check_targets(y)
+    layout.check_finite(P, _column_names(combiner))
+    return P, y
+
+
+def _check_targets(y):
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        row = int(np.argmin(np.isfinite(y)))
+        raise ValueError(
+            f"y is NaN or infinity at row {row}; every row needs a target."
+        )
+
+
+def _validate_new(combiner, P):
+    check_is_fitted(combiner)
+    P = validate_data(
+        combiner,
+        P,
+        dtype=(np.float64, np.float32),
+        ensure_all_finite=False,
+        reset=False,
+    )
+    layout.check_finite(P, _column_names(combiner))
+    return P
+
+
+def _column_names(combiner):
+    return _check_feature_names_in(combiner, generate_names=True)

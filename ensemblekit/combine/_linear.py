@@ -1,0 +1,303 @@
+"""LinearStackRegressor, LinearStackClassifier: weights of any sign and an intercept."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+
+from .. import kernels, layout
+from .._sklearn import Integral, Interval, Real, StrOptions, _fit_context
+from ..exceptions import ConvergenceWarning
+from ._base import (
+    ClassificationCombinerMixin,
+    RegressionCombinerMixin,
+    validate_classification,
+    validate_regression,
+)
+
+__all__ = ["LinearStackClassifier", "LinearStackRegressor"]
+
+_TOL = 1e-9
+
+
+class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
+    """Fit an intercept and member weights of any sign by ridge toward the mean.
+
+    Minimises the mean of ``(y - b - P w)**2`` plus ``ridge * var(y) * n_members *
+    ||w - 1/n_members||**2``: an infinite `ridge` leaves the plain mean plus an
+    intercept, never zero weights. Unlike a convex mixture it corrects members that are
+    biased or shrunk; it needs more rows, and it extrapolates with its members.
+
+    Parameters
+    ----------
+    ridge : "cv" or float, default="cv"
+        Penalty relative to the variance of y; >= 0. ``"cv"`` takes, from 19 values
+        between 1e-6 and 1e3, the one of least cross-validated squared error; of equal
+        ones the largest.
+    cv : int, splitter or iterable of (train, test), default=5
+        Row folds of ``ridge="cv"``; an int means that many shuffled folds with a fixed
+        seed. Rows are split, so repeated rows are spread over folds: integer weights
+        equal repeated rows for a fixed `ridge`, or where `cv` keeps copies together.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_members,), float64
+        Of any sign, any sum.
+    intercept_ : float
+    ridge_ : float
+        The penalty used.
+    ridges_, cv_losses_ : ndarray of shape (19,), float64
+        Penalties tried, descending, and their cross-validated mean squared errors;
+        only for ``ridge="cv"``.
+    n_features_in_ : int
+        Number of members.
+
+    Raises
+    ------
+    ValueError
+        If P or y is NaN or infinite, lengths differ, there are fewer rows than folds,
+        or weights are unfit.
+
+    Notes
+    -----
+    Time: O(n_samples * n_members**2) a fold, whatever the number of penalties.
+
+    References
+    ----------
+    .. [1] Breiman, "Stacked Regressions", Machine Learning 24, 1996.
+
+    Examples
+    --------
+    >>> P = [[0.0, 1.0], [1.0, 1.0], [2.0, 3.0], [3.0, 3.0]]
+    >>> y = [1.0, 3.0, 5.0, 7.0]  # twice the first member, plus 1
+    >>> combiner = LinearStackRegressor(ridge=0).fit(P, y)
+    >>> combiner.weights_.round(6), round(combiner.intercept_, 6)
+    (array([2., 0.]), 1.0)
+    """
+
+    _parameter_constraints: dict = {
+        "ridge": [StrOptions({"cv"}), Interval(Real, 0, None, closed="left")],
+        "cv": ["cv_object"],
+    }
+
+    def __init__(self, *, ridge="cv", cv=5):
+        self.ridge = ridge
+        self.cv = cv
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, P, y, sample_weight=None):
+        """Fit weights and intercept.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, n_members)
+            Out-of-fold predictions.
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative.
+
+        Returns
+        -------
+        self : LinearStackRegressor
+        """
+        P, y, weight = validate_regression(self, P, y, sample_weight)
+        centre = np.average(np.column_stack([P, y]), axis=0, weights=weight)
+        total = kernels.linear_stack.moments(P, y, weight, centre)
+        unit = total[-2, -2] / total[-1, -1] or 1.0  # a constant y has no variance
+        self.ridge_ = self.ridge
+        if self.ridge == "cv":
+            self._choose_ridge(P, y, weight, centre, unit)
+        weights, intercepts = kernels.linear_stack.ridge_path(
+            total, [unit * self.ridge_]
+        )
+        self.weights_ = weights[0]
+        self.intercept_ = float(intercepts[0] + centre[-1] - centre[:-1] @ weights[0])
+        return self
+
+    def _choose_ridge(self, P, y, weight, centre, unit):
+        self.ridges_ = np.logspace(3, -6, 19)
+        splits = check_cv(_seeded(self.cv, KFold)).split(P, y)
+        losses, sizes = [], []
+        for train, test in _weighted_splits(splits, weight):
+            fitted = kernels.linear_stack.ridge_path(
+                kernels.linear_stack.moments(P[train], y[train], weight[train], centre),
+                unit * self.ridges_,
+            )
+            held_out = kernels.linear_stack.moments(
+                P[test], y[test], weight[test], centre
+            )
+            losses.append(kernels.linear_stack.moment_losses(held_out, *fitted))
+            sizes.append(weight[test].sum())
+        self.cv_losses_ = np.average(losses, axis=0, weights=sizes)
+        self.ridge_ = float(self.ridges_[np.argmin(self.cv_losses_)])
+
+    def _combine(self, P):
+        return P @ self.weights_ + self.intercept_
+
+
+class LinearStackClassifier(
+    ClassificationCombinerMixin, ClassifierMixin, BaseEstimator
+):
+    """Fit one weight per member on the logits, and a bias per class.
+
+    The model is ``softmax(bias + sum_m weights_m * log p_m)``, fitted by log loss with
+    the penalty ``ridge * n_members / 2 * ||weights - 1/n_members||**2``: an infinite
+    `ridge` leaves the geometric mean of the members (plus the biases). Weights that sum
+    to more or less than 1 sharpen or flatten: with one member this is temperature
+    scaling. Unlike a convex mixture it recalibrates.
+
+    Parameters
+    ----------
+    ridge : "cv" or float, default="cv"
+        Penalty; > 0, which keeps the answer finite where classes are separable.
+        ``"cv"`` takes, from 13 values between 1e-4 and 1e2, the one of least
+        cross-validated log loss; of equal ones the largest.
+    clip : float, default=1e-4
+        Probabilities below it are read as this value before the logarithm (members
+        that answer 0 or 1 would otherwise be infinitely sure); in (0, 0.5).
+    cv : int, splitter or iterable of (train, test), default=5
+        Row folds of ``ridge="cv"``; an int means that many stratified, shuffled folds
+        with a fixed seed. Rows are split, so repeated rows are spread over folds:
+        integer weights equal repeated rows for a fixed `ridge`, or where `cv` keeps
+        copies together.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    weights_ : ndarray of shape (n_members,), float64
+        Of any sign, any sum.
+    intercept_ : ndarray of shape (n_classes,), float64
+        Biases; they sum to 0.
+    ridge_ : float
+        The penalty used.
+    ridges_, cv_losses_ : ndarray of shape (13,), float64
+        Penalties tried, descending, and their cross-validated log losses; only for
+        ``ridge="cv"``.
+    n_features_in_ : int
+        Number of columns of P.
+
+    Raises
+    ------
+    ValueError
+        If P holds no probabilities, y has one class, there are fewer rows than folds,
+        or weights are unfit.
+
+    Notes
+    -----
+    Time: O(n_samples * n_members**2 * n_classes) a Newton step, about 3 steps for each
+    fold and penalty. Memory: the logits of all classes, and of one fold's rows.
+
+    References
+    ----------
+    .. [1] Wolpert, "Stacked generalization", Neural Networks 5, 1992.
+
+    Examples
+    --------
+    >>> P = [[0.3], [0.4], [0.6], [0.7]] * 10  # one member, too modest
+    >>> combiner = LinearStackClassifier(ridge=1e-3).fit(P, ["no", "no", "yes", "yes"] * 10)
+    >>> bool(combiner.weights_[0] > 1)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "ridge": [StrOptions({"cv"}), Interval(Real, 0, None, closed="neither")],
+        "clip": [Interval(Real, 0, 0.5, closed="neither")],
+        "cv": ["cv_object"],
+    }
+
+    def __init__(self, *, ridge="cv", clip=1e-4, cv=5):
+        self.ridge = ridge
+        self.clip = clip
+        self.cv = cv
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, P, y, sample_weight=None):
+        """Fit weights and biases.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, n_members * n_outputs)
+            Out-of-fold probabilities.
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative.
+
+        Returns
+        -------
+        self : LinearStackClassifier
+        """
+        P, y, weight = validate_classification(self, P, y, sample_weight)
+        logits = self._logits(P)
+        self.ridge_ = self.ridge
+        if self.ridge == "cv":
+            self._choose_ridge(logits, y, weight)
+        ((weights, bias, decrement),) = _softmax_path(logits, y, weight, [self.ridge_])
+        if decrement > _TOL:
+            warnings.warn(
+                f"{type(self).__name__} stopped {decrement:.3g} above the optimum of its "
+                f"objective (accepted: {_TOL}). Raise ridge or clip.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        self.weights_, self.intercept_ = weights, bias - bias.mean()
+        return self
+
+    def _choose_ridge(self, logits, y, weight):
+        self.ridges_ = np.logspace(2, -4, 13)
+        splits = check_cv(_seeded(self.cv, StratifiedKFold), y, classifier=True)
+        losses, sizes = [], []
+        for train, test in _weighted_splits(splits.split(y[:, None], y), weight):
+            path = _softmax_path(
+                logits[:, train], y[train], weight[train], self.ridges_
+            )
+            held_out = logits[:, test], y[test], weight[test]
+            losses.append(
+                [kernels.linear_stack.softmax_loss(*held_out, w, b) for w, b, _ in path]
+            )
+            sizes.append(weight[test].sum())
+        self.cv_losses_ = np.average(losses, axis=0, weights=sizes)
+        self.ridge_ = float(self.ridges_[np.argmin(self.cv_losses_)])
+
+    def _logits(self, P):
+        """Logarithms of the clipped probabilities, centred over the classes."""
+        n_outputs = layout.n_outputs_for(len(self.classes_))
+        cube = layout.to_cube(P, n_outputs)
+        members = [layout.class_probabilities(member) for member in cube]
+        logits = np.log(np.maximum(np.asarray(members, dtype=np.float64), self.clip))
+        logits -= logits.mean(axis=2, keepdims=True)
+        return logits
+
+    def _combine(self, P):
+        scores = kernels.linear_stack.class_scores(
+            self._logits(P), self.weights_, self.intercept_
+        )
+        return kernels.linear_stack.softmax(scores)
+
+
+def _softmax_path(logits, y, weight, ridges):
+    """Fit each penalty, starting from the solution of the one before."""
+    n_members, _, n_classes = logits.shape
+    weights, bias = np.full(n_members, 1.0 / n_members), np.zeros(n_classes)
+    path = []
+    for ridge in ridges:
+        weights, bias, decrement = kernels.linear_stack.softmax_fit(
+            logits, y, weight, ridge, weights, bias, tol=_TOL
+        )
+        path.append((weights, bias, decrement))
+    return path
+
+
+def _seeded(cv, splitter):
+    """An int means shuffled folds: rows are often sorted by target or by time."""
+    if isinstance(cv, Integral):
+        return splitter(n_splits=cv, shuffle=True, random_state=0)
+    return cv
+
+
+def _weighted_splits(splits, weight):
+    """Pass on the splits that have weight on both sides."""
+    splits = [(a, b) for a, b in splits if weight[a].any() and weight[b].any()]
+    if not splits:
+        raise ValueError("cv leaves no split with positive weights on both sides.")
+    return splits
