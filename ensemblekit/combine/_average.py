@@ -106,7 +106,7 @@ class AverageClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstima
     ----------
     kind : {"mean", "median", "geometric", "rank"}, default="mean"
         All but ``"mean"`` average each class's column and divide by the row's sum.
-        ``"geometric"`` is the mean of log-probabilities: one member's 0 is a veto; where
+        ``"geometric"`` is the mean of log-probabilities: a member's 0 is a veto; where
         every class is vetoed the classes get equal probability. ``"rank"`` replaces
         each probability by its rank (0 to 1) among the member's predictions seen in
         `fit`, averages the ranks, and reads the average on the members' mean

@@ -117,7 +117,8 @@ def validate_classification(combiner, P, y, sample_weight):
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"y has one class ({classes[0]!r}); a classifier needs at least two classes."
+            f"y has one class ({classes.tolist()[0]!r}); a classifier needs at least "
+            "two classes."
         )
     layout.count_members(P, layout.n_outputs_for(len(classes)))
     layout.check_probabilities(P, len(classes), _column_names(combiner))

@@ -27,7 +27,7 @@ _SOLVER_CONSTRAINTS = {
 
 
 class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
-    """Mix the members by the non-negative weights, summing to 1, of least squared error.
+    """Mix the members by the non-negative weights, sum 1, of least squared error.
 
     Solves min over the simplex of the weighted mean of ``(y - P w)**2`` exactly, by
     Wolfe's active-set method on the Gram matrix of the residuals, and proves it: the
@@ -109,7 +109,7 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
 
 
 class ConvexClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstimator):
-    """Mix probabilities by the non-negative weights, summing to 1, of least loss.
+    """Mix probabilities by the non-negative weights, sum 1, of least loss.
 
     The optimum over the simplex is exact up to `duality_gap_`, a proof computed from P
     itself. Log loss is minimised by sequential quadratic programming, the Brier score
@@ -231,9 +231,9 @@ def _fit_log_loss(combiner, base, sign, offset, weight):
 def _warn_if_open(combiner, accepted):
     if combiner.duality_gap_ > accepted:
         warnings.warn(
-            f"{type(combiner).__name__} stopped after {combiner.n_iter_} iterations with "
-            f"duality gap {combiner.duality_gap_:.3g}, above {accepted:.3g}. The loss is "
-            "at most that far from the optimum; raise max_iter or tol.",
+            f"{type(combiner).__name__} stopped after {combiner.n_iter_} iterations "
+            f"with duality gap {combiner.duality_gap_:.3g}, above {accepted:.3g}. The "
+            "loss is at most that far from the optimum; raise max_iter or tol.",
             ConvergenceWarning,
             stacklevel=4,
         )

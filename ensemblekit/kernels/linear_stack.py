@@ -32,8 +32,8 @@ def moments(P, y, weight, centre):
 def ridge_path(total, penalties):
     """Weights and intercept of least squares, penalised toward the mean.
 
-    Minimises mean (y - b - P w)^2 + penalty * n_members * ||w - 1/n_members||^2 for each
-    penalty; penalty 0 gives the least-squares solution nearest the mean.
+    Minimises mean (y - b - P w)^2 + penalty * n_members * ||w - 1/n_members||^2 for
+    each penalty; penalty 0 gives the least-squares solution nearest the mean.
 
     total : moments of the rows; penalties : (n_penalties,) >= 0, in the unit of y^2
     Returns weights (n_penalties, n_members), intercepts (n_penalties,), in centred
@@ -62,7 +62,7 @@ def moment_losses(total, weights, intercepts):
 
 
 def softmax_fit(logits, y, weight, penalty, weights, bias, tol=1e-9, max_iter=100):
-    """Minimise the log loss of softmax(bias + sum_m weights_m logits_m) by Newton steps.
+    """Minimise the log loss of softmax(bias + weights . logits) by Newton steps.
 
     Objective: weighted mean log loss + penalty * n_members / 2 * ||weights - 1/m||^2
     (+ 1e-6 / 2 * ||bias||^2), strictly convex for penalty > 0.
