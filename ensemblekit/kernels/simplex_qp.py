@@ -229,8 +229,8 @@ def _minor_cycles(factor, size, c, unit, support, weights):
         inside = point.min() > 0.0
         for i in range(size):
             a = support[i]
-            weights[a] = point[i] if inside else weights[a] + theta * (
-                point[i] - weights[a]
+            weights[a] = (
+                point[i] if inside else weights[a] + theta * (point[i] - weights[a])
             )
         if inside:
             return size
@@ -282,13 +282,13 @@ def _pairwise(H, c, unit, weights, shift, tol, max_iter):
     """
     gradient = np.empty(weights.shape[0])
     _gradient(H, c, unit, weights, np.flatnonzero(weights), gradient)
-    for n_iter in range(max_iter):
+    for n_iter in range(1, max_iter + 1):
         support = np.flatnonzero(weights)
         gap = _gap(gradient, weights, support)
         curvature = _curvature(gradient, c, unit, weights, support)
         target = tol * curvature + 4.0 * EPS * shift
         if gap <= _acceptable(H, unit, target, curvature):
-            break
+            return weights, n_iter
         a, j = support[np.argmax(gradient[support])], np.argmin(gradient)
         bend = unit * (H[j, j] - 2.0 * H[j, a] + H[a, a])
         drop = gradient[a] - gradient[j]
@@ -297,4 +297,4 @@ def _pairwise(H, c, unit, weights, shift, tol, max_iter):
         weights[j] += step
         for i in range(weights.shape[0]):
             gradient[i] += unit * step * (H[j, i] - H[a, i])
-    return weights, n_iter + 1
+    return weights, max_iter
