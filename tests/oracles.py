@@ -1,0 +1,124 @@
+"""Slow, obvious twins of the kernels, written from the papers with plain numpy."""
+
+from itertools import chain, combinations
+
+import numpy as np
+from sklearn.metrics import log_loss, mean_squared_error, zero_one_loss
+
+
+# Quadratic programs on the simplex.
+def simplex_qp_objective(H, c, weights):
+    return 0.5 * weights @ H @ weights - c @ weights
+
+
+def frank_wolfe_gap(H, c, weights):
+    gradient = H @ weights - c
+    return gradient @ weights - gradient.min()
+
+
+def simplex_qp_exhaustive(H, c):
+    """Solve the KKT system of every support (m <= 10); keep the best feasible point."""
+    m = len(c)
+    supports = chain.from_iterable(combinations(range(m), k + 1) for k in range(m))
+    points = [_stationary_point(H, c, list(support)) for support in supports]
+    feasible = [point for point in points if point.min() >= 0.0]
+    return min(feasible, key=lambda point: simplex_qp_objective(H, c, point))
+
+
+def _stationary_point(H, c, support):
+    k = len(support)
+    kkt = np.ones((k + 1, k + 1))
+    kkt[:k, :k] = H[np.ix_(support, support)]
+    kkt[k, k] = 0.0
+    point = np.zeros(len(c))
+    point[support] = np.linalg.lstsq(kkt, np.append(c[support], 1.0))[0][:k]
+    return point
+
+
+def simplex_qp_cvxpy(H, c):
+    import cvxpy as cp
+
+    w = cp.Variable(len(c))
+    objective = cp.Minimize(0.5 * cp.quad_form(w, cp.psd_wrap(H)) - c @ w)
+    cp.Problem(objective, [w >= 0, cp.sum(w) == 1]).solve(solver=cp.CLARABEL)
+    return np.maximum(w.value, 0.0) / np.maximum(w.value, 0.0).sum()
+
+
+# Squared error and the Brier score.
+def cube(P, n_outputs=1):
+    """Split member-major columns: (n_members, n_samples, n_outputs)."""
+    return np.asarray(P, float).reshape(len(P), -1, n_outputs).transpose(1, 0, 2)
+
+
+def residual_gram(P, target, weight=None, n_outputs=1):
+    residuals = cube(P, n_outputs) - np.reshape(target, (len(P), n_outputs))
+    weight = np.ones(len(P)) if weight is None else weight
+    return np.einsum("ank,bnk,n->ab", residuals, residuals, weight) / np.sum(weight)
+
+
+def mixture_error(P, target, weight, weights, n_outputs=1):
+    """Weighted mean over rows of the squared error, summed over the outputs."""
+    mixture = np.tensordot(weights, cube(P, n_outputs), 1)
+    squares = (mixture - np.reshape(target, mixture.shape)) ** 2
+    return np.average(squares.sum(axis=1), weights=weight)
+
+
+# Log loss of the linear pool.
+def true_class(base, sign, offset):
+    """Probability each member gives to the true class, (n_samples, n_members)."""
+    return offset[:, None] + sign[:, None] * np.asarray(base, float)
+
+
+def log_loss_pool(A, weight, weights):
+    return np.average(-np.log(A @ weights), weights=weight)
+
+
+def log_loss_pool_em(A, weight, n_steps=5000):
+    """Expectation-maximisation for mixture proportions, started at uniform."""
+    share = weight / weight.sum()
+    weights = np.full(A.shape[1], 1.0 / A.shape[1])
+    for _ in range(n_steps):
+        weights = weights * ((share / (A @ weights)) @ A)
+    return weights
+
+
+# Greedy selection with replacement (Caruana et al., ICML 2004).
+def greedy(members, loss, n_rounds):
+    """Add the member whose inclusion gives the lowest loss of the mean prediction."""
+    picks, path = [], []
+    while len(picks) < n_rounds and 0.0 not in path:
+        losses = [
+            loss(np.mean([members[pick] for pick in [*picks, j]], axis=0))
+            for j in range(len(members))
+        ]
+        tied = np.flatnonzero(losses <= min(losses) + 1e-12 * abs(min(losses)))
+        picks.append(int(tied[0]))
+        path.append(losses[tied[0]])
+    return np.array(picks), np.array(path)
+
+
+def greedy_squared_error(P, y, weight, n_rounds):
+    def loss(mean):
+        return mean_squared_error(y, mean, sample_weight=weight)
+
+    return greedy(list(np.transpose(P)), loss, n_rounds)
+
+
+def greedy_log_loss(P, y, weight, n_classes, n_rounds):
+    def loss(mean):
+        columns = mean if n_classes > 2 else np.column_stack([1.0 - mean, mean])
+        return log_loss(y, columns, sample_weight=weight, labels=np.arange(n_classes))
+
+    return greedy(_members(P, n_classes), loss, n_rounds)
+
+
+def greedy_zero_one(P, y, weight, n_classes, n_rounds):
+    def loss(mean):
+        labels = mean.argmax(axis=1) if n_classes > 2 else (mean > 0.5).astype(int)
+        return zero_one_loss(y, labels, sample_weight=weight)
+
+    return greedy(_members(P, n_classes), loss, n_rounds)
+
+
+def _members(P, n_classes):
+    return list(cube(P, n_classes)) if n_classes > 2 else list(np.transpose(P))
