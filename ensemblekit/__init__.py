@@ -1,3 +1,42 @@
-"""Combine models."""
+"""Combine models: cross-fitting, exact weights, selection and stacking.
+
+Members are base models, P is the matrix of their predictions, a library is P with
+names, targets and folds, a combiner is fitted on P, a cross-fit makes the library.
+
+- `StackedClassifier`, `StackedRegressor`: members and a combiner as one estimator.
+- `CrossFit`: members to out-of-fold predictions. `PredictionLibrary`: predictions made
+  elsewhere.
+- `ConvexClassifier`, `EnsembleSelectionClassifier`, `AverageClassifier`,
+  `LinearStackClassifier` and their regressors: the combiners.
+- `default_members`: a library to start from. `evaluate_loss`: the losses.
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0.dev0"
+
+# Public names load at their first use, so that importing the package costs nothing.
+_MODULES = {
+    "CrossFit": "crossfit",
+    "MemberError": "exceptions",
+    "PredictionLibrary": "library",
+    "StackedClassifier": "stack",
+    "StackedRegressor": "stack",
+    "cross_fitted_predictions": "leaderboard",
+    "default_members": "members",
+    "evaluate_loss": "losses",
+}
+
+
+def __getattr__(name):
+    if name == "__all__":
+        return __dir__()
+    if name in _MODULES:
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    if name[0].isupper() and name in import_module(".combine", __name__).__all__:
+        return getattr(import_module(".combine", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*_MODULES, *import_module(".combine", __name__).__all__])

@@ -1,0 +1,293 @@
+"""What cross-fitting asks of one member: fit it, predict with it, check what it says."""
+
+from time import perf_counter
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
+
+from ._sklearn import _check_method_params, _check_response_method, _safe_indexing
+from .exceptions import MemberError, MemberTypeError, describe_rows
+
+_AUTO = ["predict_proba", "decision_function", "predict"]
+_TOLERANCE = {np.dtype(np.float64): 1e-6}
+
+
+def check_members(estimators):
+    """Return the (name, estimator) pairs that take part; ``"drop"`` leaves one out.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the list is empty, or an item is no pair of a name and an estimator.
+    """
+    for item in estimators:
+        if not (
+            isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
+        ):
+            raise TypeError(
+                f"estimators holds {item!r}; expected pairs of a name and an estimator."
+            )
+    members = [(name, member) for name, member in estimators if member != "drop"]
+    if not members:
+        raise ValueError(
+            "estimators is empty; expected at least one pair of a name and an estimator."
+        )
+    for name, member in members:
+        if isinstance(member, type) or not all(
+            hasattr(member, method) for method in ("fit", "get_params")
+        ):
+            raise TypeError(
+                f"Member {name!r} is {member!r}; expected an estimator instance with "
+                "fit and get_params."
+            )
+        if get_tags(member).input_tags.pairwise:
+            raise ValueError(
+                f"Member {name!r} takes a precomputed kernel, whose columns would have to "
+                "follow the folds. Give it the features, with the kernel as a parameter."
+            )
+    return members
+
+
+def find_task(members):
+    """Return ``"classification"`` or ``"regression"``; members of both are refused.
+
+    Raises
+    ------
+    ValueError
+        If some members are classifiers and some are not.
+    """
+    classifiers = [name for name, member in members if is_classifier(member)]
+    if classifiers and len(classifiers) < len(members):
+        others = [name for name, _ in members if name not in classifiers]
+        raise ValueError(
+            f"Members {classifiers} are classifiers but {others} are not; a library "
+            "serves one task."
+        )
+    return "classification" if classifiers else "regression"
+
+
+def find_method(name, member, method, task):
+    """Return the name of the method that gives the member's predictions.
+
+    Raises
+    ------
+    ValueError
+        If the member lacks the method.
+    """
+    if task == "regression":
+        method = "predict"
+    wanted = _AUTO if method == "auto" else method
+    try:
+        return _check_response_method(member, wanted).__name__
+    except AttributeError as error:
+        raise ValueError(f"Member {name!r} has no method {method!r}.") from error
+
+
+def weight_parameter(name, member):
+    """Return the name under which the member's fit takes sample weights.
+
+    Raises
+    ------
+    ValueError
+        If it takes none.
+    """
+    prefix = ""
+    last = member
+    while isinstance(last, Pipeline):
+        step, last = last.steps[-1]
+        prefix += f"{step}__"
+    if not has_fit_parameter(last, "sample_weight"):
+        raise ValueError(
+            f"Member {name!r} ({type(last).__name__}) takes no sample_weight in fit. "
+            "Leave it out, or fit without sample_weight."
+        )
+    return f"{prefix}sample_weight"
+
+
+def is_frozen(member):
+    """Say whether fit leaves the member as it is (it was trained elsewhere)."""
+    while isinstance(member, Pipeline):
+        member = member.steps[-1][1]
+    return isinstance(member, FrozenEstimator)
+
+
+def with_seed(member, seed):
+    """Clone the member; set each of its ``random_state`` parameters that is None."""
+    member = clone(member)
+    if seed is not None:
+        unset = {
+            key: int(seed)
+            for key, value in member.get_params(deep=True).items()
+            if value is None and key.rpartition("__")[2] == "random_state"
+        }
+        member.set_params(**unset)
+    return member
+
+
+def fit_member(name, member, X, y, train, params, task, where):
+    """Fit a clone on the rows `train` (None: all rows).
+
+    Classifiers are given codes 0..k-1 of the k classes among those rows, so that a
+    class missing from a fold disturbs no member; frozen members keep their labels.
+
+    Returns
+    -------
+    model : fitted estimator
+    seconds : float
+
+    Raises
+    ------
+    MemberError
+        If fit raises; the cause is chained.
+    """
+    start = perf_counter()
+    try:
+        if train is not None:
+            params = _check_method_params(X, params, indices=train)
+            X, y = _safe_indexing(X, train), y[train]
+        if task == "classification":
+            y = np.unique(y, return_inverse=True)[1]
+        model = member.fit(X, y, **params)
+    except Exception as error:
+        raise _named(name, f"fit on {where}", error) from error
+    return model, perf_counter() - start
+
+
+def predict_member(name, model, X, method, present, classes, where):
+    """Return the model's predictions as columns of P.
+
+    Parameters
+    ----------
+    name : str
+    model : fitted estimator
+    X : rows to predict
+    method : {"predict_proba", "decision_function", "predict"}
+    present : ndarray of int or None
+        Codes of the classes the model was trained on; None for regression.
+    classes : ndarray or None
+        All labels.
+    where : str
+        For messages.
+
+    Returns
+    -------
+    block : ndarray of shape (n_rows, n_columns), float64 or float32
+
+    Raises
+    ------
+    MemberError
+        If predicting raises, or the result breaks the contract of a member: numbers,
+        one row each, the right columns, finite, probabilities where they are due.
+    """
+    doing = f"{method} on {where}"
+    try:
+        raw = getattr(model, method)(X)
+        block = np.asarray(raw)
+    except Exception as error:
+        raise _named(name, doing, error) from error
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    if classes is None:
+        block = block[:, None] if block.ndim == 1 else block
+        return _check_block(name, doing, block, n_rows, 1)
+    codes = _model_codes(name, doing, model, present, classes)
+    if method == "predict":
+        return _label_codes(name, doing, block, n_rows, model.classes_, codes)
+    if method == "decision_function":
+        return _check_scores(name, doing, block, n_rows, codes, len(classes))
+    _check_block(name, doing, block, n_rows, len(codes))
+    _check_probabilities(name, doing, block)
+    if len(codes) < len(classes):
+        full = np.zeros((n_rows, len(classes)), dtype=block.dtype)
+        full[:, codes] = block
+        block = full
+    elif not np.array_equal(codes, np.arange(len(classes))):
+        block = block[:, np.argsort(codes)]
+    return block[:, 1:] if len(classes) == 2 else block
+
+
+def _model_codes(name, doing, model, present, classes):
+    """Position in `classes` of each class the model knows, in the model's order."""
+    known = np.asarray(getattr(model, "classes_", np.arange(len(present))))
+    if not is_frozen(model):
+        if known.dtype.kind in "iufb" and np.isin(known, np.arange(len(present))).all():
+            return present[known.astype(int)]
+    elif np.isin(known, classes).all():
+        return np.searchsorted(classes, known)
+    raise MemberError(
+        name, doing, f"its classes_ are {known}, which are not among those of y."
+    )
+
+
+def _label_codes(name, doing, labels, n_rows, known, codes):
+    if labels.shape != (n_rows,) or not np.isin(labels, known).all():
+        raise MemberError(
+            name,
+            doing,
+            f"expected {n_rows} labels out of classes_; got an array of shape "
+            f"{labels.shape} of {labels.dtype}.",
+        )
+    order = np.argsort(known)
+    positions = order[np.searchsorted(known, labels, sorter=order)]
+    return codes[positions].astype(np.float64)[:, None]
+
+
+def _check_scores(name, doing, scores, n_rows, codes, n_classes):
+    if len(codes) < n_classes:
+        raise MemberError(
+            name,
+            doing,
+            f"the training rows hold {len(codes)} of {n_classes} classes, and decision "
+            "values of the others are unknown. Use members with predict_proba.",
+        )
+    scores = scores[:, None] if scores.ndim == 1 else scores
+    n_columns = 1 if n_classes == 2 else n_classes
+    return _check_block(name, doing, scores, n_rows, n_columns)
+
+
+def _check_block(name, doing, block, n_rows, n_columns):
+    if block.dtype.kind not in "fiub":
+        raise MemberTypeError(
+            name, doing, f"expected numbers; got an array of {block.dtype}."
+        )
+    if block.shape != (n_rows, n_columns):
+        raise MemberError(
+            name,
+            doing,
+            f"expected {n_rows} rows and {n_columns} columns of predictions; got shape "
+            f"{block.shape}.",
+        )
+    bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
+    if bad.size:
+        raise MemberError(
+            name,
+            doing,
+            f"expected finite predictions; got NaN or infinity in {describe_rows(bad)}.",
+        )
+    return block if block.dtype.kind == "f" else block.astype(np.float64)
+
+
+def _check_probabilities(name, doing, block):
+    if block.min() < -1e-9 or block.max() > 1 + 1e-9:
+        raise MemberError(
+            name,
+            doing,
+            f"expected probabilities; got values from {block.min():.4g} to "
+            f"{block.max():.4g}.",
+        )
+    wrong = np.abs(block.sum(axis=1) - 1.0) > _TOLERANCE.get(block.dtype, 1e-3)
+    if wrong.any():
+        raise MemberError(
+            name,
+            doing,
+            "expected probabilities that sum to 1; got other sums in "
+            f"{describe_rows(np.flatnonzero(wrong))}.",
+        )
+
+
+def _named(name, doing, error):
+    kind = MemberTypeError if isinstance(error, TypeError) else MemberError
+    return kind(name, doing, f"{type(error).__name__}: {error}")

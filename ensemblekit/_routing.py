@@ -1,0 +1,76 @@
+"""Which metadata (sample_weight, groups, ..) reaches which object, and which tags."""
+
+from sklearn.model_selection import KFold
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+
+from ._members import weight_parameter
+from ._sklearn import check_sample_weight, process_routing, routing_enabled
+
+
+def route(owner, members, X, sample_weight, groups, params):
+    """Decide which metadata reaches which member and the splitter.
+
+    Returns
+    -------
+    routed : dict
+        Member name, and ``"split"``, to keyword arguments. With metadata routing also
+        the routing of other objects the owner named in its router.
+    """
+    given = {"sample_weight": sample_weight, "groups": groups, **params}
+    given = {key: value for key, value in given.items() if value is not None}
+    if routing_enabled():
+        return _route_by_request(owner, members, given)
+    if params:
+        raise ValueError(
+            f"{type(owner).__name__}.fit got {sorted(params)}; beyond sample_weight and "
+            "groups, metadata needs sklearn.set_config(enable_metadata_routing=True)."
+        )
+    routed = {name: {} for name, _ in members}
+    if sample_weight is not None:
+        weight = check_sample_weight(sample_weight, X)
+        routed = {name: {weight_parameter(name, e): weight} for name, e in members}
+    routed["split"] = {} if groups is None else {"groups": groups}
+    return routed
+
+
+def _route_by_request(owner, members, given):
+    try:
+        requests = process_routing(owner, "fit", **given)
+    except TypeError as error:
+        if "groups" in given:
+            error.add_note("If that is groups: this cv does not use groups.")
+        raise
+    if not given:
+        return {name: {} for name, _ in members} | {"split": {}, "combiner": {}}
+    routed = {name: dict(requests[name].fit) for name, _ in members}
+    routed["split"] = dict(requests.splitter.split)
+    routed["combiner"] = (
+        dict(requests["combiner"].fit) if "combiner" in requests else {}
+    )
+    return routed
+
+
+def make_router(owner, members, cv):
+    """Build the metadata router of an owner of members and a splitter."""
+    # Lists of splits and numbers of folds take no metadata, as KFold does.
+    splitter = cv if hasattr(cv, "split") else KFold()
+    fit_to_fit = MethodMapping().add(caller="fit", callee="fit")
+    router = MetadataRouter(owner=type(owner).__name__)
+    for name, member in members:
+        router.add(**{name: member}, method_mapping=fit_to_fit)
+    return router.add(
+        splitter=splitter,
+        method_mapping=MethodMapping().add(caller="fit", callee="split"),
+    )
+
+
+def merge_member_tags(tags, estimators):
+    """Accept NaN, sparse matrices, categories and strings where all members do."""
+    try:
+        members = [get_tags(e).input_tags for _, e in estimators if e != "drop"]
+    except Exception:  # wrong members are reported by fit; tags must not raise
+        return tags
+    for tag in ("allow_nan", "sparse", "categorical", "string"):
+        setattr(tags.input_tags, tag, all(getattr(m, tag) for m in members))
+    return tags

@@ -1,0 +1,116 @@
+"""default_members: a good, fast library to start from."""
+
+from importlib.util import find_spec
+
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+__all__ = ["default_members"]
+
+_TASKS = ("classification", "regression")
+
+
+def default_members(task):
+    """Return five diverse, fast members for tables of numbers and categories.
+
+    LightGBM and XGBoost when installed (else scikit-learn's histogram boosting), random
+    forest, extra trees, and a linear model. Each takes arrays and data frames with
+    missing values; columns that are not numbers are encoded.
+
+    Parameters
+    ----------
+    task : {"classification", "regression"}
+
+    Returns
+    -------
+    members : list of (str, Pipeline)
+        With ``random_state=None``; all use one thread (parallelism is the
+        cross-fit's) and accept sample weights.
+
+    Raises
+    ------
+    ValueError
+        If the task is unknown.
+
+    Examples
+    --------
+    >>> [name for name, _ in default_members("regression")][-3:]
+    ['random_forest', 'extra_trees', 'linear']
+    """
+    if task not in _TASKS:
+        raise ValueError(f"Unknown task {task!r}. Expected one of {_TASKS}.")
+    classification = task == "classification"
+    forest = RandomForestClassifier if classification else RandomForestRegressor
+    extra = ExtraTreesClassifier if classification else ExtraTreesRegressor
+    linear = LogisticRegression(max_iter=1000) if classification else Ridge()
+    models = [
+        *_boosting(classification),
+        ("random_forest", forest(min_samples_leaf=2)),
+        ("extra_trees", extra(min_samples_leaf=2)),
+    ]
+    members = [(name, make_pipeline(encode_categories(), m)) for name, m in models]
+    return [*members, ("linear", make_pipeline(scale_and_encode(), linear))]
+
+
+def _boosting(classification):
+    found = []
+    if find_spec("lightgbm"):
+        import lightgbm
+
+        model = lightgbm.LGBMClassifier if classification else lightgbm.LGBMRegressor
+        settings = {"n_estimators": 150, "learning_rate": 0.06, "num_leaves": 24}
+        found.append(("lightgbm", model(**settings, n_jobs=1, verbose=-1)))
+    if find_spec("xgboost"):
+        import xgboost
+
+        model = xgboost.XGBClassifier if classification else xgboost.XGBRegressor
+        settings = {"n_estimators": 150, "learning_rate": 0.08, "max_depth": 5}
+        found.append(("xgboost", model(**settings, n_jobs=1)))
+    if not found:
+        model = (
+            HistGradientBoostingClassifier
+            if classification
+            else HistGradientBoostingRegressor
+        )
+        found.append(("hist_gradient_boosting", model()))
+    return found
+
+
+def encode_categories():
+    """Return a transformer: categories as numbers, the rest (and missing) as it is."""
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    return make_column_transformer((encoder, category_columns), remainder="passthrough")
+
+
+def scale_and_encode():
+    """Return a transformer: categories one-hot, numbers imputed and standardised."""
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
+    )
+    return make_column_transformer((encoder, category_columns), remainder=numbers)
+
+
+def category_columns(X):
+    """Return the columns of X that hold no numbers (all or none for an array)."""
+    if not hasattr(X, "columns"):
+        is_text = getattr(X, "dtype", None) is not None and X.dtype.kind in "OUS"
+        return list(range(X.shape[1])) if is_text else []
+    return [name for name in X.columns if not _is_number(X[name].dtype)]
+
+
+def _is_number(dtype):
+    if hasattr(dtype, "is_numeric"):  # polars
+        return dtype.is_numeric() or str(dtype) == "Boolean"
+    return getattr(dtype, "kind", "O") in "biuf"
