@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 from sklearn.base import _fit_context
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_adapter_from_container
 from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
@@ -46,9 +46,29 @@ __all__ = [
 
 
 def check_input_features(estimator, X, *, reset):
-    """Record, or compare, the number and the names of X's columns; X stays as it is."""
+    """Record, or compare, the number and the names of X's columns.
+
+    Returns
+    -------
+    X : indexable, otherwise as it was
+        Frames stay frames, with their missing values and categories.
+
+    Raises
+    ------
+    ValueError
+        If X is not two-dimensional, has no rows, or differs from that of fit.
+    """
+    (X,) = indexable(X)
+    if getattr(X, "ndim", 2) != 2:
+        raise ValueError(
+            f"X has {X.ndim} dimensions; expected 2 (rows, features). Reshape your data "
+            "with X.reshape(-1, 1) for one feature or X.reshape(1, -1) for one row."
+        )
+    if _num_samples(X) == 0:
+        raise ValueError(f"X has 0 rows; {type(estimator).__name__} needs at least one.")
     _check_feature_names(estimator, X, reset=reset)
     _check_n_features(estimator, X, reset=reset)
+    return X
 
 
 def check_sample_weight(sample_weight, X):

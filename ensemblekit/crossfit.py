@@ -196,6 +196,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
         self : CrossFit
         """
         members = self._check_members()
+        X = check_input_features(self, X, reset=True)
         routed = route(self, members, X, sample_weight, groups, params)
         return self._fit(X, y, members, routed, sample_weight)
 
@@ -242,7 +243,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
         P : ndarray of shape (n_samples, n_members * n_outputs)
         """
         check_is_fitted(self)
-        check_input_features(self, X, reset=False)
+        X = check_input_features(self, X, reset=False)
         n_rows = _num_samples(X)
         blocks = []
         for name, width in self._widths.items():
@@ -272,6 +273,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
             raise ValueError(
                 f"Unknown members {unknown}. Expected some of {list(self.method_)}."
             )
+        X = check_input_features(self, X, reset=False)
         routed = route(self, members, X, sample_weight, None, params)
         return self._refit(X, self._encode(y), members, names, routed)
 
@@ -319,7 +321,8 @@ class CrossFit(TransformerMixin, _BaseComposition):
         weight = (
             None if sample_weight is None else check_sample_weight(sample_weight, X)
         )
-        targets = self._check_rows(X, y, task)
+        X = check_input_features(self, X, reset=True)
+        targets = self._check_targets(X, y, task)
         self.method_ = {
             name: find_method(name, member, self.method, task)
             for name, member in members
@@ -341,11 +344,10 @@ class CrossFit(TransformerMixin, _BaseComposition):
             self._refit(X, targets, members, names, routed)
         return self
 
-    def _check_rows(self, X, y, task):
-        """Check X's shape and y; return targets, or class codes after `classes_`."""
-        check_input_features(self, X, reset=True)
+    def _check_targets(self, X, y, task):
+        """Check y; return it as numbers, or as class codes after setting `classes_`."""
         if y is None:
-            raise ValueError("y is None; cross-fitting requires y, one target a row.")
+            raise ValueError("CrossFit requires y to be passed, but the target y is None.")
         y = _check_y(y, y_numeric=task == "regression")
         check_consistent_length(X, y)
         if task == "regression":

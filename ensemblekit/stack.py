@@ -149,8 +149,8 @@ class _Stacked(TransformerMixin, _BaseComposition):
             verbose=self.verbose,
         )
         members = self._check_members(cross_fit)
+        X = check_input_features(self, X, reset=True)
         routed = route(self, members, X, sample_weight, groups, params)
-        check_input_features(self, X, reset=True)
         self.cross_fit_ = cross_fit._fit(X, y, members, routed, sample_weight)
         self._fit_combiner(X, y, sample_weight, routed)
         if self.refit == "selected":
@@ -179,7 +179,7 @@ class _Stacked(TransformerMixin, _BaseComposition):
         P : ndarray of shape (n_samples, n_members * n_outputs), or with X's columns
         """
         check_is_fitted(self)
-        check_input_features(self, X, reset=False)
+        X = check_input_features(self, X, reset=False)
         return self._join(self.cross_fit_.transform(X), X)
 
     def get_feature_names_out(self, input_features=None):
@@ -316,7 +316,7 @@ class _Stacked(TransformerMixin, _BaseComposition):
 
     def _predictions(self, X):
         """P of new rows; members the combiner gives no weight are not predicted."""
-        check_input_features(self, X, reset=False)
+        X = check_input_features(self, X, reset=False)
         P = self.cross_fit_.predict_members(X, self._needed_members())
         return self._join(P, X)
 
