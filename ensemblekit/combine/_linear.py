@@ -28,6 +28,8 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
     ||w - 1/n_members||**2``: an infinite `ridge` leaves the plain mean plus an
     intercept, never zero weights. Unlike a convex mixture it corrects members that are
     biased or shrunk; it needs more rows, and it extrapolates with its members.
+    Duplicating all members leaves the prediction unchanged; duplicating one draws the
+    mean toward it.
 
     Parameters
     ----------
@@ -145,7 +147,8 @@ class LinearStackClassifier(
     the penalty ``ridge * n_members / 2 * ||weights - 1/n_members||**2``: an infinite
     `ridge` leaves the geometric mean of the members (plus the biases). Weights that sum
     to more or less than 1 sharpen or flatten: with one member this is temperature
-    scaling. Unlike a convex mixture it recalibrates.
+    scaling. Unlike a convex mixture it recalibrates. Duplicating all members leaves the
+    prediction unchanged; duplicating one draws the mean toward it.
 
     Parameters
     ----------
