@@ -146,6 +146,13 @@ def test_the_mixture_is_clipped_not_the_members(weight):
     assert_allclose(path, [-0.5 * np.log(0.5 * EPS), -np.log(0.25)], rtol=1e-14)
 
 
+@pytest.mark.parametrize("weight", [EQUAL, np.ones(40)])
+def test_an_impossible_row_costs_the_same_in_every_round(weight):
+    one, zero = np.ones(40), np.zeros(40)
+    _, path = select_log_loss(np.zeros((40, 1)), one, zero, weight, 4, EPS)
+    assert_allclose(path, -np.log(EPS), rtol=1e-14)
+
+
 def test_one_minus_p_keeps_its_digits_near_one():
     # A running 1 - mean(p) would lose four digits of these.
     P = 1.0 - np.random.default_rng(1).uniform(1e-12, 1e-11, (100, 3))

@@ -190,6 +190,24 @@ def test_the_only_member_with_a_chance_is_kept(row_weight):
     assert weights[4] > 0.0
 
 
+def test_step_stops_short_of_an_impossible_row():
+    share, mixture, aim = np.array([1e-20, 1.0]), np.full(2, 0.5), np.array([0.0, 0.6])
+    assert linear_pool._step_length(share, mixture, aim, -0.1) == 0.5
+
+
+def test_halved_steps_still_converge():
+    A = oracles.true_class(*binary(2000, 12)[2][:3])
+    A[7] = 0.0
+    A[7, 4] = 1e-300
+    s = np.ones(len(A))
+    s[7] = 1e-20
+    weights, gap, _ = linear_pool.solve(*direct(A, s), tol=1e-8)
+    assert gap <= 1e-8
+    assert_allclose(
+        linear_pool.loss_and_gap(*direct(A, s), weights)[1], gap, atol=1e-12
+    )
+
+
 def test_more_members_than_rows():
     A = np.random.default_rng(4).uniform(size=(10, 40))
     _, gap, _ = linear_pool.solve(*direct(A))

@@ -119,6 +119,19 @@ def test_dependent_columns_with_their_own_linear_terms(seed):
     assert_allclose(value, oracles.simplex_qp_objective(H, c, best), atol=1e-13)
 
 
+@pytest.mark.parametrize("seed", [198, 554, 1136, 1599, 3791])
+def test_flat_direction_is_followed_to_its_end(seed):
+    # Problems on which refusing every dependent column leaves a gap.
+    rng = np.random.default_rng(seed)
+    n, m = rng.integers(1, 7), rng.integers(1, 8)
+    E = rng.integers(-2, 3, (n, m)) * (rng.uniform(size=(n, m)) < rng.uniform())
+    c = rng.integers(-2, 3, m) * (rng.uniform(size=m) < rng.uniform()) * 1.0
+    weights, gap, n_iter = simplex_qp.solve(E.T @ E * 1.0, c)
+    assert_on_simplex(weights)
+    assert gap <= 4e-15
+    assert n_iter <= 12
+
+
 def test_perfect_member_with_a_stronger_linear_term_elsewhere():
     # The best vertex has no curvature, yet the optimum is a mixture.
     H, c = np.diag([5.0, 0.0]), np.array([0.0, -1.0])
@@ -280,6 +293,7 @@ def test_support_beyond_the_first_capacity_of_the_factor():
     H = np.eye(m) + 0.01
     weights, gap, _ = solve_plain(H)
     assert_allclose(weights, 1.0 / m, rtol=1e-11)
+    assert_on_simplex(weights)
     assert gap <= 1e-12 * (weights @ H @ weights)
 
 
