@@ -87,11 +87,12 @@ def greedy(members, loss, n_rounds):
     """Add the member whose inclusion gives the lowest loss of the mean prediction."""
     picks, path = [], []
     while len(picks) < n_rounds and 0.0 not in path:
-        losses = [
-            loss(np.mean([members[pick] for pick in [*picks, j]], axis=0))
+        mixtures = [
+            np.mean([members[pick] for pick in [*picks, j]], axis=0)
             for j in range(len(members))
         ]
-        tied = np.flatnonzero(losses <= min(losses) + 1e-12 * abs(min(losses)))
+        losses = np.array([loss(mixture) for mixture in mixtures])
+        tied = np.flatnonzero(losses <= losses.min() + 1e-12 * abs(losses.min()))
         picks.append(int(tied[0]))
         path.append(losses[tied[0]])
     return np.array(picks), np.array(path)

@@ -39,7 +39,7 @@ def solve(base, sign, offset, weight, tol=1e-9, max_iter=60):
     weights = np.full(m, 1.0 / m)
     mixture, gradient = _first_order(base, sign, offset, share, weights)
     for n_iter in range(max_iter + 1):
-        gap = max(-gradient.min() - share.sum(), 0.0)
+        gap = float(max(0.0, -gradient.min() - share.sum()))
         if gap <= tol or n_iter == max_iter:
             break
         scale = np.sqrt(share) / np.maximum(mixture, TINY)
@@ -77,7 +77,7 @@ def loss_and_gap(base, sign, offset, weight, weights, clip=EPS):
             pull += np.inf
         pull += (share[rows] * kept / np.maximum(mixture, TINY)) @ A
         mass += share[rows] @ kept
-    return float(loss), float(max(pull.max() - mass, 0.0))
+    return float(loss), float(max(0.0, pull.max() - mass))
 
 
 @njit

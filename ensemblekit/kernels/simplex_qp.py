@@ -5,8 +5,8 @@ Wolfe, "Finding the nearest point in a polytope", Mathematical Programming 1976.
 On sum w = 1 adding h to every entry of H moves the objective by a constant, and makes
 it positive definite on affinely independent columns: one Cholesky factor of
 H[S, S] + h of the support S, extended and cut by single columns, replaces the KKT
-system. h is the curvature of the best vertex, never a trace or a maximum: those let
-one member in wrong units ruin the answer.
+system. h bounds w'Hw at the optimum (with c = 0 it is the curvature of the best
+vertex); a trace or a maximum would let one member in wrong units ruin the answer.
 """
 
 import math
@@ -35,9 +35,11 @@ def solve(H, c, tol=1e-12, max_iter=10_000):
     c = np.require(c, np.float64, "CW")
     diagonal = H.diagonal()
     best = int(np.argmin(0.5 * diagonal - c))
-    unit = _power_of_two_unit(diagonal[best], c)
+    # w'Hw <= H_bb + 2 (c'w - c_b) wherever w is no worse than the best vertex b.
+    shift = diagonal[best] + 2.0 * (c.max() - c[best])
     # The kernels multiply by `unit` as they read: no scaled copy of H is made.
-    shift = max(diagonal[best] * unit, EPS)
+    unit = _power_of_two_unit(shift)
+    shift = max(shift * unit, EPS)
     weights, n_iter, done = _active_set(H, c, unit, best, shift, tol, max_iter)
     weights /= math.fsum(weights)
     gap = _certificate(H, c, unit, weights)
@@ -50,13 +52,12 @@ def solve(H, c, tol=1e-12, max_iter=10_000):
         n_iter += extra
         if polished_gap < gap:
             weights, gap = polished, polished_gap
-    return weights, gap / unit, n_iter
+    return weights, float(gap / unit), n_iter
 
 
-def _power_of_two_unit(curvature, c):
-    """Return the power of two that brings the problem near 1: bits stay the same."""
-    size = curvature if curvature > 0.0 else np.abs(c).max()
-    exponent = math.frexp(size)[1] if size > 0.0 else 0
+def _power_of_two_unit(size):
+    """Return the power of two that brings size near 1: every bit stays the same."""
+    exponent = math.frexp(size)[1]
     return math.ldexp(1.0, -min(max(exponent, -1000), 1000))
 
 
@@ -171,7 +172,13 @@ def _factor_solve(factor, x):
         for k in range(i):
             value -= factor[i, k] * x[k]
         x[i] = value / factor[i, i]
-    for i in range(size - 1, -1, -1):
+    _back_solve(factor, x)
+
+
+@njit
+def _back_solve(factor, x):
+    """Solve L'x = x in place."""
+    for i in range(x.shape[0] - 1, -1, -1):
         x[i] /= factor[i, i]
         for k in range(i):
             x[k] -= factor[i, k] * x[i]
@@ -193,13 +200,16 @@ def _affine_minimiser(factor, size, c, unit, support):
 
 
 @njit
-def _step_length(point, support, weights):
-    """Return how far towards point the weights can move before one turns negative."""
+def _move(point, support, weights):
+    """Move towards point until a weight reaches zero; return the fraction covered."""
     theta = 1.0
     for i in range(point.shape[0]):
         if point[i] <= 0.0:
             way = weights[support[i]] - point[i]
             theta = min(theta, weights[support[i]] / way if way > 0.0 else 0.0)
+    for i in range(point.shape[0]):
+        a = support[i]
+        weights[a] += theta * (point[i] - weights[a])
     return theta
 
 
@@ -225,16 +235,36 @@ def _minor_cycles(factor, size, c, unit, support, weights):
     """Move to the minimiser on the support, dropping what turns negative on the way."""
     while True:
         point = _affine_minimiser(factor, size, c, unit, support)
-        theta = _step_length(point, support, weights)
-        inside = point.min() > 0.0
-        for i in range(size):
-            a = support[i]
-            weights[a] = (
-                point[i] if inside else weights[a] + theta * (point[i] - weights[a])
-            )
-        if inside:
+        if point.min() > 0.0:
+            weights[support[:size]] = point
             return size
+        _move(point, support, weights)
         size = _drop_blocked(factor, size, support, weights, point)
+
+
+@njit
+def _combination(factor, size):
+    """Return z with column j = sum_a z_a column a, sum z = 1, after a failed append."""
+    z = factor[size, :size].copy()
+    _back_solve(factor, z)
+    return z
+
+
+@njit
+def _exchange(factor, size, H, unit, shift, support, weights, j):
+    """Move mass to the dependent column j along e_j - z until j is independent.
+
+    The objective is linear on that line, so it falls until a member drops out.
+    """
+    appended = False
+    while not appended:
+        point = -_combination(factor, size)
+        for i in range(size):
+            point[i] += weights[support[i]]
+        weights[j] += _move(point, support, weights)
+        size = _drop_blocked(factor, size, support, weights, point)
+        appended = _append(factor, size, H, unit, shift, support, j)
+    return size
 
 
 @njit
@@ -263,8 +293,13 @@ def _active_set(H, c, unit, best, shift, tol, max_iter):
         if size == factor.shape[0]:
             factor = _grow(factor)
         if not _append(factor, size, H, unit, shift, support, j):
-            banned[j] = True
-            continue
+            z = _combination(factor, size)
+            fall = np.sum(z * gradient[support[:size]]) - gradient[j]
+            if fall <= _acceptable(H, unit, 4.0 * EPS * shift, curvature):
+                banned[j] = True
+                continue
+            size = _exchange(factor, size, H, unit, shift, support, weights, j)
+            banned[:] = False
         left = _minor_cycles(factor, size + 1, c, unit, support, weights)
         if left <= size:
             banned[:] = False
