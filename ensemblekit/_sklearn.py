@@ -65,7 +65,9 @@ def check_input_features(estimator, X, *, reset):
             "with X.reshape(-1, 1) for one feature or X.reshape(1, -1) for one row."
         )
     if _num_samples(X) == 0:
-        raise ValueError(f"X has 0 rows; {type(estimator).__name__} needs at least one.")
+        raise ValueError(
+            f"X has 0 rows; {type(estimator).__name__} needs at least one."
+        )
     _check_feature_names(estimator, X, reset=reset)
     _check_n_features(estimator, X, reset=reset)
     return X

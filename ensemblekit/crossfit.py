@@ -347,7 +347,9 @@ class CrossFit(TransformerMixin, _BaseComposition):
     def _check_targets(self, X, y, task):
         """Check y; return it as numbers, or as class codes after setting `classes_`."""
         if y is None:
-            raise ValueError("CrossFit requires y to be passed, but the target y is None.")
+            raise ValueError(
+                "CrossFit requires y to be passed, but the target y is None."
+            )
         y = _check_y(y, y_numeric=task == "regression")
         check_consistent_length(X, y)
         if task == "regression":

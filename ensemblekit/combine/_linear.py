@@ -257,7 +257,7 @@ class LinearStackClassifier(
             )
             held_out = logits[:, test], y[test], weight[test]
             losses.append(
-                [kernels.linear_stack.softmax_loss(*held_out, w, b) for w, b, _ in path]
+                [_held_out_loss(*held_out, weights, bias) for weights, bias, _ in path]
             )
             sizes.append(weight[test].sum())
         self.cv_losses_ = np.average(losses, axis=0, weights=sizes)
@@ -273,23 +273,31 @@ class LinearStackClassifier(
         return logits
 
     def _combine(self, P):
-        scores = kernels.linear_stack.class_scores(
-            self._logits(P), self.weights_, self.intercept_
-        )
-        return kernels.linear_stack.softmax(scores)
+        scores = kernels.linear_stack.class_scores(self._logits(P), self.weights_)
+        return kernels.linear_stack.softmax(scores + self.intercept_)
 
 
 def _softmax_path(logits, y, weight, ridges):
     """Fit each penalty, starting from the solution of the one before."""
     n_members, _, n_classes = logits.shape
-    weights, bias = np.full(n_members, 1.0 / n_members), np.zeros(n_classes)
+    offset = logits.mean(axis=0)
+    basis = kernels.linear_stack.rotate(logits)
+    if basis is not None:
+        logits = np.tensordot(basis.T, logits, axes=1)
+    step, bias = np.zeros(len(logits)), np.zeros(n_classes)
     path = []
     for ridge in ridges:
-        weights, bias, decrement = kernels.linear_stack.softmax_fit(
-            logits, y, weight, ridge, weights, bias, tol=_TOL
+        step, bias, decrement = kernels.linear_stack.softmax_fit(
+            logits, offset, y, weight, ridge * n_members, step, bias, tol=_TOL
         )
+        weights = 1.0 / n_members + (step if basis is None else basis @ step)
         path.append((weights, bias, decrement))
     return path
+
+
+def _held_out_loss(logits, y, weight, weights, bias):
+    scores = kernels.linear_stack.class_scores(logits, weights) + bias
+    return kernels.linear_stack.softmax_loss(scores, y, weight)
 
 
 def _seeded(cv, splitter):
