@@ -325,7 +325,7 @@ class _Stacked(TransformerMixin, _BaseComposition):
             return P
         if sparse.issparse(X):
             return sparse.hstack([P, X], format=X.format)
-        if hasattr(X, "columns"):
+        if hasattr(self, "feature_names_in_"):
             names = self.cross_fit_.column_names(type(self).__name__.lower())
             return hstack_containers(P, names, X)
         return np.hstack([P, X])

@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 import ensemblekit
@@ -329,28 +329,33 @@ CHECKS = [value for name, value in list(globals().items()) if name.startswith("c
 
 
 def on_legal_matrix(combiner_class):
-    """Derive a class whose fit and predict turn X into probabilities first."""
+    """Derive a class whose fit and predict turn X into probabilities first.
+
+    Each column of X becomes one member by a fixed monotone map.
+    """
 
     class Legal(combiner_class):
         def fit(self, P, y, sample_weight=None):
             P, y = validate_data(self, P, y)
-            n_classes = len(np.unique(y))
+            n_features, n_classes = P.shape[1], len(np.unique(y))
             super().fit(_legal_columns(P, n_classes), y, sample_weight=sample_weight)
-            self.n_features_in_ = P.shape[1]
+            self.n_features_in_ = n_features
             return self
 
         def predict_proba(self, P):
-            columns = getattr(self, "n_features_in_", None)
-            P = validate_data(self, P, reset=columns is None)
-            n_classes = len(self.classes_)
-            legal = _legal_columns(P, n_classes)
+            check_is_fitted(self)
+            P = validate_data(self, P, reset=False)
+            n_features = self.n_features_in_
+            legal = _legal_columns(P, len(self.classes_))
             self.n_features_in_ = legal.shape[1]
             try:
                 return super().predict_proba(legal)
             finally:
-                self.n_features_in_ = columns
+                self.n_features_in_ = n_features
 
-    Legal.__name__ = Legal.__qualname__ = f"Legal{combiner_class.__name__}"
+    name = f"Legal{combiner_class.__name__}"
+    Legal.__name__ = Legal.__qualname__ = name
+    globals()[name] = Legal  # pickle looks classes up by name
     return Legal
 
 

@@ -68,7 +68,8 @@ class ClassificationCombinerMixin:
         -------
         labels : ndarray of shape (n_samples,), dtype of `classes_`
         """
-        return self.classes_[self.predict_proba(P).argmax(axis=1)]
+        most_probable = self.predict_proba(P).argmax(axis=1)
+        return self.classes_[most_probable]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,0 +1,98 @@
+"""scikit-learn's own checks: zero failures, zero expected failures."""
+
+import lightgbm
+import pytest
+import xgboost
+from sklearn.ensemble import StackingClassifier, StackingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+import ensemblekit
+from ensemblekit import CrossFit, StackedClassifier, StackedRegressor, combine
+
+from .checks import on_legal_matrix
+
+COMBINERS = [getattr(ensemblekit, name) for name in combine.__all__]
+REGRESSORS = [c() for c in COMBINERS if c.__name__.endswith("Regressor")]
+CLASSIFIERS = [c() for c in COMBINERS if c.__name__.endswith("Classifier")]
+REFUSALS = ("Probabilities are needed", "are no probabilities", "not a multiple")
+LEGAL = [on_legal_matrix(type(c))() for c in CLASSIFIERS]
+
+TREE_C = ("tree", DecisionTreeClassifier(random_state=0))
+TREE_R = ("tree", DecisionTreeRegressor(random_state=0))
+LOGISTIC = ("logistic", LogisticRegression())
+RIDGE = ("ridge", Ridge())
+LIGHTGBM = {"n_estimators": 5, "min_child_samples": 1, "n_jobs": 1, "verbose": -1}
+# XGBoost's own estimate of the starting score leaves sample weights out.
+XGBOOST = {"n_estimators": 5, "n_jobs": 1, "base_score": 0.5}
+
+
+@parametrize_with_checks(REGRESSORS)
+def test_bare_regressors(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(LEGAL)
+def test_bare_classifiers_on_legal_matrices(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("combiner", CLASSIFIERS, ids=str)
+def test_bare_classifiers_fail_only_on_illegal_matrices(combiner):
+    """Combiners of probabilities refuse the arbitrary numbers of these checks.
+
+    The checks that fail do so with that refusal, and pass on a legal matrix.
+    """
+    bare = check_estimator(combiner, on_skip=None, on_fail=None)
+    legal = check_estimator(
+        LEGAL[CLASSIFIERS.index(combiner)], on_skip=None, on_fail=None
+    )
+    passed = {row["check_name"] for row in legal if row["status"] == "passed"}
+    for row in bare:
+        if row["status"] == "failed":
+            assert row["check_name"] in passed
+            assert _is_refusal(row["exception"]), row
+
+
+def _is_refusal(error):
+    while error is not None:
+        if any(refusal in str(error) for refusal in REFUSALS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@parametrize_with_checks([StackingRegressor([RIDGE, TREE_R], c) for c in REGRESSORS])
+def test_as_final_estimator_of_stacking_regressor(estimator, check):
+    check(estimator)
+
+
+# scikit-learn casts the infinite labels of one check before it refuses them.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+@parametrize_with_checks(
+    [StackingClassifier([LOGISTIC, TREE_C], c) for c in CLASSIFIERS]
+)
+def test_as_final_estimator_of_stacking_classifier(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        StackedRegressor([RIDGE, TREE_R]),
+        StackedRegressor([TREE_R, ("lgbm", lightgbm.LGBMRegressor(**LIGHTGBM))]),
+        StackedRegressor([TREE_R, ("xgb", xgboost.XGBRegressor(**XGBOOST))]),
+        StackedRegressor([RIDGE, TREE_R], Ridge(), refit="none"),
+        StackedRegressor([RIDGE, TREE_R], TREE_R[1], passthrough=True, refit="all"),
+        StackedClassifier([LOGISTIC, TREE_C]),
+        StackedClassifier([TREE_C, ("lgbm", lightgbm.LGBMClassifier(**LIGHTGBM))]),
+        StackedClassifier([TREE_C, ("xgb", xgboost.XGBClassifier(**XGBOOST))]),
+        StackedClassifier([LOGISTIC, TREE_C], LogisticRegression(), refit="none"),
+        StackedClassifier([LOGISTIC, TREE_C], LogisticRegression(), refit="all"),
+        CrossFit([TREE_R]),
+        CrossFit([TREE_C], refit="none"),
+        CrossFit([TREE_C], refit="all"),
+    ]
+)
+def test_stacked_and_cross_fit(estimator, check):
+    check(estimator)
