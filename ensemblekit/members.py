@@ -15,6 +15,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.utils.validation import has_fit_parameter
 
 __all__ = ["default_members"]
 
@@ -85,6 +86,15 @@ def _boosting(classification):
         )
         found.append(("hist_gradient_boosting", model()))
     return found
+
+
+def request_weights(members):
+    """Have each pipeline's model take routed sample weights, and no other step."""
+    for _, pipeline in members:
+        for step in pipeline.get_params(deep=True).values():
+            if has_fit_parameter(step, "sample_weight"):
+                step.set_fit_request(sample_weight=step is pipeline.steps[-1][1])
+    return members
 
 
 def encode_categories():

@@ -25,7 +25,7 @@ from .combine._base import ClassificationCombinerMixin, RegressionCombinerMixin
 from .crossfit import CrossFit
 from .leaderboard import cross_fitted_predictions, score_folds
 from .library import PredictionLibrary
-from .members import default_members
+from .members import default_members, request_weights
 
 __all__ = ["StackedClassifier", "StackedRegressor"]
 
@@ -46,11 +46,11 @@ def _combiner_has(method):
 def _delegate(method, summary):
     """Make a method that hands the members' predictions to the combiner's."""
 
-    @available_if(_combiner_has(method))
     def delegated(self, X, **params):
         check_is_fitted(self)
         return getattr(self.combiner_, method)(self._predictions(X), **params)
 
+    # scikit-learn reads the name to tell probabilities from decision values.
     delegated.__name__ = method
     delegated.__doc__ = f"""{summary}
 
@@ -64,7 +64,7 @@ def _delegate(method, summary):
         -------
         result : what the combiner's method returns
         """
-    return delegated
+    return available_if(_combiner_has(method))(delegated)
 
 
 class _Stacked(TransformerMixin, _BaseComposition):
@@ -262,10 +262,7 @@ class _Stacked(TransformerMixin, _BaseComposition):
         if self.estimators is not None:
             return self.estimators
         members = default_members(self._task)
-        if routing_enabled():
-            for _, pipeline in members:
-                pipeline.steps[-1][1].set_fit_request(sample_weight=True)
-        return members
+        return request_weights(members) if routing_enabled() else members
 
     def _resolve_combiner(self):
         if self.combiner is not None:
