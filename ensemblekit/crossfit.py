@@ -1,7 +1,6 @@
 """CrossFit: folds x members -> library. Owner of splits, clones and predictions."""
 
 import warnings
-from contextlib import nullcontext
 from time import perf_counter
 
 import numpy as np
@@ -460,10 +459,12 @@ class CrossFit(TransformerMixin, _BaseComposition):
 
     def _parallel(self, function, tasks):
         workers = max(1, min(effective_n_jobs(self.n_jobs), len(tasks)))
-        threads = None if workers == 1 else max(1, cpu_count() // workers)
-        return Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(
-            delayed(_run)(threads, function, task) for task in tasks
-        )
+        threads = max(1, cpu_count() // workers)
+        run = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)
+        if workers == 1:
+            with threadpool_limits(limits=threads):
+                return run(delayed(function)(*task) for task in tasks)
+        return run(delayed(_run)(threads, function, task) for task in tasks)
 
     def _collect(self, results, members, y, targets, weight):
         names = [name for name, _ in members]
@@ -543,7 +544,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
 
 def _run(threads, function, task):
     """Run a task with the libraries' inner threads capped, so that cores suffice."""
-    with nullcontext() if threads is None else threadpool_limits(limits=threads):
+    with threadpool_limits(limits=threads):
         return function(*task)
 
 

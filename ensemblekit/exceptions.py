@@ -1,5 +1,7 @@
 """Errors and warnings that name the member, the fold and the row."""
 
+from collections.abc import Sequence
+
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
@@ -38,12 +40,12 @@ class MemberTypeError(MemberError, TypeError):
     """A member failed with a TypeError."""
 
 
-def describe_rows(rows: NDArray) -> str:
+def describe_rows(rows: Sequence[int] | NDArray) -> str:
     """Say how many rows are bad and which is the first.
 
     Examples
     --------
-    >>> describe_rows(np.array([803, 900]))
+    >>> describe_rows([803, 900])
     '2 rows, first at row 803'
     """
     noun = "row" if len(rows) == 1 else "rows"

@@ -368,7 +368,10 @@ def _check_classes(classes, y):
     strangers = np.flatnonzero(~np.isin(y, classes))
     if strangers.size:
         row = strangers[0]
-        raise ValueError(f"y has the label {y[row]!r} (row {row}), not in {classes}.")
+        raise ValueError(
+            f"y has the label {y[row].item()!r} (row {row}); expected one of "
+            f"{classes.tolist()}."
+        )
     return classes
 
 

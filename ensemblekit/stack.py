@@ -434,7 +434,7 @@ class StackedClassifier(ClassifierMixin, _Stacked):
     ...            ("bayes", GaussianNB())]
     >>> stacked = StackedClassifier(members).fit(X, y)
     >>> stacked.weights_.round(2)
-    array([0.98, 0.02])
+    array([0.95, 0.05])
     >>> stacked.predict_proba(X[:2]).shape
     (2, 2)
     """

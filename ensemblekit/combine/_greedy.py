@@ -17,6 +17,7 @@ from ._base import (
 
 __all__ = ["EnsembleSelectionClassifier", "EnsembleSelectionRegressor"]
 
+_TIE = 1e-12
 _N_ROUNDS = [Interval(Integral, 1, None, closed="left")]
 
 
@@ -206,6 +207,7 @@ _SELECT = {
 
 
 def _keep_best_prefix(combiner, picks, path, n_members):
-    best = int(np.argmin(path)) + 1
+    # The first of equal losses: rounding must not prolong the path.
+    best = int(np.argmax(path <= path.min() + _TIE * abs(path.min()))) + 1
     combiner.picks_, combiner.loss_path_ = picks[:best], path[:best]
     combiner.weights_ = np.bincount(combiner.picks_, minlength=n_members) / best

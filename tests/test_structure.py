@@ -1,0 +1,174 @@
+"""The layers of the house, what an import loads, and the habits of the tree."""
+
+import ast
+import importlib.metadata
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ensemblekit
+
+PACKAGE = Path(ensemblekit.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+LEVELS = {
+    "kernels": 0,
+    "exceptions": 0,
+    "_npz": 0,
+    "_sklearn": 0,
+    "losses": 1,
+    "layout": 1,
+    "library": 1,
+    "combine": 2,
+    "_members": 3,
+    "_routing": 3,
+    "members": 3,
+    "leaderboard": 3,
+    "crossfit": 3,
+    "stack": 3,
+    "demo": 5,
+    "_demo_output": 5,
+    "cli": 5,
+}
+# Inside a level, an arrow needs its reason here.
+SAME_LEVEL = {
+    ("library", "layout"): "the library's columns are P's",
+    ("_routing", "_members"): "weights reach a member under its own parameter name",
+    ("crossfit", "_members"): "a cross-fit runs members",
+    ("crossfit", "_routing"): "and hands them their metadata",
+    ("crossfit", "leaderboard"): "its report scores them",
+    ("stack", "_members"): "checks members before they are fitted",
+    ("stack", "_routing"): "routes to members and combiner at once",
+    ("stack", "crossfit"): "a stack is a cross-fit and a combiner",
+    ("stack", "leaderboard"): "scores the combiner",
+    ("stack", "members"): "default members",
+    ("cli", "demo"): "the demo command",
+    ("demo", "_demo_output"): "prints and writes its results",
+    ("_demo_output", "demo"): "the shape of its results",
+}
+
+
+def top_name(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0]
+
+
+def own_imports(path):
+    """Yield the top-level module of ours behind each relative or absolute import."""
+    package = path.relative_to(PACKAGE).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*package][: len(package) - node.level + 1]
+            names = [node.module] if node.module else [a.name for a in node.names]
+            for name in names:
+                target = [*base, *name.split(".")]
+                yield target[0], ".".join(target)
+        elif isinstance(node, ast.ImportFrom) and _is_ours(node.module):
+            for alias in node.names:
+                yield [*node.module.split("."), alias.name][1], alias.name
+
+
+def _is_ours(module):
+    return module is not None and module.partition(".")[0] == "ensemblekit"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_downwards(path):
+    source = top_name(path)
+    if source == "__init__":
+        return
+    assert source in LEVELS, f"{source} has no level; give it one in this test"
+    for target, full in own_imports(path):
+        if target == source:
+            continue
+        assert source != "kernels", f"kernels import nothing of ours, but {full}"
+        if LEVELS[target] == LEVELS[source] and target not in (
+            "exceptions",
+            "_sklearn",
+        ):
+            assert (source, target) in SAME_LEVEL, f"{source} imports {target}"
+        assert LEVELS[target] <= LEVELS[source], f"{source} imports {target} upwards"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "combine").glob("_[a-z]*.py")), ids=lambda p: p.stem
+)
+def test_a_combiner_imports_no_other_combiner(path):
+    for target, full in own_imports(path):
+        if target == "combine":
+            assert full == "combine._base"
+        assert target not in ("library", "crossfit", "stack", "leaderboard")
+
+
+def test_private_sklearn_imports_live_in_one_module():
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            module = getattr(node, "module", None) or ""
+            if isinstance(node, ast.ImportFrom) and module.startswith("sklearn"):
+                names = [module, *[alias.name for alias in node.names]]
+                if any("._" in name or name[0] == "_" for name in names):
+                    assert path.name == "_sklearn.py", (path, names)
+
+
+def run_python(code):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+HEAVY = ["numba", "cvxpy", "pandas", "matplotlib", "lightgbm", "xgboost", "polars"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import ensemblekit",
+        "import ensemblekit as ek; ek.StackedClassifier, ek.ConvexRegressor",
+        "import ensemblekit as ek; [getattr(ek, name) for name in ek.__all__]",
+        "import ensemblekit.cli",
+    ],
+)
+def test_imports_load_nothing_heavy(statement):
+    # scikit-learn loads pandas itself in some versions; that is not ours to mend.
+    code = (
+        "import sys, json; import sklearn.ensemble, sklearn.model_selection, "
+        "sklearn.compose, sklearn.frozen; before = set(sys.modules);"
+        f"{statement}; print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    loaded = {name.partition(".")[0] for name in json.loads(run_python(code))}
+    assert not loaded & set(HEAVY)
+
+
+def test_importing_the_package_loads_only_itself():
+    code = (
+        "import sys; before = set(sys.modules); import ensemblekit;"
+        "roots = {m.partition('.')[0] for m in set(sys.modules) - before};"
+        "print(sorted(roots - set(sys.stdlib_module_names)))"
+    )
+    assert run_python(code).strip() == "['ensemblekit']"
+
+
+def test_every_public_name_resolves_and_is_documented():
+    for name in ensemblekit.__all__:
+        assert getattr(ensemblekit, name).__doc__
+    assert set(ensemblekit.__all__) <= set(dir(ensemblekit))
+    with pytest.raises(AttributeError, match="no attribute 'ConvexRegresor'"):
+        ensemblekit.ConvexRegresor
+
+
+def test_every_parameter_and_attribute_is_documented():
+    for name in ensemblekit.__all__:
+        value = getattr(ensemblekit, name)
+        if not isinstance(value, type) or not hasattr(value, "get_params"):
+            continue
+        for parameter in value._get_param_names():
+            assert f"\n    {parameter} :" in value.__doc__, (name, parameter)
+            assert parameter in value._parameter_constraints, (name, parameter)
+        assert "Examples\n    --------" in value.__doc__, name
+
+
+def test_typed_marker_and_version():
+    assert (PACKAGE / "py.typed").exists()
+    assert importlib.metadata.version("ensemblekit") == ensemblekit.__version__
