@@ -4,21 +4,14 @@
 and rich.
 """
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
-from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -27,7 +20,7 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 
-from .combine import (
+from . import (
     AverageClassifier,
     AverageRegressor,
     ConvexClassifier,
@@ -37,20 +30,23 @@ from .combine import (
     LinearStackClassifier,
     LinearStackRegressor,
 )
+from ._demo_output import (
+    OutputError,
+    make_console,
+    prepare_folder,
+    print_end,
+    print_heading,
+    print_missing,
+    print_result,
+    write_result,
+)
 from .crossfit import CrossFit
 from .leaderboard import cross_fitted_predictions, score_folds
 from .library import PredictionLibrary
 from .losses import LOSSES
 from .members import default_members, encode_categories, scale_and_encode
 
-__all__ = [
-    "OutputError",
-    "Result",
-    "load_table",
-    "prepare_folder",
-    "run_demo",
-    "run_table",
-]
+__all__ = ["OutputError", "Result", "load_table", "run_demo", "run_table"]
 
 TASKS = {"bank_marketing": "classification", "abalone": "regression"}
 QUESTIONS = {
@@ -58,32 +54,8 @@ QUESTIONS = {
     "abalone": "how many rings has the shell of an abalone?",
 }
 LOSS = {"classification": "log_loss", "regression": "squared_error"}
-UNITS = {"log_loss": "log loss (nats)", "squared_error": "squared error (rings^2)"}
-DIGITS = {"log_loss": 4, "squared_error": 3}
 N_FOLDS = 5
 TEST_SHARE = 0.3
-HONEST = "Each combiner, and the choice of the single best, is refitted without the fold scored."
-LEGEND = """\
-Scores       lower is better
-out-of-fold  training rows, each predicted by members fitted on the other folds
-test         rows held out of everything, predicted by members refitted on all training
-             rows and combiners fitted on all out-of-fold predictions
-se           standard error: over the folds (out-of-fold), over the rows (test, gain)
-gain         test score of the single best less that of the combiner; positive is better
-weight       share of the member in the convex weights; 0 is exact, it need not be run
-fit, predict seconds of one worker, sum of the 5 folds
-One optimism is left in the combiners' out-of-fold scores: the members that predicted
-the other folds were fitted on the scored rows as well. The test scores are free of it.
-"""
-FILES = {
-    "library.npz": "out-of-fold and test predictions; PredictionLibrary.load reads it",
-    "test_predictions.csv": "target and predictions of the test rows",
-    "leaderboard.csv": "the tables above",
-}
-
-
-class OutputError(OSError):
-    """The output folder cannot be written to; the message is a sentence for people."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +91,6 @@ def run_demo(
     n_rows: int | None = None,
     seed: int = 0,
     n_jobs: int = 2,
-    console: Console | None = None,
 ) -> list[Result]:
     """Run the job on both tables, print it, and write its files.
 
@@ -133,9 +104,7 @@ def run_demo(
     seed : int, default=0
         Of the choice of rows, the folds and the members.
     n_jobs : int, default=2
-        Workers. Time: about 45 s of CPU for all rows.
-    console : rich.console.Console, default=None
-        Where to print; None means standard output.
+        Workers. Time: about 60 s of CPU for all rows.
 
     Returns
     -------
@@ -147,50 +116,18 @@ def run_demo(
         If the folder cannot be written to.
     """
     folder = prepare_folder(output)
-    console = console or make_console()
-    _print_missing(console)
+    console = make_console()
+    print_missing(console)
     results = []
     for name in TASKS:
         X, y = sample_rows(*load_table(name), n_rows, seed)
-        _print_heading(console, name, X)
+        print_heading(console, f"{name}: {QUESTIONS[name]}", _describe(X, y))
         with console.status("cross-fitting the members ..."):
             results.append(run_table(name, X, y, seed=seed, n_jobs=n_jobs))
         print_result(console, results[-1])
         write_result(folder, results[-1])
-    _print_end(console, folder, results, n_jobs)
+    print_end(console, folder, results, n_jobs)
     return results
-
-
-def prepare_folder(output: str | Path) -> Path:
-    """Make the folder and try to write to it.
-
-    Raises
-    ------
-    OutputError
-        With a sentence for people, if that fails.
-    """
-    folder = Path(output)
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    return folder
-
-
-@contextmanager
-def explained(folder: Path) -> Iterator[None]:
-    """Turn errors of the file system into one sentence that names the folder."""
-    try:
-        yield
-    except (FileExistsError, NotADirectoryError) as error:
-        raise OutputError(
-            f"Cannot write to the folder {folder}: a file is in the way. "
-            "Give another folder with --output."
-        ) from error
-    except OSError as error:
-        raise OutputError(
-            f"Cannot write to the folder {folder}: {error.strerror}. "
-            "Give another folder with --output."
-        ) from error
 
 
 def load_table(name: str) -> tuple[pd.DataFrame, pd.Series]:
@@ -224,8 +161,9 @@ def sample_rows(
     """Keep that many rows (None, or too many: all), with the same shares of classes."""
     if n_rows is None or n_rows >= len(X):
         return X, y
+    strata = y if _task(y) == "classification" else None
     X, _, y, _ = train_test_split(
-        X, y, train_size=n_rows, random_state=seed, stratify=_strata(y)
+        X, y, train_size=n_rows, random_state=seed, stratify=strata
     )
     return X, y
 
@@ -250,10 +188,8 @@ def run_table(
     result : Result
     """
     start = perf_counter()
-    X, X_test, y, y_test = train_test_split(
-        X, y, test_size=TEST_SHARE, random_state=seed, stratify=_strata(y)
-    )
-    task = "regression" if _strata(y) is None else "classification"
+    task = _task(y)
+    X, X_test, y, y_test = hold_out(X, y, seed)
     cross_fit = CrossFit(
         demo_members(task),
         cv=_folds(task, seed),
@@ -276,6 +212,14 @@ def run_table(
         _leaderboard(scores, LOSS[task], _codes(library, y_test), predictions),
         _as_columns(predictions, y_test),
         perf_counter() - start,
+    )
+
+
+def hold_out(X: pd.DataFrame, y: pd.Series, seed: int) -> list:
+    """Return X, X_test, y, y_test: 30 % of the rows, classes in equal shares."""
+    strata = y if _task(y) == "classification" else None
+    return train_test_split(
+        X, y, test_size=TEST_SHARE, random_state=seed, stratify=strata
     )
 
 
@@ -332,8 +276,17 @@ def demo_combiners(task: str) -> dict[str, Any]:
     }
 
 
-def _strata(y):
-    return y if isinstance(y.dtype, pd.CategoricalDtype) else None
+def _task(y):
+    is_labels = isinstance(y.dtype, pd.CategoricalDtype)
+    return "classification" if is_labels else "regression"
+
+
+def _describe(X, y):
+    n_test = int(np.ceil(TEST_SHARE * len(X)))
+    return (
+        f"{_task(y)}, {X.shape[1]} columns, {len(X) - n_test:,} training rows in "
+        f"{N_FOLDS} folds, {n_test:,} test rows"
+    )
 
 
 def _folds(task, seed):
@@ -400,14 +353,8 @@ def _combiner_rows(library, combiners, loss):
     for name, combiner in combiners.items():
         prediction = cross_fitted_predictions(combiner, library)
         score = score_folds(loss, codes, prediction, library.folds)
-        rows.append(
-            {
-                "kind": "combiner",
-                "name": name,
-                "oof_loss": score["loss"],
-                "oof_loss_se": score["loss_se"],
-            }
-        )
+        row = {"oof_loss": score["loss"], "oof_loss_se": score["loss_se"]}
+        rows.append({"kind": "combiner", "name": name, **row})
     return rows
 
 
@@ -425,115 +372,12 @@ def _leaderboard(rows, loss, codes, predictions):
 
 
 def _per_row(loss, codes, prediction):
+    per_row = LOSSES[loss].per_row
+    assert per_row is not None  # only auc has none
     if loss == "log_loss":
         prediction = np.column_stack([1.0 - prediction, prediction])
-    return LOSSES[loss].per_row(codes, prediction)
+    return per_row(codes, prediction)
 
 
 def _standard_error(values):
     return values.std(ddof=1) / np.sqrt(len(values))
-
-
-def write_result(folder: Path, result: Result) -> None:
-    """Write the library, the test predictions and the leaderboard.
-
-    Raises
-    ------
-    OutputError
-        With a sentence for people, if that fails.
-    """
-    with explained(folder):
-        result.library.save(folder / f"{result.name}_library.npz")
-        for part in ("test_predictions", "leaderboard"):
-            path = folder / f"{result.name}_{part}.csv"
-            getattr(result, part).to_csv(path, index=False, float_format="%.8g")
-
-
-def make_console() -> Console:
-    """Return a console on standard output; 100 columns wide where it is no terminal."""
-    options = {"highlight": False, "markup": False, "emoji": False}
-    console = Console(**options)
-    return console if console.is_terminal else Console(width=100, **options)
-
-
-def print_result(console: Console, result: Result) -> None:
-    """Print the table of members, that of combiners, and what makes them honest."""
-    rows = result.leaderboard.to_dict("records")
-    members = [row for row in rows if row["kind"] == "member"]
-    combiners = [row for row in rows if row["kind"] == "combiner"]
-    best = _title(members[0]["name"])
-    console.print(f"Scores are {UNITS[result.loss]}; lower is better.\n")
-    console.print(_member_table(members, DIGITS[result.loss]))
-    console.print()
-    console.print(_combiner_table(combiners, DIGITS[result.loss], best))
-    console.print(f"\n{HONEST}\n")
-
-
-def _member_table(rows, digits):
-    table = _table("member", ["weight", "fit s", "predict s"])
-    for row in rows:
-        weight = f"{row['weight']:.3f}" if row["weight"] else "0"
-        times = [f"{row['fit_time']:.1f}", f"{row['predict_time']:.1f}"]
-        table.add_row(_title(row["name"]), *_scores(row, digits), weight, *times)
-    return table
-
-
-def _combiner_table(rows, digits, best):
-    table = _table("combiner", ["gain", "se"])
-    for row in rows:
-        title, gain = _title(row["name"]), ["-", "-"]
-        if row["name"] == "single_best":
-            title = f"{title}: {best}"
-        else:
-            gain = [
-                f"{row['test_gain']:+.{digits}f}",
-                f"{row['test_gain_se']:.{digits}f}",
-            ]
-        table.add_row(title, *_scores(row, digits), *gain)
-    return table
-
-
-def _table(first, more):
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column(first, no_wrap=True, min_width=35)
-    for title in ["out-of-fold", "se", "test", "se", *more]:
-        table.add_column(title, justify="right", no_wrap=True, min_width=6)
-    return table
-
-
-def _title(name):
-    return name.replace("_", " ")
-
-
-def _scores(row, digits):
-    keys = ("oof_loss", "oof_loss_se", "test_loss", "test_loss_se")
-    return [f"{row[key]:.{digits}f}" for key in keys]
-
-
-def _print_missing(console):
-    missing = [name for name in ("lightgbm", "xgboost") if not find_spec(name)]
-    if missing:
-        console.print(
-            f"Without {' and '.join(missing)}, which pip install "
-            "'ensemblekit[boosting]' adds.\n"
-        )
-
-
-def _print_heading(console, name, X):
-    n_test = int(np.ceil(TEST_SHARE * len(X)))
-    console.rule(f"{name}: {QUESTIONS[name]}", align="left", characters="-")
-    console.print(
-        f"{TASKS[name]}, {X.shape[1]} columns, {len(X) - n_test:,} training rows in "
-        f"{N_FOLDS} folds, {n_test:,} test rows"
-    )
-
-
-def _print_end(console, folder, results, n_jobs):
-    console.rule(characters="-")
-    console.print(LEGEND)
-    console.print(f"Files in {folder}, for each table:", soft_wrap=True)
-    for name, content in FILES.items():
-        console.print(f"  <table>_{name:<21} {content}")
-    seconds = [f"{result.name} {result.seconds:.0f} s" for result in results]
-    total = sum(result.seconds for result in results)
-    console.print(f"\nTotal {total:.0f} s with n_jobs={n_jobs} ({', '.join(seconds)})")
