@@ -47,8 +47,8 @@ def test_defaults_reach_the_job(calls):
 
 
 def test_options_reach_the_job(calls):
-    options = "demo --output out --rows 300 --n-jobs -1 --seed 7".split()
-    assert cli.main(options) == 0
+    options = ["--output", "out", "--rows", "300", "--n-jobs", "-1", "--seed", "7"]
+    assert cli.main(["demo", *options]) == 0
     assert calls == [(("out",), {"n_rows": 300, "seed": 7, "n_jobs": -1})]
 
 
