@@ -15,8 +15,9 @@ _UNITS = {"log_loss": "log loss (nats)", "squared_error": "squared error (rings^
 _DIGITS = {"log_loss": 4, "squared_error": 3}
 _WIDTH = 80
 _HONEST = """\
-Honest scores: a combiner is refitted without the fold it is scored on, and every
-test row was held out of all fits. Refitted so is the choice of the single"""
+Honest scores: each combiner is refitted without the fold it is scored on, and
+so is the choice of the single best ({best} on all folds).
+"""
 _LEGEND = """\
 out-of-fold   training rows, each predicted by members fitted on the other folds
 test          rows held out of everything; members refitted on all training
@@ -119,11 +120,8 @@ def print_result(console: Console, result: Any) -> None:
     console.print()
     console.print(_combiner_table(combiners, digits))
     best = _title(members[0]["name"])
-    console.print(
-        "\nEach combiner is refitted without the fold it is scored on. So is the"
-    )
-    console.print(f"choice of the single best: {best} on all folds, perhaps another")
-    console.print("without one of them.\n")
+    console.print()
+    console.print(_HONEST.format(best=best))
 
 
 def print_end(console: Console, folder: Path, results: list, n_jobs: int) -> None:

@@ -55,9 +55,10 @@ with TemporaryDirectory() as temporary:
 
 print(library)
 combiner = ConvexRegressor().fit(library.P, library.y)
-print("weights:", dict(zip(library.names, combiner.weights_.round(3), strict=True)))
+for name, weight in zip(library.names, combiner.weights_, strict=True):
+    print(f"weight of {name:<6} {weight:.3f}")
+print(f"squared error on {len(y_test)} test rows:")
 for name, prediction in zip(library.names, library.P_test.T, strict=True):
     print(f"{name:<6} {evaluate_loss('squared_error', y_test, prediction):7.1f}")
 combined = combiner.predict(library.P_test)
 print(f"convex {evaluate_loss('squared_error', y_test, combined):7.1f}")
-print(f"(squared error on {len(y_test)} test rows)")

@@ -26,8 +26,9 @@ def show(title, stacked):
 
 
 # The trees recognise a patient from other visits: good for known patients only.
-visits = StackedRegressor(members, cv=KFold(5, shuffle=True, random_state=0))
-visits.set_params(random_state=0).fit(X, y, sample_weight=weight)
+folds = KFold(5, shuffle=True, random_state=0)
+visits = StackedRegressor(members, cv=folds, random_state=0)
+visits.fit(X, y, sample_weight=weight)
 show("visits held out at random", visits)
 
 # What to expect of new patients, and the weights that are best for them.
