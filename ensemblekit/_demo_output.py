@@ -87,9 +87,9 @@ def _explained(folder: Path) -> Iterator[None]:
 
 
 def make_console() -> Console:
-    """Return a console on standard output, as wide as the tables or narrower."""
+    """Return a console on standard output, as wide as the tables."""
     console = Console(highlight=False, markup=False, emoji=False)
-    console.width = min(console.width, _WIDTH) if console.is_terminal else _WIDTH
+    console.width = _WIDTH
     return console
 
 
