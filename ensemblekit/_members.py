@@ -1,4 +1,4 @@
-"""What cross-fitting asks of one member: fit it, predict with it, check what it says."""
+"""What cross-fitting asks of one member: fit, predict, and check what it says."""
 
 from time import perf_counter
 
@@ -34,7 +34,7 @@ def check_members(estimators):
     members = [(name, member) for name, member in estimators if member != "drop"]
     if not members:
         raise ValueError(
-            "estimators is empty; expected at least one pair of a name and an estimator."
+            "estimators is empty; expected at least one (name, estimator) pair."
         )
     for name, member in members:
         if isinstance(member, type) or not all(
@@ -46,8 +46,8 @@ def check_members(estimators):
             )
         if get_tags(member).input_tags.pairwise:
             raise ValueError(
-                f"Member {name!r} takes a precomputed kernel, whose columns would have to "
-                "follow the folds. Give it the features, with the kernel as a parameter."
+                f"Member {name!r} takes a precomputed kernel, whose columns would have "
+                "to follow the folds. Give it the features and the kernel's name."
             )
     return members
 
@@ -128,7 +128,7 @@ def with_seed(member, seed):
     return member
 
 
-def fit_member(name, member, X, y, train, params, task, where):
+def fit_member(name, member, X, y, train, params, classes, where):
     """Fit a clone on the rows `train` (None: all rows).
 
     Classifiers are given codes 0..k-1 of the k classes among those rows, so that a
@@ -149,7 +149,7 @@ def fit_member(name, member, X, y, train, params, task, where):
         if train is not None:
             params = _check_method_params(X, params, indices=train)
             X, y = _safe_indexing(X, train), y[train]
-        if task == "classification":
+        if classes is not None:
             y = np.unique(y, return_inverse=True)[1]
         model = member.fit(X, y, **params)
     except Exception as error:
@@ -167,9 +167,9 @@ def predict_member(name, model, X, method, present, classes, where):
     X : rows to predict
     method : {"predict_proba", "decision_function", "predict"}
     present : ndarray of int or None
-        Codes of the classes the model was trained on; None for regression.
+        Codes of the classes the model was trained on; None means all.
     classes : ndarray or None
-        All labels.
+        All labels; None for regression.
     where : str
         For messages.
 
@@ -193,6 +193,7 @@ def predict_member(name, model, X, method, present, classes, where):
     if classes is None:
         block = block[:, None] if block.ndim == 1 else block
         return _check_block(name, doing, block, n_rows, 1)
+    present = np.arange(len(classes)) if present is None else present
     codes = _model_codes(name, doing, model, present, classes)
     if method == "predict":
         return _label_codes(name, doing, block, n_rows, model.classes_, codes)
@@ -265,7 +266,7 @@ def _check_block(name, doing, block, n_rows, n_columns):
         raise MemberError(
             name,
             doing,
-            f"expected finite predictions; got NaN or infinity in {describe_rows(bad)}.",
+            f"expected finite predictions; got NaN or infinity ({describe_rows(bad)}).",
         )
     return block if block.dtype.kind == "f" else block.astype(np.float64)
 

@@ -23,10 +23,11 @@ def route(owner, members, X, sample_weight, groups, params):
         return _route_by_request(owner, members, given)
     if params:
         raise ValueError(
-            f"{type(owner).__name__}.fit got {sorted(params)}; beyond sample_weight and "
-            "groups, metadata needs sklearn.set_config(enable_metadata_routing=True)."
+            f"{type(owner).__name__}.fit got {sorted(params)}; metadata other than "
+            "sample_weight and groups needs "
+            "sklearn.set_config(enable_metadata_routing=True)."
         )
-    routed = {name: {} for name, _ in members}
+    routed: dict[str, dict] = {name: {} for name, _ in members}
     if sample_weight is not None:
         weight = check_sample_weight(sample_weight, X)
         routed = {name: {weight_parameter(name, e): weight} for name, e in members}

@@ -61,7 +61,7 @@ def check_input_features(estimator, X, *, reset):
     (X,) = indexable(X)
     if getattr(X, "ndim", 2) != 2:
         raise ValueError(
-            f"X has {X.ndim} dimensions; expected 2 (rows, features). Reshape your data "
+            f"X has {X.ndim} dimensions; expected 2: rows, features. Reshape your data "
             "with X.reshape(-1, 1) for one feature or X.reshape(1, -1) for one row."
         )
     if _num_samples(X) == 0:

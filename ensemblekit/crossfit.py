@@ -1,23 +1,26 @@
 """CrossFit: folds x members -> library. Owner of splits, clones and predictions."""
 
-import warnings
-from time import perf_counter
-
 import numpy as np
-from joblib import cpu_count, effective_n_jobs
 from sklearn.base import TransformerMixin
-from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
-from threadpoolctl import threadpool_limits
 
-from . import layout, leaderboard
+from . import layout
+from ._folds import (
+    FoldTask,
+    assemble,
+    draw_seeds,
+    find_fold_classes,
+    fit_all_rows,
+    fit_fold,
+    make_splits,
+    number_rows,
+    run_tasks,
+)
 from ._members import (
     check_members,
     find_method,
     find_task,
-    fit_member,
     is_frozen,
     predict_member,
     with_seed,
@@ -25,18 +28,15 @@ from ._members import (
 from ._routing import make_router, merge_member_tags, route
 from ._sklearn import (
     Integral,
-    Parallel,
     StrOptions,
     _BaseComposition,
     _check_y,
     _fit_context,
     _num_samples,
-    _safe_indexing,
     check_input_features,
     check_sample_weight,
-    delayed,
 )
-from .exceptions import describe_rows
+from .leaderboard import score_folds
 from .library import PredictionLibrary
 
 __all__ = ["CrossFit"]
@@ -78,8 +78,8 @@ class CrossFit(TransformerMixin, _BaseComposition):
     ----------
     oof_predictions_ : ndarray of shape (n_samples, n_members * n_outputs)
         Held-out predictions in scikit-learn's stacking column order.
-    library_ : PredictionLibrary
-        The same with names, targets and folds; only where members predict values or
+    library_ : PredictionLibrary or None
+        The same with names, targets and folds; None where classifiers predict no
         probabilities.
     splits_ : list of (train, test)
         Row numbers of each fold.
@@ -87,10 +87,10 @@ class CrossFit(TransformerMixin, _BaseComposition):
         Members refitted on all rows.
     fold_estimators_ : dict of str to list of estimator
         Fold models of the members that are not refitted.
-    fold_classes_ : list of ndarray of int, or None
-        Codes of the classes in each fold's training rows.
-    classes_ : ndarray of shape (n_classes,)
-        Only for classification.
+    fold_classes_ : list of ndarray of int
+        Codes of the classes in each fold's training rows; None for regression.
+    classes_ : ndarray of shape (n_classes,) or None
+        Labels, sorted; None for regression.
     method_ : dict of str to str
         Method each member predicts with.
     report_ : list of dict
@@ -170,7 +170,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
         return self._get_params("estimators", deep=deep)
 
     def set_params(self, **params):
-        """Set parameters, members by name and their parameters by ``name__parameter``."""
+        """Set parameters, members by name, nested ones by ``name__parameter``."""
         return self._set_params("estimators", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -291,7 +291,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
         return self.column_names("crossfit")
 
     def column_names(self, prefix):
-        """Return ``prefix_member`` or ``prefix_member<output>`` for each column of P."""
+        """Name P's columns ``prefix_member``, with a number where it has several."""
         names = []
         for name, width in self._widths.items():
             numbers = [""] if width == 1 else range(width)
@@ -316,248 +316,155 @@ class CrossFit(TransformerMixin, _BaseComposition):
 
     def _fit(self, X, y, members, routed, sample_weight):
         """Fit with metadata that is already routed to members and splitter."""
-        task = find_task(members)
+        check_input_features(self, X, reset=True)
         weight = (
             None if sample_weight is None else check_sample_weight(sample_weight, X)
         )
-        X = check_input_features(self, X, reset=True)
+        task = find_task(members)
         targets = self._check_targets(X, y, task)
         self.method_ = {
             name: find_method(name, member, self.method, task)
             for name, member in members
         }
-        self._check_refit(task)
-        self.splits_ = self._make_splits(X, y, task, routed["split"])
-        self.fold_classes_ = None
-        if task == "classification":
-            self.fold_classes_ = [
-                np.unique(targets[train]) for train, _ in self.splits_
-            ]
-            self._warn_missing_classes()
-        results = self._run_folds(X, targets, members, routed, task)
-        self._collect(results, members, y, targets, weight)
+        self._check_refit()
+        self.splits_ = make_splits(
+            self.cv, X, y, task == "classification", routed["split"]
+        )
+        self.fold_classes_ = find_fold_classes(self.classes_, targets, self.splits_)
+        self._seeds = draw_seeds(self.random_state, len(members), len(self.splits_))
+        results = self._fit_folds(X, targets, members, routed)
         self.estimators_ = {}
-        self.n_fits_ = len(results)
+        self.n_fits_ = len(results) * len(self.splits_)
+        self.fold_estimators_ = {
+            name: [fold.model for fold in folds] for name, folds in results.items()
+        }
+        self._collect(results, members, targets, weight)
         if self.refit == "all":
-            names = [name for name, _ in members]
-            self._refit(X, targets, members, names, routed)
+            self._refit(X, targets, members, list(self.method_), routed)
         return self
 
     def _check_targets(self, X, y, task):
-        """Check y; return it as numbers, or as class codes after setting `classes_`."""
+        """Set `classes_`; return y as numbers, or as class codes."""
         if y is None:
             raise ValueError(
                 "CrossFit requires y to be passed, but the target y is None."
             )
         y = _check_y(y, y_numeric=task == "regression")
         check_consistent_length(X, y)
+        self.classes_ = None
         if task == "regression":
             return y
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y has one class ({self.classes_.tolist()[0]!r}); a classifier needs at "
-                "least two classes."
+                f"y has one class ({self.classes_.tolist()[0]!r}); a classifier needs "
+                "at least two classes."
             )
         return self._encode(y)
 
     def _encode(self, y):
-        if not hasattr(self, "classes_"):
+        if self.classes_ is None:
             return _check_y(y, y_numeric=True)
         return np.searchsorted(self.classes_, _check_y(y))
 
-    def _check_refit(self, task):
-        labels = [n for n, method in self.method_.items() if method == "predict"]
-        if task == "classification" and labels and self.refit == "none":
+    def _check_refit(self):
+        labels = [name for name, method in self.method_.items() if method == "predict"]
+        if self.classes_ is not None and labels and self.refit == "none":
             raise ValueError(
                 f"Members {labels} predict labels, of which fold models have no mean. "
                 "Use refit='all' or members with predict_proba."
             )
 
-    def _make_splits(self, X, y, task, params):
-        cv = check_cv(self.cv, y, classifier=task == "classification")
-        splits = [
-            (np.asarray(train), np.asarray(test))
-            for train, test in cv.split(X, y, **params)
-        ]
-        times_held_out = np.zeros(_num_samples(X), dtype=np.int64)
-        for _, test in splits:
-            times_held_out[test] += 1
-        wrong = np.flatnonzero(times_held_out != 1)
-        if wrong.size:
-            raise ValueError(
-                f"cv must hold out each row exactly once; {describe_rows(wrong)}, is "
-                f"held out {times_held_out[wrong[0]]} times."
-            )
-        return splits
-
-    def _warn_missing_classes(self):
-        missing = [
-            f"{label!r} in fold {fold + 1}"
-            for fold, present in enumerate(self.fold_classes_)
-            for label in np.delete(self.classes_, present).tolist()
-        ]
-        if missing:
-            warnings.warn(
-                f"Training rows lack classes: {', '.join(missing)}. Members give them "
-                "probability 0 there.",
-                UserWarning,
-                stacklevel=5,
-            )
-
-    def _seeds(self, n_members):
-        """One seed for each member and fold, and one for the refit; None leaves all."""
-        shape = (n_members, len(self.splits_) + 1)
-        if self.random_state is None:
-            return np.full(shape, None)
-        rng = check_random_state(self.random_state)
-        return rng.randint(np.iinfo(np.int32).max, size=shape)
-
-    def _run_folds(self, X, targets, members, routed, task):
-        n_folds = len(self.splits_)
-        self._member_seeds = self._seeds(len(members))
+    def _fit_folds(self, X, targets, members, routed):
+        """Run all (member, fold) tasks; return each member's results in fold order."""
         tasks = [
-            (
+            FoldTask(
                 name,
-                with_seed(member, self._member_seeds[m, fold]),
+                with_seed(member, self._seeds[m, fold]),
+                self.method_[name],
+                routed[name],
                 train,
                 test,
-                routed[name],
-                self.method_[name],
-                None if task == "regression" else self.fold_classes_[fold],
-                f"fold {fold + 1} of {n_folds}",
+                self.fold_classes_[fold],
+                f"fold {fold + 1} of {len(self.splits_)}",
             )
             for fold, (train, test) in enumerate(self.splits_)
             for m, (name, member) in enumerate(members)
         ]
-        classes = getattr(self, "classes_", None)
-        return self._parallel(_fit_fold, [(X, targets, classes, *t) for t in tasks])
+        results = run_tasks(
+            fit_fold,
+            [(X, targets, self.classes_, task) for task in tasks],
+            self.n_jobs,
+            self.verbose,
+        )
+        return {name: results[m :: len(members)] for m, (name, _) in enumerate(members)}
 
     def _refit(self, X, targets, members, names, routed):
-        task = find_task(members)
-        chosen = [(m, n, e) for m, (n, e) in enumerate(members) if n in names]
-        models = self._parallel(
-            _fit_all_rows,
-            [
-                (
-                    X,
-                    targets,
-                    n,
-                    with_seed(e, self._member_seeds[m, -1]),
-                    routed[n],
-                    task,
-                )
-                for m, n, e in chosen
-            ],
-        )
-        self.n_fits_ += len(chosen)
-        for (_, name, _), model in zip(chosen, models, strict=True):
+        numbered = dict(zip(self.method_, enumerate(members), strict=True))
+        tasks = []
+        for name in names:
+            number, (_, member) = numbered[name]
+            seeded = with_seed(member, self._seeds[number, -1])
+            tasks.append((X, targets, self.classes_, name, seeded, routed[name]))
+        models = run_tasks(fit_all_rows, tasks, self.n_jobs, self.verbose)
+        self.n_fits_ += len(names)
+        for name, model in zip(names, models, strict=True):
             self.estimators_[name] = model
             self.fold_estimators_.pop(name, None)
         return self
 
-    def _parallel(self, function, tasks):
-        workers = max(1, min(effective_n_jobs(self.n_jobs), len(tasks)))
-        threads = max(1, cpu_count() // workers)
-        run = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)
-        if workers == 1:
-            with threadpool_limits(limits=threads):
-                return run(delayed(function)(*task) for task in tasks)
-        return run(delayed(_run)(threads, function, task) for task in tasks)
-
-    def _collect(self, results, members, y, targets, weight):
-        names = [name for name, _ in members]
-        by_member = {name: results[m :: len(names)] for m, name in enumerate(names)}
-        self._widths = {name: folds[0][0].shape[1] for name, folds in by_member.items()}
-        blocks = [self._assemble(by_member[name]) for name in names]
-        self.oof_predictions_ = np.hstack(blocks)
-        self.fold_estimators_ = {
-            name: [model for _, model, _, _ in folds]
-            for name, folds in by_member.items()
+    def _collect(self, results, members, targets, weight):
+        """Turn the folds' results into P, library and report."""
+        folds = number_rows(self.splits_)
+        blocks = {
+            name: assemble(self.splits_, [fold.predictions for fold in member])
+            for name, member in results.items()
         }
-        classes = getattr(self, "classes_", None)
-        if classes is None or set(self.method_.values()) == {"predict_proba"}:
+        self._widths = {name: block.shape[1] for name, block in blocks.items()}
+        self.oof_predictions_ = np.hstack(list(blocks.values()))
+        self.library_ = None
+        if self.classes_ is None or set(self.method_.values()) == {"predict_proba"}:
             self.library_ = PredictionLibrary(
                 self.oof_predictions_,
-                targets if classes is None else self.classes_[targets],
-                names,
-                classes=classes,
-                folds=self._fold_numbers(),
+                targets if self.classes_ is None else self.classes_[targets],
+                list(blocks),
+                classes=self.classes_,
+                folds=folds,
                 sample_weight=weight,
             )
         self.report_ = [
             {
                 "name": name,
-                **self._scores(block, targets, weight, self.method_[name]),
-                "fit_time": sum(fold[2] for fold in by_member[name]),
-                "predict_time": sum(fold[3] for fold in by_member[name]),
+                **self._scores(name, blocks[name], targets, folds, weight),
+                "fit_time": sum(fold.fit_time for fold in results[name]),
+                "predict_time": sum(fold.predict_time for fold in results[name]),
                 "frozen": is_frozen(member),
             }
-            for (name, member), block in zip(members, blocks, strict=True)
+            for name, member in members
         ]
 
-    def _assemble(self, folds):
-        first = folds[0][0]
-        block = np.empty((sum(len(fold[0]) for fold in folds), first.shape[1]))
-        for (_, test), (predictions, *_) in zip(self.splits_, folds, strict=True):
-            block[test] = predictions
-        return block
-
-    def _fold_numbers(self):
-        folds = np.empty(sum(len(test) for _, test in self.splits_), dtype=np.int64)
-        for fold, (_, test) in enumerate(self.splits_):
-            folds[test] = fold
-        return folds
-
-    def _scores(self, block, targets, weight, method):
-        if not hasattr(self, "classes_"):
-            prediction, loss = block[:, 0], "squared_error"
-        elif method == "predict_proba":
-            prediction, loss = layout.class_probabilities(block), "log_loss"
-        else:
-            return {"scores": None, "loss": None, "loss_se": None}
-        return leaderboard.score_folds(
-            loss, targets, prediction, self._fold_numbers(), weight
-        )
+    def _scores(self, name, block, targets, folds, weight):
+        if self.classes_ is None:
+            return score_folds("squared_error", targets, block[:, 0], folds, weight)
+        if self.method_[name] == "predict_proba":
+            probabilities = layout.class_probabilities(block)
+            return score_folds("log_loss", targets, probabilities, folds, weight)
+        return {"scores": None, "loss": None, "loss_se": None}
 
     def _predict_member(self, name, X):
-        method, classes = self.method_[name], getattr(self, "classes_", None)
+        """Predict by the refitted model, else by the mean of the fold models."""
         if name in self.estimators_:
-            present = None if classes is None else np.arange(len(classes))
-            model = self.estimators_[name]
-            return predict_member(name, model, X, method, present, classes, "new rows")
-        models = self.fold_estimators_[name]
-        fold_classes = self.fold_classes_ or [None] * len(models)
-        return np.mean(
-            [
-                predict_member(name, model, X, method, present, classes, "new rows")
-                for model, present in zip(models, fold_classes, strict=True)
-            ],
-            axis=0,
-            dtype=np.float64,
-        )
+            models, trained_on = [self.estimators_[name]], [None]
+        else:
+            models, trained_on = self.fold_estimators_[name], self.fold_classes_
+        blocks = [
+            predict_member(
+                name, model, X, self.method_[name], present, self.classes_, "new rows"
+            )
+            for model, present in zip(models, trained_on, strict=True)
+        ]
+        return np.mean(blocks, axis=0, dtype=np.float64)
 
     def _filler(self):
-        return 1.0 / len(self.classes_) if hasattr(self, "classes_") else 0.0
-
-
-def _run(threads, function, task):
-    """Run a task with the libraries' inner threads capped, so that cores suffice."""
-    with threadpool_limits(limits=threads):
-        return function(*task)
-
-
-def _fit_fold(
-    X, targets, classes, name, member, train, test, params, method, present, where
-):
-    task = "regression" if classes is None else "classification"
-    model, fit_time = fit_member(name, member, X, targets, train, params, task, where)
-    X_test = _safe_indexing(X, test)
-    start = perf_counter()
-    block = predict_member(name, model, X_test, method, present, classes, where)
-    return block, model, fit_time, perf_counter() - start
-
-
-def _fit_all_rows(X, targets, name, member, params, task):
-    return fit_member(name, member, X, targets, None, params, task, "all rows")[0]
+        return 0.0 if self.classes_ is None else 1.0 / len(self.classes_)

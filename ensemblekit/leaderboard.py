@@ -47,8 +47,8 @@ def score_folds(loss, y, prediction, folds, weight=None):
 def cross_fitted_predictions(combiner, library):
     """Predict each fold's rows by the combiner fitted on the other folds' rows.
 
-    Scoring a combiner on the rows it was fitted on is optimistic; this is not, up to the
-    members: those that predicted the other folds had seen the scored rows.
+    Scoring a combiner on the rows it was fitted on is optimistic; this is not, but for
+    one thing: the members that predicted the other folds had seen the scored rows.
 
     Parameters
     ----------

@@ -228,7 +228,7 @@ class PredictionLibrary:
         """
         self._check_mergeable(other)
         P_test = None
-        if self.P_test is not None:
+        if self.P_test is not None and other.P_test is not None:
             P_test = np.hstack([self.P_test, other.P_test])
         return type(self)(
             np.hstack([self.P, other.P]),

@@ -134,9 +134,8 @@ def evaluate_loss(
     per_row = LOSSES[name].per_row
     if per_row is None:
         return _one_minus_auc(y, prediction, sample_weight)
-    return float(
-        np.average(per_row(y, prediction, **parameters), weights=sample_weight)
-    )
+    weight = None if sample_weight is None else np.asarray(sample_weight)
+    return float(np.average(per_row(y, prediction, **parameters), weights=weight))
 
 
 def _one_minus_auc(y, prediction, sample_weight):

@@ -70,7 +70,7 @@ def _boosting(classification):
         import lightgbm
 
         model = lightgbm.LGBMClassifier if classification else lightgbm.LGBMRegressor
-        settings = {"n_estimators": 150, "learning_rate": 0.06, "num_leaves": 24}
+        settings: dict = {"n_estimators": 150, "learning_rate": 0.06, "num_leaves": 24}
         found.append(("lightgbm", model(**settings, n_jobs=1, verbose=-1)))
     if find_spec("xgboost"):
         import xgboost

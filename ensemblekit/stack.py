@@ -20,8 +20,8 @@ from ._sklearn import (
     hstack_containers,
     routing_enabled,
 )
-from .combine import ConvexClassifier, ConvexRegressor
 from .combine._base import ClassificationCombinerMixin, RegressionCombinerMixin
+from .combine._convex import ConvexClassifier, ConvexRegressor
 from .crossfit import CrossFit
 from .leaderboard import cross_fitted_predictions, score_folds
 from .library import PredictionLibrary
@@ -208,7 +208,7 @@ class _Stacked(TransformerMixin, _BaseComposition):
 
     @property
     def library_(self):
-        """PredictionLibrary of the out-of-fold predictions."""
+        """PredictionLibrary of the out-of-fold predictions, or None."""
         return self.cross_fit_.library_
 
     @property
@@ -283,9 +283,9 @@ class _Stacked(TransformerMixin, _BaseComposition):
         combiner = self._resolve_combiner()
         if self.passthrough and isinstance(combiner, _OURS):
             raise ValueError(
-                f"passthrough=True hands X to the combiner, but {type(combiner).__name__} "
-                "combines predictions only. Use a combiner that takes features, such as "
-                "LogisticRegression, or passthrough=False."
+                f"passthrough=True hands X to the combiner, but "
+                f"{type(combiner).__name__} combines predictions only. Use a combiner "
+                "that takes features, such as LogisticRegression, or passthrough=False."
             )
         return members
 
@@ -334,7 +334,7 @@ class _Stacked(TransformerMixin, _BaseComposition):
             "fit_time": None,
             "predict_time": None,
         }
-        library = getattr(self.cross_fit_, "library_", None)
+        library = self.library_
         if library is None or self.passthrough:
             return unknown
         scores = self._cross_fitted_score(library)

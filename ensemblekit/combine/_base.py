@@ -1,6 +1,9 @@
 """What all combiners share: validation of P, and prediction from a mixture."""
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -13,6 +16,8 @@ class RegressionCombinerMixin:
 
     The combiner defines ``_combine(P)`` -> (n_samples,).
     """
+
+    _combine: Callable[[NDArray], NDArray]
 
     def predict(self, P):
         """Combine the members' predictions.
@@ -29,7 +34,7 @@ class RegressionCombinerMixin:
         return self._combine(_validate_new(self, P))
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
+        tags = super().__sklearn_tags__()  # type: ignore[misc]  # BaseEstimator's
         # Raw features are no predictions: no good score is to be expected of them.
         tags.regressor_tags.poor_score = True
         return tags
@@ -40,6 +45,9 @@ class ClassificationCombinerMixin:
 
     The combiner defines ``_combine(P)`` -> (n_samples, n_classes).
     """
+
+    classes_: NDArray
+    _combine: Callable[[NDArray], NDArray]
 
     def predict_proba(self, P):
         """Combine the members' probabilities.
@@ -72,7 +80,7 @@ class ClassificationCombinerMixin:
         return self.classes_[most_probable]
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
+        tags = super().__sklearn_tags__()  # type: ignore[misc]  # BaseEstimator's
         tags.classifier_tags.poor_score = True
         return tags
 

@@ -88,8 +88,8 @@ class EnsembleSelectionRegressor(
         """
         P, y, weight = validate_regression(self, P, y, sample_weight)
         gram = kernels.gram.residual_gram(P, y[:, None], weight)
-        picks = kernels.greedy.select_squared_error(gram, self.n_rounds)
-        _keep_best_prefix(self, *picks, n_members=P.shape[1])
+        picks, path = kernels.greedy.select_squared_error(gram, self.n_rounds)
+        _keep_best_prefix(self, picks, path, P.shape[1])
         return self
 
     def _combine(self, P):
@@ -173,8 +173,8 @@ class EnsembleSelectionClassifier(
         P, y, weight = validate_classification(self, P, y, sample_weight)
         n_classes = len(self.classes_)
         n_outputs = layout.n_outputs_for(n_classes)
-        picks = _SELECT[self.loss](P, y, weight, n_classes, self.n_rounds)
-        _keep_best_prefix(self, *picks, n_members=P.shape[1] // n_outputs)
+        picks, path = _SELECT[self.loss](P, y, weight, n_classes, self.n_rounds)
+        _keep_best_prefix(self, picks, path, layout.count_members(P, n_outputs))
         return self
 
     def _combine(self, P):

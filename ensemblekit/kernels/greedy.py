@@ -28,7 +28,7 @@ def select_squared_error(gram, n_rounds):
     n_rounds : int >= 1
     Returns picks, path : as in the module docstring. O(m) per round.
     """
-    return _select_squared_error(np.require(gram, np.float64, "CW"), n_rounds)
+    return _select_squared_error(np.require(gram, np.float64, ["C", "W"]), n_rounds)
 
 
 def select_log_loss(base, sign, offset, weight, n_rounds, clip):

@@ -63,7 +63,7 @@ def moment_losses(total, weights, intercepts):
 
 
 def softmax_fit(features, offset, y, weight, penalty, step, bias, tol=1e-9):
-    """Minimise the log loss of softmax(offset + bias + step . features) by Newton steps.
+    """Minimise the log loss of softmax(offset + bias + step . features) (Newton).
 
     Objective: weighted mean log loss + penalty / 2 * ||step||^2 (+ 1e-6 / 2 *
     ||bias||^2), strictly convex for penalty > 0.
@@ -101,7 +101,7 @@ def rotate(features):
     needs only that many coordinates.
 
     features : (n_features, n_samples, n_classes)
-    Returns basis (n_features, rank) with orthonormal columns, or None where it is no gain.
+    Returns basis (n_features, rank) with orthonormal columns; None where it is no gain.
     """
     n_features, n_samples, n_classes = features.shape
     if n_features <= n_samples * n_classes:

@@ -31,8 +31,8 @@ def solve(H, c, tol=1e-12, max_iter=10_000):
     Among equal columns the lowest index takes all.
     O(k m + k^2) per iteration, with k the size of the support and about k iterations.
     """
-    H = np.require(H, np.float64, "CW")
-    c = np.require(c, np.float64, "CW")
+    H = np.require(H, np.float64, ["C", "W"])
+    c = np.require(c, np.float64, ["C", "W"])
     diagonal = H.diagonal()
     best = int(np.argmin(0.5 * diagonal - c))
     # w'Hw <= H_bb + 2 (c'w - c_b) wherever w is no worse than the best vertex b.
@@ -223,9 +223,9 @@ def _drop_blocked(factor, size, support, weights, point):
             _delete(factor, left, support, i)
             left -= 1
     if left == size:
-        i = np.argmin(point)
-        weights[support[i]] = 0.0
-        _delete(factor, left, support, i)
+        lowest = np.argmin(point)
+        weights[support[lowest]] = 0.0
+        _delete(factor, left, support, lowest)
         left -= 1
     return left
 
