@@ -316,7 +316,7 @@ def test_nan_in_features_reaches_members_that_take_it():
         ("stump", DecisionTreeRegressor(max_depth=1)),
     ]
     assert np.isfinite(regressor(trees).fit(X, Y_R).predict(X)).all()
-    with pytest.raises(MemberError, match="'ridge' failed in .*X contains NaN"):
+    with pytest.raises(MemberError, match=r"'ridge' failed in .*X contains NaN"):
         regressor().fit(X, Y_R)
 
 

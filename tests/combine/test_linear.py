@@ -1,0 +1,159 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold
+
+from ensemblekit import (
+    AverageClassifier,
+    LinearStackClassifier,
+    LinearStackRegressor,
+    evaluate_loss,
+)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("ridge", [0.01, 1.0, 50.0])
+def test_regression_equals_its_normal_equations(
+    regression_predictions, weighted, ridge
+):
+    P, y, weight = regression_predictions()
+    weight = weight if weighted else np.ones(len(y))
+    found = LinearStackRegressor(ridge=ridge).fit(P, y, sample_weight=weight)
+    n_samples, m = P.shape
+    variance = np.average((y - np.average(y, weights=weight)) ** 2, weights=weight)
+    design = np.column_stack([P, np.ones(n_samples)])
+    penalty = np.diag([ridge * variance * m] * m + [0.0])
+    gram = (design * weight[:, None]).T @ design / weight.sum() + penalty
+    right = design.T @ (weight * y) / weight.sum() + penalty @ np.full(m + 1, 1 / m)
+    expected = np.linalg.solve(gram, right)
+    assert_allclose(found.weights_, expected[:-1], rtol=1e-9)
+    assert_allclose(found.intercept_, expected[-1], rtol=1e-7)
+
+
+def test_regression_limits(regression_predictions):
+    P, y, _ = regression_predictions()
+    free, plain = LinearStackRegressor(ridge=0).fit(P, y), LinearRegression().fit(P, y)
+    assert_allclose(free.weights_, plain.coef_, rtol=1e-8)
+    assert_allclose(free.intercept_, plain.intercept_, rtol=1e-6)
+    stiff = LinearStackRegressor(ridge=1e12).fit(P, y)
+    assert_allclose(stiff.weights_, 1 / 6, rtol=1e-9)
+    assert_allclose(stiff.intercept_, (y - P.mean(axis=1)).mean(), rtol=1e-6)
+
+
+def test_regression_without_penalty_survives_duplicates(regression_predictions):
+    P, y, _ = regression_predictions()
+    found = LinearStackRegressor(ridge=0).fit(P[:, [0, 1, 2, 2, 0]], y)
+    plain = LinearRegression().fit(P[:, :3], y)
+    assert_allclose(found.predict(P[:, [0, 1, 2, 2, 0]]), plain.predict(P[:, :3]))
+
+
+def test_regression_cross_validation_equals_a_literal_loop(regression_predictions):
+    P, y, weight = regression_predictions(n_samples=60)
+    cv = KFold(4)
+    found = LinearStackRegressor(cv=cv).fit(P, y, sample_weight=weight)
+    variance = np.average((y - np.average(y, weights=weight)) ** 2, weights=weight)
+    for ridge, loss in zip(found.ridges_, found.cv_losses_, strict=True):
+        total = 0.0
+        for train, test in cv.split(P):
+            # the penalty's unit is the variance of all rows, not of the fold
+            w = weight[train]
+            own = np.average(
+                (y[train] - np.average(y[train], weights=w)) ** 2, weights=w
+            )
+            model = LinearStackRegressor(ridge=ridge * variance / own)
+            model.fit(P[train], y[train], sample_weight=w)
+            total += weight[test] @ (y[test] - model.predict(P[test])) ** 2
+        assert_allclose(loss, total / weight.sum(), rtol=1e-8)
+    assert found.ridge_ == found.ridges_[np.argmin(found.cv_losses_)]
+
+
+def test_regression_corrects_bias_and_shrinkage(regression_predictions):
+    _, y, _ = regression_predictions()
+    found = LinearStackRegressor(ridge=1e-6).fit(5.0 + 0.25 * y[:, None], y)
+    assert_allclose(found.predict(5.0 + 0.25 * y[:, None]), y, atol=1e-4)
+
+
+def objective(theta, logits, y, weight, ridge):
+    """The documented objective of the classifier, written plainly."""
+    m = len(logits)
+    scores = np.tensordot(theta[:m], logits, axes=1) + theta[m:]
+    loss = logsumexp(scores, axis=1) - scores[np.arange(len(y)), y]
+    distance = ((theta[:m] - 1 / m) ** 2).sum()
+    return np.average(loss, weights=weight) + 0.5 * ridge * m * distance
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("ridge", [0.001, 1.0])
+def test_classification_equals_another_solver(class_predictions, n_classes, ridge):
+    P, y, weight = class_predictions(n_classes=n_classes)
+    found = LinearStackClassifier(ridge=ridge).fit(P, y, sample_weight=weight)
+    members = P.reshape(len(P), 6, -1).transpose(1, 0, 2)
+    if n_classes == 2:
+        members = np.concatenate([1 - members, members], axis=2)
+    logits = np.log(np.maximum(members, 1e-4))
+    start = np.concatenate([np.full(6, 1 / 6), np.zeros(n_classes)])
+    best = minimize(objective, start, args=(logits, y, weight, ridge), tol=1e-10)
+    theta = np.concatenate([found.weights_, found.intercept_])
+    assert objective(theta, logits, y, weight, ridge) <= best.fun + 1e-8
+    assert_allclose(found.weights_, best.x[:6], atol=1e-3)
+    assert_allclose(found.intercept_.sum(), 0.0, atol=1e-12)
+
+
+def test_classification_limit_is_the_geometric_mean(class_predictions):
+    P, y, _ = class_predictions(n_classes=3)
+    found = LinearStackClassifier(ridge=1e9).fit(P, y)
+    assert_allclose(found.weights_, 1 / 6, rtol=1e-6)
+    plain = AverageClassifier(kind="geometric").fit(P, y).predict_proba(P)
+    ratio = found.predict_proba(P) / plain
+    scale = ratio / ratio[:, :1]  # only the biases differ
+    assert_allclose(scale, np.tile(scale[0], (len(P), 1)), rtol=1e-6)
+
+
+def test_one_member_is_recalibrated():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=4000)
+    y = (rng.uniform(size=4000) < 1 / (1 + np.exp(-truth))).astype(int)
+    overconfident = 1 / (1 + np.exp(-3 * truth[:, None]))
+    found = LinearStackClassifier().fit(overconfident, y)
+    assert_allclose(found.weights_, [1 / 3], rtol=0.1)
+    before = evaluate_loss("log_loss", y, np.hstack([1 - overconfident, overconfident]))
+    assert evaluate_loss("log_loss", y, found.predict_proba(overconfident)) < before
+
+
+def test_separable_classes_and_hard_answers_stay_finite(class_predictions):
+    P, y, _ = class_predictions(n_members=3, n_classes=3)
+    P[:, :3] = np.eye(3)[y]
+    found = LinearStackClassifier().fit(P, y)
+    assert np.isfinite(found.weights_).all()
+    assert np.isfinite(found.intercept_).all()
+    assert (found.predict(P) == y).all()
+    assert found.predict_proba(P).max() <= 1.0
+
+
+def test_more_members_than_rows_gives_the_same_optimum(class_predictions):
+    P, y, weight = class_predictions(n_members=80, n_samples=30)
+    found = LinearStackClassifier(ridge=0.01).fit(P, y, sample_weight=weight)
+    members = P.T[:, :, None]
+    logits = np.log(np.maximum(np.concatenate([1 - members, members], axis=2), 1e-4))
+    theta = np.concatenate([found.weights_, found.intercept_])
+    value = objective(theta, logits, y, weight, 0.01)
+    best = minimize(objective, theta, args=(logits, y, weight, 0.01), tol=1e-10)
+    assert value <= best.fun + 1e-8
+
+
+def test_zero_penalty_is_refused_where_it_has_no_answer(class_predictions):
+    P, y, _ = class_predictions()
+    with pytest.raises(ValueError, match="'ridge' parameter of LinearStackClassifier"):
+        LinearStackClassifier(ridge=0.0).fit(P, y)
+
+
+def test_fewer_rows_than_folds(class_predictions, regression_predictions):
+    P, y, _ = regression_predictions()
+    with pytest.raises(ValueError, match="n_splits=5 greater than the number of"):
+        LinearStackRegressor().fit(P[:4], y[:4])
+    P, y, _ = class_predictions(n_samples=4)
+    with pytest.raises(ValueError, match="n_splits=5"):
+        LinearStackClassifier().fit(P, y)
