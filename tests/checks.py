@@ -325,7 +325,11 @@ def assert_refuses(combiner, P, y, message, **options):
         clone(combiner).fit(P, y, **options)
 
 
-CHECKS = [value for name, value in list(globals().items()) if name.startswith("check_")]
+CHECKS = [
+    value
+    for name, value in list(globals().items())
+    if name.startswith("check_") and value.__module__ == __name__
+]
 
 
 def on_legal_matrix(combiner_class):
