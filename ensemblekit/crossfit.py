@@ -355,13 +355,8 @@ class CrossFit(TransformerMixin, _BaseComposition):
         if task == "regression":
             return y
         check_classification_targets(y)
-        self.classes_ = np.unique(y)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y has one class ({self.classes_.tolist()[0]!r}); a classifier needs "
-                "at least two classes."
-            )
-        return self._encode(y)
+        self.classes_, codes = layout.encode_labels(y)
+        return codes
 
     def _encode(self, y):
         if self.classes_ is None:

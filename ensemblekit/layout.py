@@ -18,6 +18,29 @@ _RANGE_TOLERANCE = 1e-9
 _SUM_TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-3}
 
 
+def encode_labels(y: NDArray) -> tuple[NDArray, NDArray]:
+    """Return the sorted classes and each label's position among them.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two classes.
+
+    Examples
+    --------
+    >>> classes, codes = encode_labels(np.array(["b", "a", "b"]))
+    >>> classes.tolist(), codes.tolist()
+    (['a', 'b'], [1, 0, 1])
+    """
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y has one class ({classes.tolist()[0]!r}); a classifier needs at least "
+            "two classes."
+        )
+    return classes, codes.astype(np.int64)
+
+
 def n_outputs_for(n_classes: int) -> int:
     """Count the columns of one member: 1 for two classes, K for K > 2."""
     return 1 if n_classes == 2 else n_classes

@@ -123,16 +123,11 @@ def validate_classification(combiner, P, y, sample_weight):
     P, y = _validate_fit(combiner, P, y)
     check_classification_targets(y)
     weight = check_sample_weight(sample_weight, P)
-    classes, codes = np.unique(y, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(
-            f"y has one class ({classes.tolist()[0]!r}); a classifier needs at least "
-            "two classes."
-        )
+    classes, codes = layout.encode_labels(y)
     layout.count_members(P, layout.n_outputs_for(len(classes)))
     layout.check_probabilities(P, len(classes), _column_names(combiner))
     combiner.classes_ = classes
-    return P, codes.astype(np.int64), weight
+    return P, codes, weight
 
 
 def mix_probabilities(combiner, P):
