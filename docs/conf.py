@@ -1,0 +1,49 @@
+"""Configuration of the documentation; built offline, without warnings (`make docs`)."""
+
+from pathlib import Path
+
+import ensemblekit
+
+project = "ensemblekit"
+author = "The ensemblekit developers"
+copyright = author
+version = release = ensemblekit.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+
+autosummary_generate = True
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 3
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"ensemblekit {version}"
+html_show_sourcelink = False
+html_theme_options = {"secondary_sidebar_items": ["page-toc"]}
+
+
+def skip_foreign(app, what, name, obj, skip, options):
+    """Leave out what scikit-learn's base classes bring along."""
+    module = getattr(obj, "__module__", None) or "ensemblekit"
+    return skip or not module.startswith("ensemblekit")
+
+
+def check_api_page(app):
+    """Refuse an API page that lacks a public name."""
+    named = set(Path(app.srcdir, "api.rst").read_text().split())
+    missing = sorted(set(ensemblekit.__all__) - named)
+    if missing:
+        raise RuntimeError(f"docs/api.rst lacks {missing}; add them to a list there.")
+
+
+def setup(app):
+    app.connect("autodoc-skip-member", skip_foreign)
+    app.connect("builder-inited", check_api_page)
