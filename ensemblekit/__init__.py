@@ -12,6 +12,23 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against __all__
+    from .combine._average import AverageClassifier, AverageRegressor
+    from .combine._convex import ConvexClassifier, ConvexRegressor
+    from .combine._greedy import (
+        EnsembleSelectionClassifier,
+        EnsembleSelectionRegressor,
+    )
+    from .combine._linear import LinearStackClassifier, LinearStackRegressor
+    from .crossfit import CrossFit
+    from .exceptions import MemberError
+    from .leaderboard import cross_fitted_predictions
+    from .library import PredictionLibrary
+    from .losses import evaluate_loss
+    from .members import default_members
+    from .stack import StackedClassifier, StackedRegressor
 
 __version__ = "0.1.0.dev0"
 
@@ -33,7 +50,7 @@ def __getattr__(name):
         return __dir__()
     if name in _MODULES:
         return getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    if name[0].isupper() and name in import_module(".combine", __name__).__all__:
+    if name[:1].isupper() and name in import_module(".combine", __name__).__all__:
         return getattr(import_module(".combine", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

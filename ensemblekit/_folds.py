@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from ._members import fit_member, predict_member
 from ._sklearn import Parallel, _num_samples, _safe_indexing, delayed
+from .exceptions import describe_rows
 
 
 class FoldTask(NamedTuple):
@@ -38,28 +39,36 @@ class FoldResult(NamedTuple):
 
 
 def make_splits(cv, X, y, stratify, params):
-    """Return the splits as a list; they must hold out each row exactly once.
+    """Return the splits as a list of row numbers; they must partition the rows.
 
     Raises
     ------
     ValueError
-        If a row is held out never, or more than once.
+        If a row is held out never or more than once, or is also trained on.
     """
     splitter = check_cv(cv, y, classifier=stratify)
+    n_rows = _num_samples(X)
     splits = [
-        (np.asarray(train), np.asarray(test))
+        (np.arange(n_rows)[train], np.arange(n_rows)[test])
         for train, test in splitter.split(X, y, **params)
     ]
-    times_held_out = np.zeros(_num_samples(X), dtype=np.int64)
+    times = np.zeros(n_rows, dtype=np.int64)
     for _, test in splits:
-        times_held_out[test] += 1
-    wrong = np.flatnonzero(times_held_out != 1)
+        times += np.bincount(test, minlength=n_rows)
+    wrong = np.flatnonzero(times != 1)
     if wrong.size:
         raise ValueError(
             f"cv must hold out each row exactly once, but row {wrong[0]} is held out "
-            f"{times_held_out[wrong[0]]} times ({len(wrong)} rows are wrong). Use a "
-            "splitter that partitions the rows, such as KFold."
+            f"{times[wrong[0]]} times ({len(wrong)} rows are wrong). Use a splitter "
+            "that partitions the rows, such as KFold."
         )
+    for fold, (train, test) in enumerate(splits):
+        both = np.intersect1d(train, test)
+        if both.size:
+            raise ValueError(
+                f"Fold {fold + 1} of cv trains on rows that it holds out "
+                f"({describe_rows(both)}); predictions of these are not held out."
+            )
     return splits
 
 

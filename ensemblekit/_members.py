@@ -1,5 +1,6 @@
 """What cross-fitting asks of one member: fit, predict, and check what it says."""
 
+from inspect import signature
 from time import perf_counter
 
 import numpy as np
@@ -31,7 +32,14 @@ def check_members(estimators):
             raise TypeError(
                 f"estimators holds {item!r}; expected pairs of a name and an estimator."
             )
-    members = [(name, member) for name, member in estimators if member != "drop"]
+    members = [
+        (name, member)
+        for name, member in estimators
+        if not (isinstance(member, str) and member == "drop")
+    ]
+    reserved = {"splitter", "combiner"} & {name for name, _ in members}
+    if reserved:
+        raise ValueError(f"Member names {sorted(reserved)} are reserved; use others.")
     if not members:
         raise ValueError(
             "estimators is empty; expected at least one (name, estimator) pair."
@@ -87,32 +95,46 @@ def find_method(name, member, method, task):
         raise ValueError(f"Member {name!r} has no method {method!r}.") from error
 
 
-def weight_parameter(name, member):
-    """Return the name under which the member's fit takes sample weights.
+def weight_parameter(label, estimator):
+    """Return the name under which the estimator's fit takes sample weights.
+
+    Parameters
+    ----------
+    label : str
+        What the estimator is, for the message: ``"Member 'near'"``.
+    estimator : estimator
+        Of pipelines the last step counts; a fit that passes keywords on is trusted.
 
     Raises
     ------
     ValueError
         If it takes none.
     """
-    prefix = ""
-    last = member
+    prefix, last = "", estimator
     while isinstance(last, Pipeline):
         step, last = last.steps[-1]
         prefix += f"{step}__"
-    if not has_fit_parameter(last, "sample_weight"):
+    given = signature(last.fit).parameters.values()
+    passes_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in given)
+    if not (passes_on or has_fit_parameter(last, "sample_weight")):
         raise ValueError(
-            f"Member {name!r} ({type(last).__name__}) takes no sample_weight in fit. "
-            "Leave it out, or fit without sample_weight."
+            f"{label} ({type(last).__name__}) takes no sample_weight in fit. Leave it "
+            "out, or fit without sample_weight."
         )
     return f"{prefix}sample_weight"
 
 
 def is_frozen(member):
-    """Say whether fit leaves the member as it is (it was trained elsewhere)."""
+    """Say whether fit leaves the member's model as it is (it was trained elsewhere)."""
     while isinstance(member, Pipeline):
         member = member.steps[-1][1]
     return isinstance(member, FrozenEstimator)
+
+
+def holds_frozen(member):
+    """Say whether any part of the member was trained elsewhere."""
+    parts = [member, *member.get_params(deep=True).values()]
+    return any(isinstance(part, FrozenEstimator) for part in parts)
 
 
 def with_seed(member, seed):
@@ -150,11 +172,25 @@ def fit_member(name, member, X, y, train, params, classes, where):
             params = _check_method_params(X, params, indices=train)
             X, y = _safe_indexing(X, train), y[train]
         if classes is not None:
-            y = np.unique(y, return_inverse=True)[1]
+            present, y = np.unique(y, return_inverse=True)
+            _check_class_weight(member, classes[present])
         model = member.fit(X, y, **params)
     except Exception as error:
         raise _named(name, f"fit on {where}", error) from error
     return model, perf_counter() - start
+
+
+def _check_class_weight(member, labels):
+    """Refuse class weights by label where members see other codes than the labels."""
+    if is_frozen(member) or np.array_equal(labels, np.arange(len(labels))):
+        return
+    for key, value in member.get_params(deep=True).items():
+        if key.rpartition("__")[2] == "class_weight" and isinstance(value, dict):
+            raise ValueError(
+                f"{key} names labels, but members are given the codes 0 to "
+                f"{len(labels) - 1} of the labels {labels.tolist()}. Use "
+                f"{key}='balanced' or sample_weight."
+            )
 
 
 def predict_member(name, model, X, method, present, classes, where):

@@ -1,5 +1,7 @@
 """Which metadata (sample_weight, groups, ..) reaches which object, and which tags."""
 
+from typing import NamedTuple
+
 from sklearn.model_selection import KFold
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
@@ -8,14 +10,24 @@ from ._members import weight_parameter
 from ._sklearn import check_sample_weight, process_routing, routing_enabled
 
 
-def route(owner, members, X, sample_weight, groups, params):
-    """Decide which metadata reaches which member and the splitter.
+class Routed(NamedTuple):
+    """Keyword arguments for the members' fits, the splitter and the combiner."""
 
-    Returns
-    -------
-    routed : dict
-        Member name, and ``"split"``, to keyword arguments. With metadata routing also
-        the routing of other objects the owner named in its router.
+    members: dict[str, dict]
+    split: dict
+    combiner: dict
+
+
+def route(owner, members, X, sample_weight, groups, params):
+    """Decide which metadata reaches which member, the splitter and the combiner.
+
+    Without metadata routing, weights reach every member and groups the splitter; the
+    combiner's are the owner's business.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If metadata is passed that nobody takes.
     """
     given = {"sample_weight": sample_weight, "groups": groups, **params}
     given = {key: value for key, value in given.items() if value is not None}
@@ -27,12 +39,14 @@ def route(owner, members, X, sample_weight, groups, params):
             "sample_weight and groups needs "
             "sklearn.set_config(enable_metadata_routing=True)."
         )
-    routed: dict[str, dict] = {name: {} for name, _ in members}
+    to_members: dict[str, dict] = {name: {} for name, _ in members}
     if sample_weight is not None:
         weight = check_sample_weight(sample_weight, X)
-        routed = {name: {weight_parameter(name, e): weight} for name, e in members}
-    routed["split"] = {} if groups is None else {"groups": groups}
-    return routed
+        to_members = {
+            name: {weight_parameter(f"Member {name!r}", member): weight}
+            for name, member in members
+        }
+    return Routed(to_members, {} if groups is None else {"groups": groups}, {})
 
 
 def _route_by_request(owner, members, given):
@@ -43,13 +57,10 @@ def _route_by_request(owner, members, given):
             error.add_note("If that is groups: this cv does not use groups.")
         raise
     if not given:
-        return {name: {} for name, _ in members} | {"split": {}, "combiner": {}}
-    routed = {name: dict(requests[name].fit) for name, _ in members}
-    routed["split"] = dict(requests.splitter.split)
-    routed["combiner"] = (
-        dict(requests["combiner"].fit) if "combiner" in requests else {}
-    )
-    return routed
+        return Routed({name: {} for name, _ in members}, {}, {})
+    to_combiner = dict(requests["combiner"].fit) if "combiner" in requests else {}
+    to_members = {name: dict(requests[name].fit) for name, _ in members}
+    return Routed(to_members, dict(requests.splitter.split), to_combiner)
 
 
 def make_router(owner, members, cv):

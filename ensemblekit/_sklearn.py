@@ -39,6 +39,7 @@ __all__ = [
     "check_input_features",
     "check_sample_weight",
     "delayed",
+    "forget_fitted",
     "hstack_containers",
     "process_routing",
     "routing_enabled",
@@ -73,19 +74,31 @@ def check_input_features(estimator, X, *, reset):
     return X
 
 
+def forget_fitted(estimator):
+    """Delete the attributes that an earlier fit left behind."""
+    for name in [n for n in vars(estimator) if n.endswith("_") and n[0] != "_"]:
+        delattr(estimator, name)
+
+
 def check_sample_weight(sample_weight, X):
     """Return float64 weights, all ones for None; refuse NaN, negative and all zero.
 
     Raises
     ------
     ValueError
-        If weights are negative, NaN or infinite, of another length, or all zero.
+        If weights are negative, NaN or infinite, of another length, all zero, or too
+        large or too small to be added up.
     """
     weight = _check_sample_weight(
         sample_weight, X, dtype=float, ensure_non_negative=True
     )
     if not weight.any():
         raise ValueError("sample_weight is zero in every row; expected a positive one.")
+    if not 1e-290 < weight.max() < 1e290:
+        raise ValueError(
+            f"sample_weight is at most {weight.max():.3g}; expected a scale between "
+            "1e-290 and 1e290. Divide the weights by their mean."
+        )
     return weight
 
 

@@ -21,7 +21,7 @@ from ._members import (
     check_members,
     find_method,
     find_task,
-    is_frozen,
+    holds_frozen,
     predict_member,
     with_seed,
 )
@@ -35,6 +35,7 @@ from ._sklearn import (
     _num_samples,
     check_input_features,
     check_sample_weight,
+    forget_fitted,
 )
 from .leaderboard import score_folds
 from .library import PredictionLibrary
@@ -242,6 +243,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
         P : ndarray of shape (n_samples, n_members * n_outputs)
         """
         check_is_fitted(self)
+        self._check_names(names)
         X = check_input_features(self, X, reset=False)
         n_rows = _num_samples(X)
         blocks = []
@@ -267,11 +269,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
         """
         check_is_fitted(self)
         members = self._check_members()
-        unknown = sorted(set(names) - set(self.method_))
-        if unknown:
-            raise ValueError(
-                f"Unknown members {unknown}. Expected some of {list(self.method_)}."
-            )
+        self._check_names(names)
         X = check_input_features(self, X, reset=False)
         routed = route(self, members, X, sample_weight, None, params)
         return self._refit(X, self._encode(y), members, names, routed)
@@ -303,6 +301,9 @@ class CrossFit(TransformerMixin, _BaseComposition):
         members = [(n, e) for n, e in self.estimators if e != "drop"]
         return make_router(self, members, self.cv)
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "report_")
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
@@ -314,8 +315,17 @@ class CrossFit(TransformerMixin, _BaseComposition):
         self._validate_names([name for name, _ in members])
         return members
 
+    def _check_names(self, names):
+        unknown = [name for name in names if name not in self.method_]
+        if unknown or isinstance(names, str):
+            raise ValueError(
+                f"Unknown members {unknown}. Expected a list of some of "
+                f"{list(self.method_)}."
+            )
+
     def _fit(self, X, y, members, routed, sample_weight):
         """Fit with metadata that is already routed to members and splitter."""
+        forget_fitted(self)
         check_input_features(self, X, reset=True)
         weight = (
             None if sample_weight is None else check_sample_weight(sample_weight, X)
@@ -328,7 +338,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
         }
         self._check_refit()
         self.splits_ = make_splits(
-            self.cv, X, y, task == "classification", routed["split"]
+            self.cv, X, y, task == "classification", routed.split
         )
         self.fold_classes_ = find_fold_classes(self.classes_, targets, self.splits_)
         self._seeds = draw_seeds(self.random_state, len(members), len(self.splits_))
@@ -353,7 +363,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
         check_consistent_length(X, y)
         self.classes_ = None
         if task == "regression":
-            return y
+            return y.astype(np.float64)
         check_classification_targets(y)
         self.classes_, codes = layout.encode_labels(y)
         return codes
@@ -361,7 +371,13 @@ class CrossFit(TransformerMixin, _BaseComposition):
     def _encode(self, y):
         if self.classes_ is None:
             return _check_y(y, y_numeric=True)
-        return np.searchsorted(self.classes_, _check_y(y))
+        y = _check_y(y)
+        unknown = np.setdiff1d(y, self.classes_)
+        if unknown.size:
+            raise ValueError(
+                f"y has labels {unknown.tolist()} that were not there in fit."
+            )
+        return np.searchsorted(self.classes_, y)
 
     def _check_refit(self):
         labels = [name for name, method in self.method_.items() if method == "predict"]
@@ -378,7 +394,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
                 name,
                 with_seed(member, self._seeds[m, fold]),
                 self.method_[name],
-                routed[name],
+                routed.members[name],
                 train,
                 test,
                 self.fold_classes_[fold],
@@ -401,7 +417,9 @@ class CrossFit(TransformerMixin, _BaseComposition):
         for name in names:
             number, (_, member) = numbered[name]
             seeded = with_seed(member, self._seeds[number, -1])
-            tasks.append((X, targets, self.classes_, name, seeded, routed[name]))
+            tasks.append(
+                (X, targets, self.classes_, name, seeded, routed.members[name])
+            )
         models = run_tasks(fit_all_rows, tasks, self.n_jobs, self.verbose)
         self.n_fits_ += len(names)
         for name, model in zip(names, models, strict=True):
@@ -434,7 +452,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
                 **self._scores(name, blocks[name], targets, folds, weight),
                 "fit_time": sum(fold.fit_time for fold in results[name]),
                 "predict_time": sum(fold.predict_time for fold in results[name]),
-                "frozen": is_frozen(member),
+                "frozen": holds_frozen(member),
             }
             for name, member in members
         ]

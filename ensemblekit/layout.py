@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from .exceptions import describe_rows
 
-# Rounding that members are allowed: values outside [0, 1], and row sums away from 1
-# (single precision softmax outputs are off by 1e-7 per class).
+# Rounding that is let pass: values outside [0, 1], and row sums away from 1 (outputs of
+# single or half precision, which later sums in double precision no longer show).
 _RANGE_TOLERANCE = 1e-9
-_SUM_TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-3}
+_SUM_TOLERANCE = 1e-3
 
 
 def encode_labels(y: NDArray) -> tuple[NDArray, NDArray]:
@@ -207,10 +207,9 @@ def check_probabilities(P: NDArray, n_classes: int, names: list[str]) -> None:
 
 
 def _check_row_sums(P: NDArray, n_classes: int, names: list[str]) -> None:
-    tolerance = _SUM_TOLERANCE.get(P.dtype, 1e-3)
     for member, block in enumerate(to_cube(P, n_classes)):
         sums = block.sum(axis=1)
-        wrong = np.flatnonzero(np.abs(sums - 1.0) > tolerance)
+        wrong = np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)
         if wrong.size:
             raise ValueError(
                 f"P has rows that are no probabilities: the {n_classes} columns from "
@@ -219,7 +218,9 @@ def _check_row_sums(P: NDArray, n_classes: int, names: list[str]) -> None:
             )
 
 
-def member_block(values: ArrayLike, n_outputs: int, n_rows: int, name: str) -> NDArray:
+def member_block(
+    values: ArrayLike, n_outputs: int, n_rows: int, name: str, *, binary: bool = False
+) -> NDArray:
     """Check one member's predictions and return them as (n_rows, n_outputs).
 
     Parameters
@@ -232,6 +233,8 @@ def member_block(values: ArrayLike, n_outputs: int, n_rows: int, name: str) -> N
     n_rows : int
     name : str
         Name of the member, for the messages.
+    binary : bool, default=False
+        Whether the columns may be the probabilities of two classes.
 
     Raises
     ------
@@ -256,7 +259,7 @@ def member_block(values: ArrayLike, n_outputs: int, n_rows: int, name: str) -> N
             f"Member {name!r} has NaN or infinite predictions "
             f"({describe_rows(bad)}). Each row needs one held-out prediction."
         )
-    if n_outputs == 1 and block.shape[1] == 2:
+    if binary and block.shape[1] == 2:
         _check_row_sums(block, 2, [name, name])
         return block[:, 1:]
     if block.shape[1] != n_outputs:

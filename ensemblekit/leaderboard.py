@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.base import clone
 
+from ._members import weight_parameter
+from .layout import class_probabilities
 from .losses import evaluate_loss
 
 __all__ = ["cross_fitted_predictions", "score_folds"]
@@ -25,26 +27,30 @@ def score_folds(loss, y, prediction, folds, weight=None):
     Returns
     -------
     scores : dict
-        ``scores`` (loss on each fold), ``loss`` (over all rows) and ``loss_se``
-        (standard deviation of the folds' losses over the root of their number; NaN for
-        one fold).
+        ``scores`` (loss on each fold), ``loss`` (over all rows) and ``loss_se``, its
+        standard error over the folds: the root of ``k / (k - 1) * sum_f share_f**2 *
+        (loss_f - loss)**2`` with each fold's share of the weight (for equal folds the
+        standard deviation over the root of k; NaN for one fold). All None where no row
+        was predicted.
     """
     weight = np.ones(len(y)) if weight is None else weight
     usable = (weight > 0) & ~np.isnan(prediction.reshape(len(y), -1)).any(axis=1)
+    if not usable.any():
+        return {"scores": None, "loss": None, "loss_se": None}
 
     def score(rows):
         return evaluate_loss(loss, y[rows], prediction[rows], weight[rows])
 
-    scores = np.array([score(usable & (folds == f)) for f in np.unique(folds[usable])])
-    spread = scores.std(ddof=1) if len(scores) > 1 else np.nan
-    return {
-        "scores": scores,
-        "loss": score(usable),
-        "loss_se": float(spread / np.sqrt(len(scores))),
-    }
+    held_out = [usable & (folds == fold) for fold in np.unique(folds[usable])]
+    scores = np.array([score(rows) for rows in held_out])
+    shares = np.array([weight[rows].sum() for rows in held_out]) / weight[usable].sum()
+    whole, n_folds = score(usable), len(scores)
+    squares = (shares**2 * (scores - whole) ** 2).sum()
+    error = np.sqrt(squares * n_folds / (n_folds - 1)) if n_folds > 1 else np.nan
+    return {"scores": scores, "loss": whole, "loss_se": float(error)}
 
 
-def cross_fitted_predictions(combiner, library):
+def cross_fitted_predictions(combiner, library, *, weighted=True):
     """Predict each fold's rows by the combiner fitted on the other folds' rows.
 
     Scoring a combiner on the rows it was fitted on is optimistic; this is not, but for
@@ -56,6 +62,8 @@ def cross_fitted_predictions(combiner, library):
         Unfitted; takes P of the library.
     library : PredictionLibrary
         With at least two folds.
+    weighted : bool, default=True
+        Hand the library's sample weights, where it has them, to the combiner's fit.
 
     Returns
     -------
@@ -65,7 +73,7 @@ def cross_fitted_predictions(combiner, library):
     Raises
     ------
     ValueError
-        If the library has no folds.
+        If the library has no folds, or the combiner takes no sample weights.
 
     Examples
     --------
@@ -83,16 +91,52 @@ def cross_fitted_predictions(combiner, library):
     for fold in np.unique(library.folds):
         held_out = library.folds == fold
         if classes is None or len(np.unique(library.y[~held_out])) == len(classes):
-            prediction[held_out] = _fit_predict(combiner, library, held_out)
+            model = _fit_rows(combiner, library, ~held_out, weighted)
+            method = model.predict if classes is None else model.predict_proba
+            prediction[held_out] = method(library.P[held_out])
     return prediction
 
 
-def _fit_predict(combiner, library, held_out):
-    fitted_on = ~held_out
-    weights = {}
-    if library.sample_weight is not None:
-        weights = {"sample_weight": library.sample_weight[fitted_on]}
-    model = clone(combiner).fit(library.P[fitted_on], library.y[fitted_on], **weights)
-    if library.classes is None:
-        return model.predict(library.P[held_out])
-    return model.predict_proba(library.P[held_out])
+def _fit_rows(combiner, library, rows, weighted):
+    params = {}
+    if weighted and library.sample_weight is not None:
+        name = weight_parameter("The combiner", combiner)
+        params = {name: library.sample_weight[rows]}
+    return clone(combiner).fit(library.P[rows], library.y[rows], **params)
+
+
+def rank(library, combiner, weighted):
+    """Score members and a combiner on the same held-out rows.
+
+    Parameters
+    ----------
+    library : PredictionLibrary
+        Of class codes or values.
+    combiner : estimator
+    weighted : bool
+        Whether the combiner is given sample weights.
+
+    Returns
+    -------
+    rows : list of dict
+        loss and loss_se of each member, and of the combiner as the last.
+        Rows of folds without which a class is unknown to the combiner are left out of
+        all scores, unless none would be left.
+    """
+    prediction = cross_fitted_predictions(combiner, library, weighted=weighted)
+    blind = np.isnan(prediction.reshape(library.n_samples, -1)).any(axis=1)
+    loss = "squared_error" if library.classes is None else "log_loss"
+    entries = [
+        block[:, 0] if library.classes is None else class_probabilities(block)
+        for block in library.cube
+    ]
+    rows = []
+    for values in [*entries, prediction]:
+        values = values.astype(np.float64)
+        if not blind.all():
+            values[blind] = np.nan
+        scores = score_folds(
+            loss, library.y, values, library.folds, library.sample_weight
+        )
+        rows.append({key: scores[key] for key in ("loss", "loss_se")})
+    return rows

@@ -138,7 +138,7 @@ class PredictionLibrary:
         >>> library.P.tolist()
         [[0.1, 0.3], [0.8, 0.6]]
         """
-        if not predictions:
+        if len(predictions) == 0:
             raise ValueError("predictions is empty; expected at least one member.")
         labels = _plain(y, "y")
         if classes is None and quantile_levels is None and labels.dtype.kind in "Ub":
@@ -203,9 +203,9 @@ class PredictionLibrary:
             If a name is unknown, or repeated.
         """
         unknown = [name for name in names if name not in self.names]
-        if unknown:
+        if unknown or isinstance(names, str):
             raise ValueError(
-                f"Unknown members {unknown}. Expected some of {self.names}."
+                f"Unknown members {unknown}. Expected a list of some of {self.names}."
             )
         members = [self.names.index(name) for name in names]
         P_test = None if self.P_test is None else self._columns(self.P_test, members)
@@ -258,7 +258,7 @@ class PredictionLibrary:
         """
         arrays = read_npz(Path(path))
         missing = {"format", "P", "y", "names"} - arrays.keys()
-        if missing or arrays["format"] != _FORMAT:
+        if missing or not np.array_equal(arrays["format"], _FORMAT):
             raise ValueError(
                 f"{path} is no prediction library of format {_FORMAT}: "
                 + (f"it lacks {sorted(missing)}." if missing else "its format differs.")
@@ -336,6 +336,10 @@ def _plain(values, label):
                 f"{label} mixes types; expected all numbers or all strings."
             )
         array = array.astype(np.str_)
+    if array.dtype.kind not in "biufU":
+        raise TypeError(
+            f"{label} is of type {array.dtype}; expected numbers or strings."
+        )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array)))
         raise ValueError(f"{label} is NaN or infinite at row {row}.")
@@ -405,8 +409,9 @@ def _per_row(values, n_samples, label, kinds):
 def _join(predictions, n_outputs, n_rows, classes):
     for name, values in predictions.items():
         _check_class_order(name, values, classes)
+    binary = classes is not None and len(np.asarray(classes)) == 2
     blocks = [
-        layout.member_block(values, n_outputs, n_rows, name)
+        layout.member_block(values, n_outputs, n_rows, name, binary=binary)
         for name, values in predictions.items()
     ]
     return np.hstack(blocks)

@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 
+import numpy as np
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -14,7 +15,13 @@ from sklearn.ensemble import (
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+)
+from sklearn.utils import check_array
 from sklearn.utils.validation import has_fit_parameter
 
 __all__ = ["default_members"]
@@ -100,24 +107,36 @@ def request_weights(members):
 def encode_categories():
     """Return a transformer: categories as numbers, the rest (and missing) as it is."""
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-    return make_column_transformer((encoder, category_columns), remainder="passthrough")
+    numbers = FunctionTransformer(_to_float)
+    return make_column_transformer((encoder, category_columns), remainder=numbers)
 
 
 def scale_and_encode():
     """Return a transformer: categories one-hot, numbers imputed and standardised."""
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     numbers = make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
+        FunctionTransformer(_to_float),
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        StandardScaler(),
     )
     return make_column_transformer((encoder, category_columns), remainder=numbers)
 
 
 def category_columns(X):
-    """Return the columns of X that hold no numbers (all or none for an array)."""
+    """Return the positions of X's columns that hold no numbers.
+
+    Of an array all columns, or none. Names would not do: ColumnTransformer takes names
+    that are integers for positions.
+    """
     if not hasattr(X, "columns"):
         is_text = getattr(X, "dtype", None) is not None and X.dtype.kind in "OUS"
         return list(range(X.shape[1])) if is_text else []
-    return [name for name in X.columns if not _is_number(X[name].dtype)]
+    return [i for i, dtype in enumerate(X.dtypes) if not _is_number(dtype)]
+
+
+def _to_float(X):
+    """Turn numbers of any type, pandas' nullable ones included, into float64."""
+    return check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
 
 
 def _is_number(dtype):

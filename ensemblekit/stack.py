@@ -2,7 +2,13 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import ClassifierMixin, RegressorMixin, TransformerMixin, clone
+from sklearn.base import (
+    ClassifierMixin,
+    RegressorMixin,
+    TransformerMixin,
+    clone,
+    is_classifier,
+)
 from sklearn.utils.metadata_routing import MethodMapping
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -17,13 +23,14 @@ from ._sklearn import (
     _check_feature_names_in,
     _fit_context,
     check_input_features,
+    forget_fitted,
     hstack_containers,
     routing_enabled,
 )
 from .combine._base import ClassificationCombinerMixin, RegressionCombinerMixin
 from .combine._convex import ConvexClassifier, ConvexRegressor
 from .crossfit import CrossFit
-from .leaderboard import cross_fitted_predictions, score_folds
+from .leaderboard import rank
 from .library import PredictionLibrary
 from .members import default_members, request_weights
 
@@ -149,6 +156,9 @@ class _Stacked(TransformerMixin, _BaseComposition):
             verbose=self.verbose,
         )
         members = self._check_members(cross_fit)
+        self._check_combiner(members)
+        forget_fitted(self)
+        self._leaderboard: list | None = None
         X = check_input_features(self, X, reset=True)
         routed = route(self, members, X, sample_weight, groups, params)
         self.cross_fit_ = cross_fit._fit(X, y, members, routed, sample_weight)
@@ -204,16 +214,19 @@ class _Stacked(TransformerMixin, _BaseComposition):
     @property
     def weights_(self):
         """Weights of the members, where the combiner has them."""
+        check_is_fitted(self)
         return self.combiner_.weights_
 
     @property
     def library_(self):
         """PredictionLibrary of the out-of-fold predictions, or None."""
+        check_is_fitted(self)
         return self.cross_fit_.library_
 
     @property
     def oof_predictions_(self):
         """Out-of-fold predictions P of the training rows."""
+        check_is_fitted(self)
         return self.cross_fit_.oof_predictions_
 
     @property
@@ -221,25 +234,16 @@ class _Stacked(TransformerMixin, _BaseComposition):
         """Members and ensemble as a list of dicts, best loss first.
 
         Keys: name, loss and loss_se (log loss or squared error on held-out rows, and
-        its standard error over the folds), weight, fit_time, predict_time (seconds).
-        The ensemble's loss is cross-fitted: its combiner is refitted without each fold
-        in turn, no member is. ``pandas.DataFrame(stacked.leaderboard_)`` shows it.
+        its standard error over the folds), weight, frozen (True where a part was
+        trained elsewhere, so that the loss may not be held out), fit_time and
+        predict_time (seconds, over all folds). The ensemble's loss is cross-fitted: its
+        combiner is refitted without each fold in turn, no member is. Computed at the
+        first reading. ``pandas.DataFrame(stacked.leaderboard_)`` shows it.
         """
         check_is_fitted(self)
-        weights = self._member_weights()
-        rows = [
-            {
-                "name": report["name"],
-                "loss": report["loss"],
-                "loss_se": report["loss_se"],
-                "weight": weight,
-                "fit_time": report["fit_time"],
-                "predict_time": report["predict_time"],
-            }
-            for report, weight in zip(self.cross_fit_.report_, weights, strict=True)
-        ]
-        rows.append({"name": "ensemble", **self._ensemble_score(), "weight": None})
-        return sorted(rows, key=lambda row: (row["loss"] is None, row["loss"] or 0.0))
+        if self._leaderboard is None:
+            self._leaderboard = self._make_leaderboard()
+        return self._leaderboard
 
     def get_metadata_routing(self):
         """Return the router of members, splitter and combiner."""
@@ -247,6 +251,9 @@ class _Stacked(TransformerMixin, _BaseComposition):
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router = make_router(self, members, self.cv)
         return router.add(combiner=self._resolve_combiner(), method_mapping=mapping)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "combiner_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -280,20 +287,38 @@ class _Stacked(TransformerMixin, _BaseComposition):
                 f"{type(self).__name__} needs members for {self._task}; "
                 f"{[name for name, _ in members]} are for {find_task(members)}."
             )
-        combiner = self._resolve_combiner()
-        if self.passthrough and isinstance(combiner, _OURS):
-            raise ValueError(
-                f"passthrough=True hands X to the combiner, but "
-                f"{type(combiner).__name__} combines predictions only. Use a combiner "
-                "that takes features, such as LogisticRegression, or passthrough=False."
-            )
         return members
+
+    def _check_combiner(self, members):
+        combiner = self._resolve_combiner()
+        kind = type(combiner).__name__
+        if is_classifier(combiner) != (self._task == "classification"):
+            raise ValueError(
+                f"{type(self).__name__} needs a combiner for {self._task}; {kind} is "
+                "for another task."
+            )
+        if not isinstance(combiner, _OURS):
+            return
+        if self.passthrough:
+            raise ValueError(
+                f"passthrough=True hands X to the combiner, but {kind} combines "
+                "predictions only. Use a combiner that takes features, such as "
+                "LogisticRegression, or passthrough=False."
+            )
+        for name, member in members:
+            if self._task == "classification" and not hasattr(member, "predict_proba"):
+                raise ValueError(
+                    f"Member {name!r} ({type(member).__name__}) has no predict_proba, "
+                    f"and {kind} combines probabilities. Wrap the member in "
+                    "CalibratedClassifierCV, or use another combiner."
+                )
 
     def _fit_combiner(self, X, y, sample_weight, routed):
         combiner = clone(self._resolve_combiner())
-        params = routed.get("combiner", {})
+        params = routed.combiner
         if sample_weight is not None and not routing_enabled():
-            params = {weight_parameter("combiner", combiner): sample_weight}
+            params = {weight_parameter("The combiner", combiner): sample_weight}
+        self._weighted = bool(params)
         P = self._join(self.cross_fit_.oof_predictions_, X)
         self.combiner_ = combiner.fit(P, self.cross_fit_._encode(y), **params)
 
@@ -327,39 +352,51 @@ class _Stacked(TransformerMixin, _BaseComposition):
             return hstack_containers(P, names, X)
         return np.hstack([P, X])
 
-    def _ensemble_score(self):
-        unknown = {
-            "loss": None,
-            "loss_se": None,
-            "fit_time": None,
-            "predict_time": None,
+    def _make_leaderboard(self):
+        weights = self._member_weights()
+        rows = [
+            {
+                "name": report["name"],
+                "loss": report["loss"],
+                "loss_se": report["loss_se"],
+                "weight": weight,
+                "frozen": report["frozen"],
+                "fit_time": report["fit_time"],
+                "predict_time": report["predict_time"],
+            }
+            for report, weight in zip(self.cross_fit_.report_, weights, strict=True)
+        ]
+        ensemble = {
+            **dict.fromkeys(rows[0]),
+            "name": "ensemble",
+            "frozen": any(row["frozen"] and row["weight"] != 0.0 for row in rows),
         }
+        for row, scores in zip(
+            [*rows, ensemble], self._held_out_scores(), strict=False
+        ):
+            row.update(scores)
+        rows.append(ensemble)
+        return sorted(rows, key=lambda row: (row["loss"] is None, row["loss"] or 0.0))
+
+    def _held_out_scores(self):
+        """Scores on common rows; none where probabilities are lacking."""
         library = self.library_
-        if library is None or self.passthrough:
-            return unknown
-        scores = self._cross_fitted_score(library)
-        return {**unknown, "loss": scores["loss"], "loss_se": scores["loss_se"]}
-
-    def _cross_fitted_score(self, library):
-        combiner = self._resolve_combiner()
-        loss = "squared_error" if library.classes is None else "log_loss"
-        if library.classes is not None and not hasattr(combiner, "predict_proba"):
-            return {"loss": None, "loss_se": None}
-        codes = PredictionLibrary(
-            library.P,
-            library.y if library.classes is None else self._codes(library),
-            library.names,
-            classes=None
-            if library.classes is None
-            else np.arange(len(library.classes)),
-            folds=library.folds,
-            sample_weight=library.sample_weight,
+        scorable = self._task == "regression" or hasattr(
+            self.combiner_, "predict_proba"
         )
-        prediction = cross_fitted_predictions(combiner, codes)
-        return score_folds(loss, codes.y, prediction, codes.folds, codes.sample_weight)
-
-    def _codes(self, library):
-        return np.searchsorted(library.classes, library.y)
+        if library is None or self.passthrough or not scorable:
+            return []
+        if library.classes is not None:  # the combiner knows codes
+            codes = np.arange(len(library.classes))
+            library = PredictionLibrary(
+                library.P,
+                np.searchsorted(library.classes, library.y),
+                library.names,
+                classes=codes,
+                folds=library.folds,
+                sample_weight=library.sample_weight,
+            )
+        return rank(library, self.combiner_, self._weighted)
 
 
 class StackedClassifier(ClassifierMixin, _Stacked):
@@ -445,6 +482,7 @@ class StackedClassifier(ClassifierMixin, _Stacked):
     @property
     def classes_(self):
         """Labels, sorted."""
+        check_is_fitted(self)
         return self.cross_fit_.classes_
 
     @available_if(_combiner_has("predict"))

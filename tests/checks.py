@@ -201,6 +201,27 @@ def check_fit_twice_gives_the_same(combiner, task):
     assert_array_equal(task.predict(fitted.fit(P, y), P), first)
 
 
+def check_refitting_with_other_parameters_forgets_the_old_fit(combiner, task):
+    P, y, _ = task.make()
+    other = {"kind": "rank", "ridge": 0.5, "loss": "brier", "tol": 1e-6, "n_rounds": 3}
+    changed = {key: other[key] for key in combiner.get_params() if key in other}
+    again = clone(combiner).fit(P, y).set_params(**changed)
+    again.fit(P[:, : 3 * task.n_outputs], y)
+    fresh = clone(combiner).set_params(**changed).fit(P[:, : 3 * task.n_outputs], y)
+    assert changed
+    assert vars(again).keys() == vars(fresh).keys()
+
+
+def check_weights_of_any_scale(combiner, task):
+    P, y, weight = task.make()
+    plain = task.predict(clone(combiner).fit(P, y, sample_weight=weight), P)
+    for scale in (1e-280, 1e280):
+        scaled = clone(combiner).fit(P, y, sample_weight=scale * weight)
+        assert_allclose(task.predict(scaled, P), plain, rtol=1e-6, atol=1e-9)
+    for scale in (1e-300, 1e300):
+        assert_refuses(combiner, P, y, "1e-290", sample_weight=scale * weight)
+
+
 def check_one_member_is_left_alone(combiner, task):
     P, y, _ = task.make(n_members=1)
     fitted = clone(combiner).fit(P, y)

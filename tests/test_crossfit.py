@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from ensemblekit import CrossFit, default_members
+from ensemblekit import CrossFit, MemberError, default_members
 
 CLASSIFIERS = [
     ("logistic", make_pipeline(StandardScaler(), LogisticRegression())),
@@ -318,3 +318,107 @@ def test_nearest_neighbours_take_no_weights():
     message = r"Member 'near' \(KNeighborsClassifier\) takes no sample_weight"
     with pytest.raises(ValueError, match=message):
         crossfit.fit(X, y, sample_weight=np.ones(len(y)))
+
+
+def test_names_that_sound_like_parts_of_the_machine(regression):
+    X, y = regression
+    weight, groups = np.linspace(0.1, 3.0, len(y)), np.arange(len(y)) % 9
+    expected = CrossFit([("ridge", Ridge())], cv=GroupKFold(3))
+    expected.fit(X, y, groups=groups, sample_weight=weight)
+    found = CrossFit([("split", Ridge())], cv=GroupKFold(3))
+    found.fit(X, y, groups=groups, sample_weight=weight)
+    assert_array_equal(found.oof_predictions_, expected.oof_predictions_)
+    with pytest.raises(ValueError, match=r"names \['splitter'\] are reserved"):
+        CrossFit([("splitter", Ridge())]).fit(X, y)
+
+
+def test_class_weights_by_label_are_not_mistaken():
+    X, y = classification(3)
+    member = LogisticRegression(class_weight={1: 10.0})
+    found = CrossFit([("logistic", member)]).fit(X, y).library_.P
+    expected = cross_val_predict(member, X, y, method="predict_proba")
+    assert_array_equal(found, expected)
+    with pytest.raises(MemberError, match="class_weight names labels, but members"):
+        CrossFit([("logistic", member)]).fit(X, y + 1)
+    balanced = LogisticRegression(class_weight="balanced")
+    found = CrossFit([("logistic", balanced)]).fit(X, y + 1).library_.P
+    expected = cross_val_predict(balanced, X, y + 1, method="predict_proba")
+    assert_array_equal(found, expected)
+
+
+def test_the_standard_error_of_unequal_folds(regression):
+    X, y = regression
+    groups = np.repeat(np.arange(5), [58, 8, 8, 8, 8])
+    row = CrossFit([("ridge", Ridge())], cv=GroupKFold(5))
+    row = row.fit(X, y, groups=groups).report_[0]
+    sizes = np.array([58, 8, 8, 8, 8]) / 90
+    assert_allclose(sizes @ row["scores"], row["loss"])
+    square = (sizes**2 * (row["scores"] - row["loss"]) ** 2).sum() * 5 / 4
+    assert_allclose(row["loss_se"], np.sqrt(square))
+
+
+def test_splits_that_train_on_what_they_hold_out_are_refused(regression):
+    X, y = regression
+    rows = np.arange(90)
+    leaky = [(rows, rows[:45]), (rows[:45], rows[45:])]
+    with pytest.raises(ValueError, match="Fold 1 of cv trains on rows that it holds"):
+        CrossFit(REGRESSORS, cv=leaky).fit(X, y)
+    twice = [(rows[45:], np.r_[rows[:45], 0]), (rows[:45], rows[45:])]
+    with pytest.raises(ValueError, match="row 0 is held out 2 times"):
+        CrossFit(REGRESSORS, cv=twice).fit(X, y)
+
+
+def test_boolean_masks_are_splits(regression):
+    X, y = regression
+    masks = [(np.arange(90) % 3 != f, np.arange(90) % 3 == f) for f in range(3)]
+    found = CrossFit([("ridge", Ridge())], cv=masks).fit(X, y).oof_predictions_
+    splits = [(a.nonzero()[0], b.nonzero()[0]) for a, b in masks]
+    expected = cross_val_predict(Ridge(), X, y, cv=splits)
+    assert_array_equal(found[:, 0], expected)
+
+
+def test_unknown_names_and_labels_are_refused(regression):
+    X, y = regression
+    crossfit = CrossFit([("ab", Ridge())], refit="all").fit(X, y)
+    for names in (["a"], "ab"):
+        with pytest.raises(ValueError, match=r"Expected a list of some of \['ab'\]"):
+            crossfit.predict_members(X, names)
+    X, y = classification()
+    crossfit = CrossFit([("logistic", LogisticRegression())]).fit(X, y)
+    with pytest.raises(ValueError, match=r"labels \[2\] that were not there in fit"):
+        crossfit.refit_members(X, y + 1, ["logistic"])
+
+
+def test_single_precision_members_are_taken():
+    class Single(GaussianNB):
+        def predict_proba(self, X):
+            p = super().predict_proba(X).astype(np.float16)
+            return p * np.float16(0.9995)
+
+    X, y = classification(3)
+    found = CrossFit([("single", Single())]).fit(X, y).library_
+    assert found.P.dtype == np.float64
+
+
+@pytest.mark.parametrize("kind", ["nullable", "integer names", "booleans"])
+def test_default_members_take_ordinary_frames(kind):
+    frame, y = mixed_frame()
+    if kind == "nullable":
+        frame = frame.convert_dtypes()
+        frame.loc[frame.index[3], "flag"] = pd.NA
+    if kind == "integer names":
+        frame = frame.set_axis([2, 0, 1, 4, 3], axis=1)
+    if kind == "booleans":
+        frame = frame[["number", "flag"]]
+    members = default_members("classification")
+    crossfit = CrossFit(members, cv=2, random_state=0).fit(frame, y)
+    library = crossfit.library_.select(["xgboost", "random_forest", "linear"])
+    for block in library.cube:
+        assert ((block[:, 0] > 0.5) == y).mean() > 0.8
+
+
+def test_bool_targets_are_numbers_for_regressors(regression):
+    X, y = regression
+    found = CrossFit([("ridge", Ridge())]).fit(X, y > 0).oof_predictions_
+    expected = CrossFit([("ridge", Ridge())]).fit(X, (y > 0).astype(float))
+    assert_array_equal(found, expected.oof_predictions_)

@@ -79,7 +79,7 @@ def test_finite_check_survives_overflowing_sums():
         ([1.0, np.nan], ValueError, "'m' has NaN or infinite.*first at row 1"),
         ([1.0], ValueError, "'m' has predictions of shape.*expected 2 rows"),
         ([[1.0, 2.0, 3.0]] * 2, ValueError, "'m' has 3 prediction columns; expected 1"),
-        ([[0.5, 0.6]] * 2, ValueError, "sum to 1.1, not 1"),
+        ([[0.5, 0.5]] * 2, ValueError, "'m' has 2 prediction columns; expected 1"),
         ([[[1.0]]] * 2, ValueError, "'m' has predictions of shape"),
     ],
 )
@@ -88,6 +88,11 @@ def test_member_block_refuses(values, error, message):
         layout.member_block(values, 1, 2, "m")
 
 
+def test_member_block_refuses_pairs_that_are_no_probabilities():
+    with pytest.raises(ValueError, match=r"sum to 1\.1, not 1"):
+        layout.member_block([[0.5, 0.6]] * 2, 1, 2, "m", binary=True)
+
+
 def test_member_block_keeps_the_second_of_two_probability_columns():
-    block = layout.member_block([[0.9, 0.1], [0.2, 0.8]], 1, 2, "m")
+    block = layout.member_block([[0.9, 0.1], [0.2, 0.8]], 1, 2, "m", binary=True)
     assert block.tolist() == [[0.1], [0.8]]

@@ -71,3 +71,37 @@ def test_table():
     assert [loss.code for loss in LOSSES.values()] == list(range(8))
     with pytest.raises(ValueError, match=r"Unknown loss 'rmse'.*'squared_error'"):
         evaluate_loss("rmse", [0], [0])
+
+
+def test_labels_need_their_classes():
+    p = np.array([[0.9, 0.1], [0.2, 0.8]])
+    for labels in (["no", "yes"], [-1, 1], [False, True], [5.0, 7.0]):
+        found = evaluate_loss("log_loss", labels, p, classes=np.unique(labels))
+        assert_allclose(found, evaluate_loss("log_loss", [0, 1], p))
+    swapped = evaluate_loss(
+        "log_loss", ["no", "yes"], p[:, ::-1], classes=["yes", "no"]
+    )
+    assert_allclose(swapped, evaluate_loss("log_loss", [0, 1], p))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("squared_error", [1.0, 2.0], [[1.0], [2.0]]), "needs y of shape"),
+        (("squared_error", [1.0, 2.0], [1.0]), "needs y of shape"),
+        (("log_loss", [-1, 1], [[0.5, 0.5]] * 2), r"label -1 \(row 0\).*Give classes="),
+        (("log_loss", ["a", "b"], [[0.5, 0.5]] * 2), "label 'a'"),
+        (("brier", [0, 1], [0.5, 0.5]), "2 dimension"),
+        (("zero_one", [0, 1], [[np.nan, 0.5], [0.5, 0.5]]), "NaN or infinite at row 0"),
+        (("squared_error", [1.0, 2.0], [1.0, 2.0], [1.0, -1.0]), "non-negative"),
+        (("squared_error", [1.0, 2.0], [1.0, 2.0], [0.0, 0.0]), "not all zero"),
+    ],
+)
+def test_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate_loss(*arguments)
+
+
+def test_small_integers_do_not_wrap_around():
+    y, prediction = np.array([0, 5], np.uint8), np.array([20, 5], np.uint8)
+    assert evaluate_loss("squared_error", y, prediction) == 200.0

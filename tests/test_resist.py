@@ -192,7 +192,9 @@ def test_members_of_the_other_task():
 
 
 def test_members_without_probabilities_and_a_combiner_of_probabilities():
-    with pytest.raises(ValueError, match="Probabilities are needed; use members with"):
+    with pytest.raises(
+        ValueError, match=r"'svm' \(LinearSVC\) has no predict_proba, and Conv"
+    ):
         classifier([("svm", LinearSVC())]).fit(X_C, Y_C)
     with pytest.raises(ValueError, match="Member 'svm' has no method 'predict_proba'"):
         CrossFit([("svm", LinearSVC())], method="predict_proba").fit(X_C, Y_C)

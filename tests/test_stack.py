@@ -6,6 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import (
     StackingClassifier,
@@ -13,10 +14,14 @@ from sklearn.ensemble import (
     VotingClassifier,
     VotingRegressor,
 )
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from ensemblekit import (
@@ -162,7 +167,7 @@ def test_leaderboard_scores_are_held_out(classification):
     assert_allclose(rows["ensemble"]["loss"], log_loss(y, prediction))
     losses = [row["loss"] for row in stacked.leaderboard_]
     assert losses == sorted(losses)
-    assert pd.DataFrame(stacked.leaderboard_).shape == (4, 6)
+    assert pd.DataFrame(stacked.leaderboard_).shape == (4, 7)
     naive = log_loss(y, ConvexClassifier().fit(P, y).predict_proba(P))
     assert rows["ensemble"]["loss"] > naive
 
@@ -305,3 +310,82 @@ def test_defaults_appear_in_set_params_only_when_asked_for():
     assert dict(stacked.estimators)["linear"][-1].alpha == 5.0
     with pytest.raises(ValueError, match="Invalid parameter 'nonsense'"):
         stacked.set_params(nonsense=1)
+
+
+def test_combiners_of_the_other_task_are_refused(regression, classification):
+    for combiner in (LinearRegression(), ConvexRegressor()):
+        with pytest.raises(ValueError, match="needs a combiner for classification"):
+            StackedClassifier(MEMBERS_C, combiner).fit(*classification)
+    for combiner in (LogisticRegression(), ConvexClassifier()):
+        with pytest.raises(ValueError, match="needs a combiner for regression"):
+            StackedRegressor(MEMBERS_R, combiner).fit(*regression)
+
+
+def test_leaderboard_compares_on_common_rows():
+    X, y = make_classification(90, random_state=0)
+    y[-1] = 2  # one row: its fold cannot score a combiner
+    member = [("logistic", LogisticRegression())]
+    with pytest.warns(UserWarning, match="Training rows lack|least populated"):
+        stacked = StackedClassifier(member, cv=3).fit(X, y)
+    rows = {row["name"]: row for row in stacked.leaderboard_}
+    assert_allclose(rows["ensemble"]["loss"], rows["logistic"]["loss"])
+    assert_allclose(rows["ensemble"]["loss_se"], rows["logistic"]["loss_se"])
+
+
+def test_leaderboard_is_that_of_the_fitted_combiner(regression):
+    stacked = StackedRegressor(MEMBERS_R).fit(*regression)
+    expected = clone(stacked).fit(*regression).leaderboard_
+    stacked.set_params(combiner=AverageRegressor())
+    assert [row["loss"] for row in stacked.leaderboard_] == [
+        row["loss"] for row in expected
+    ]
+    board = stacked.fit(*regression).leaderboard_
+    assert board != expected
+    assert stacked.leaderboard_ is board
+
+
+def test_leaderboard_hands_weights_to_pipelines(regression):
+    X, y = regression
+    weight = np.linspace(0.5, 2.0, len(y))
+    final = make_pipeline(StandardScaler(), Ridge())
+    stacked = StackedRegressor(MEMBERS_R, final, cv=3).fit(X, y, sample_weight=weight)
+    prediction, P = np.empty(len(y)), stacked.oof_predictions_
+    for train, test in stacked.cross_fit_.splits_:
+        options = {"ridge__sample_weight": weight[train]}
+        fold = clone(final).fit(P[train], y[train], **options)
+        prediction[test] = fold.predict(P[test])
+    row = next(row for row in stacked.leaderboard_ if row["name"] == "ensemble")
+    assert_allclose(row["loss"], np.average((y - prediction) ** 2, weights=weight))
+
+
+def test_leaderboard_marks_what_was_trained_elsewhere(classification):
+    X, y = classification
+    frozen = FrozenEstimator(DecisionTreeClassifier().fit(X, y))
+    stacked = StackedClassifier([("frozen", frozen), ("bayes", GaussianNB())]).fit(X, y)
+    marks = {row["name"]: row["frozen"] for row in stacked.leaderboard_}
+    assert marks == {"frozen": True, "bayes": False, "ensemble": True}
+    nested = CalibratedClassifierCV(frozen)
+    stacked = StackedClassifier([("nested", nested)], cv=3).fit(X, y)
+    assert all(row["frozen"] for row in stacked.leaderboard_)
+
+
+def test_meta_estimators_that_pass_weights_on_are_members(regression):
+    X, y = regression
+    members = [("search", GridSearchCV(Ridge(), {"alpha": [0.1, 1.0]}, cv=2))]
+    stacked = StackedRegressor(members, cv=2)
+    assert (
+        stacked.fit(X, y, sample_weight=np.linspace(0.1, 2, len(y))).score(X, y) > 0.9
+    )
+
+
+def test_unfitted_and_half_fitted(regression):
+    stacked = StackedRegressor(MEMBERS_R)
+    for name in ("weights_", "library_", "leaderboard_", "oof_predictions_"):
+        with pytest.raises(NotFittedError, match="StackedRegressor instance is not"):
+            getattr(stacked, name)
+    stacked.fit(*regression)
+    X, y = regression
+    with pytest.raises(ValueError, match="contains NaN"):
+        stacked.fit(X, np.where(np.arange(len(y)) == 3, np.nan, y))
+    with pytest.raises(NotFittedError):
+        stacked.predict(X)

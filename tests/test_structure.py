@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import inspect
 import json
 import resource
 import subprocess
@@ -40,6 +41,7 @@ SAME_LEVEL = {
     ("library", "layout"): "the library's columns are P's",
     ("_routing", "_members"): "weights reach a member under its own parameter name",
     ("_folds", "_members"): "a fold's task fits one member",
+    ("leaderboard", "_members"): "a combiner takes weights as members do",
     ("crossfit", "_folds"): "a cross-fit is folds x members",
     ("crossfit", "_members"): "whose predictions it asks for",
     ("crossfit", "_routing"): "and hands them their metadata",
@@ -178,15 +180,22 @@ def test_every_public_name_resolves_and_is_documented():
         ensemblekit.ConvexRegresor
 
 
+def test_type_checkers_see_every_public_name():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    names = [alias.name for node in block.body for alias in node.names]
+    assert sorted(names) == ensemblekit.__all__
+
+
 def test_every_parameter_and_attribute_is_documented():
     for name in ensemblekit.__all__:
         value = getattr(ensemblekit, name)
         if not isinstance(value, type) or not hasattr(value, "get_params"):
             continue
         for parameter in value._get_param_names():
-            assert f"\n    {parameter} :" in value.__doc__, (name, parameter)
+            assert f"\n{parameter} :" in inspect.getdoc(value), (name, parameter)
             assert parameter in value._parameter_constraints, (name, parameter)
-        assert "Examples\n    --------" in value.__doc__, name
+        assert "Examples\n--------" in inspect.getdoc(value), name
 
 
 def test_typed_marker_and_version():

@@ -224,8 +224,8 @@ def _rank(values, quantiles):
 
 def _geometric_mean(members):
     cube = np.stack([layout.class_probabilities(member) for member in _each(members)])
-    with np.errstate(divide="ignore"):
-        logs = np.log(cube).mean(axis=0, dtype=np.float64)
+    with np.errstate(divide="ignore"):  # maximum: rounding may leave -1e-17
+        logs = np.log(np.maximum(cube, 0.0)).mean(axis=0, dtype=np.float64)
     peak = logs.max(axis=1, keepdims=True)
     peak[np.isneginf(peak)] = 0.0
     return _normalise(np.exp(logs - peak))

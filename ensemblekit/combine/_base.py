@@ -7,8 +7,11 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .. import layout
-from .._sklearn import _check_feature_names_in, check_sample_weight
+from .. import kernels, layout
+from .._sklearn import _check_feature_names_in, check_sample_weight, forget_fitted
+
+# Below it, a mean square has lost digits, or all of them.
+_SMALLEST_SQUARE = 1e-300
 
 
 class RegressionCombinerMixin:
@@ -130,6 +133,40 @@ def validate_classification(combiner, P, y, sample_weight):
     return P, codes, weight
 
 
+def residual_gram(P, targets, weight, n_outputs=1):
+    """Return the Gram matrix of the residuals; refuse scales that it cannot hold.
+
+    Raises
+    ------
+    ValueError
+        If squared residuals overflow, or vanish where residuals do not.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = kernels.gram.residual_gram(P, targets, weight, n_outputs)
+    squares = gram.diagonal()
+    check_squares(squares)
+    for member in np.flatnonzero(squares < _SMALLEST_SQUARE):
+        block = P[:, member * n_outputs : (member + 1) * n_outputs]
+        if (block != targets)[weight > 0].any():
+            check_squares(np.inf)
+    return gram
+
+
+def check_squares(squares):
+    """Refuse sums of squares that overflowed.
+
+    Raises
+    ------
+    ValueError
+        If any is NaN or infinite.
+    """
+    if not np.isfinite(squares).all():
+        raise ValueError(
+            "P - y is too large or too small to be squared in double precision: its "
+            "scale is beyond 1e-150 .. 1e150. Divide P and y by their scale."
+        )
+
+
 def mix_probabilities(combiner, P):
     """Return the members' probabilities mixed by ``combiner.weights_``."""
     n_outputs = layout.n_outputs_for(len(combiner.classes_))
@@ -144,6 +181,7 @@ def mix_values(combiner, P):
 
 
 def _validate_fit(combiner, P, y, **options):
+    forget_fitted(combiner)
     P, y = validate_data(
         combiner,
         P,

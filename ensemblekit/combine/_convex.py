@@ -14,6 +14,7 @@ from ._base import (
     RegressionCombinerMixin,
     mix_probabilities,
     mix_values,
+    residual_gram,
     validate_classification,
     validate_regression,
 )
@@ -134,8 +135,9 @@ class ConvexClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstimat
     weights_ : ndarray of shape (n_members,), float64
         Non-negative, sums to 1; exactly 0 off the support.
     objective_ : float
-        Loss of the mixture on the rows given (fitted: optimistic); in log loss a
-        mixture of 0 counts as the machine epsilon, as in scikit-learn.
+        Loss of the mixture on the rows given (fitted: optimistic). Log loss is not
+        clipped: a probability of 1e-30 counts as such; only rows to which all members
+        give 0 count as the machine epsilon.
     duality_gap_ : float
         Upper bound on ``objective_`` minus the least possible, computed from P itself.
     n_iter_ : int
@@ -201,7 +203,7 @@ class ConvexClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstimat
 
 
 def _fit_least_squares(combiner, P, targets, weight, n_outputs):
-    gram = kernels.gram.residual_gram(P, targets, weight, n_outputs)
+    gram = residual_gram(P, targets, weight, n_outputs)
     combiner.weights_, _, combiner.n_iter_ = kernels.simplex_qp.solve(
         gram, np.zeros(len(gram)), max_iter=combiner.max_iter
     )
@@ -213,7 +215,8 @@ def _fit_least_squares(combiner, P, targets, weight, n_outputs):
     gap = 2.0 * (gradient @ combiner.weights_ - gradient.min())
     combiner.objective_, combiner.duality_gap_ = objective, max(gap, 0.0)
     # No certificate can beat the rounding of the gradient itself.
-    rounding = 8 * np.finfo(float).eps * np.sqrt(gram.diagonal().max() * objective)
+    largest = np.sqrt(gram.diagonal().max()) * np.sqrt(objective)
+    rounding = 8 * np.finfo(float).eps * largest
     floor = 4 * np.finfo(float).eps * gram.diagonal().min()
     _warn_if_open(combiner, combiner.tol * objective + rounding + floor)
 

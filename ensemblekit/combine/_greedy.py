@@ -11,6 +11,7 @@ from ._base import (
     RegressionCombinerMixin,
     mix_probabilities,
     mix_values,
+    residual_gram,
     validate_classification,
     validate_regression,
 )
@@ -87,7 +88,7 @@ class EnsembleSelectionRegressor(
         self : EnsembleSelectionRegressor
         """
         P, y, weight = validate_regression(self, P, y, sample_weight)
-        gram = kernels.gram.residual_gram(P, y[:, None], weight)
+        gram = residual_gram(P, y[:, None], weight)
         picks, path = kernels.greedy.select_squared_error(gram, self.n_rounds)
         _keep_best_prefix(self, picks, path, P.shape[1])
         return self
@@ -190,7 +191,7 @@ def _select_log_loss(P, y, weight, n_classes, n_rounds):
 
 def _select_brier(P, y, weight, n_classes, n_rounds):
     targets = layout.one_hot(y, n_classes)
-    gram = kernels.gram.residual_gram(P, targets, weight, targets.shape[1])
+    gram = residual_gram(P, targets, weight, targets.shape[1])
     return kernels.greedy.select_squared_error(gram, n_rounds)
 
 

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from threadpoolctl import threadpool_limits
 
 from .. import kernels, layout
 from .._sklearn import Integral, Interval, Real, StrOptions, _fit_context
@@ -12,6 +13,7 @@ from ..exceptions import ConvergenceWarning
 from ._base import (
     ClassificationCombinerMixin,
     RegressionCombinerMixin,
+    check_squares,
     validate_classification,
     validate_regression,
 )
@@ -19,13 +21,16 @@ from ._base import (
 __all__ = ["LinearStackClassifier", "LinearStackRegressor"]
 
 _TOL = 1e-9
+# Many small products: a second thread gains nothing, and on a busy machine its spinning
+# cost a factor of 8 to 70.
+_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
     """Fit an intercept and member weights of any sign by ridge toward the mean.
 
     Minimises the mean of ``(y - b - P w)**2`` plus ``ridge * var(y) * n_members *
-    ||w - 1/n_members||**2``: an infinite `ridge` leaves the plain mean plus an
+    ||w - 1/n_members||**2``: a growing `ridge` leads to the plain mean plus an
     intercept, never zero weights. Unlike a convex mixture it corrects members that are
     biased or shrunk; it needs more rows, and it extrapolates with its members.
     Duplicating all members leaves the prediction unchanged; duplicating one draws the
@@ -39,8 +44,9 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
         ones the largest.
     cv : int, splitter or iterable of (train, test), default=5
         Row folds of ``ridge="cv"``; an int means that many shuffled folds with a fixed
-        seed. Rows are split, so repeated rows are spread over folds: integer weights
-        equal repeated rows for a fixed `ridge`, or where `cv` keeps copies together.
+        seed. Where rows come in groups, give the splits that keep groups together.
+        Rows are split, so repeated rows are spread over folds: integer weights equal
+        repeated rows for a fixed `ridge`, or where `cv` keeps copies together.
 
     Attributes
     ----------
@@ -88,6 +94,7 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
         self.cv = cv
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @_one_blas_thread
     def fit(self, P, y, sample_weight=None):
         """Fit weights and intercept.
 
@@ -106,29 +113,32 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
         P, y, weight = validate_regression(self, P, y, sample_weight)
         centre = np.average(np.column_stack([P, y]), axis=0, weights=weight)
         total = kernels.linear_stack.moments(P, y, weight, centre)
-        unit = total[-2, -2] / total[-1, -1] or 1.0  # a constant y has no variance
+        check_squares(total)
         self.ridge_ = self.ridge
         if self.ridge == "cv":
-            self._choose_ridge(P, y, weight, centre, unit)
+            self._choose_ridge(P, y, weight, centre, total)
         weights, intercepts = kernels.linear_stack.ridge_path(
-            total, [unit * self.ridge_]
+            total, [_variance(total) * self.ridge_]
         )
         self.weights_ = weights[0]
         self.intercept_ = float(intercepts[0] + centre[-1] - centre[:-1] @ weights[0])
         return self
 
-    def _choose_ridge(self, P, y, weight, centre, unit):
+    def _choose_ridge(self, P, y, weight, centre, total):
         self.ridges_ = np.logspace(3, -6, 19)
+        penalties = _variance(total) * self.ridges_
         splits = check_cv(_seeded(self.cv, KFold)).split(P, y)
         losses, sizes = [], []
         for train, test in _weighted_splits(splits, weight):
-            fitted = kernels.linear_stack.ridge_path(
-                kernels.linear_stack.moments(P[train], y[train], weight[train], centre),
-                unit * self.ridges_,
-            )
             held_out = kernels.linear_stack.moments(
                 P[test], y[test], weight[test], centre
             )
+            fitted_on = total - held_out
+            if len(train) + len(test) != len(y):  # the fold leaves rows out
+                fitted_on = kernels.linear_stack.moments(
+                    P[train], y[train], weight[train], centre
+                )
+            fitted = kernels.linear_stack.ridge_path(fitted_on, penalties)
             losses.append(kernels.linear_stack.moment_losses(held_out, *fitted))
             sizes.append(weight[test].sum())
         self.cv_losses_ = np.average(losses, axis=0, weights=sizes)
@@ -144,9 +154,9 @@ class LinearStackClassifier(
     """Fit one weight per member on the logits, and a bias per class.
 
     The model is ``softmax(bias + sum_m weights_m * log p_m)``, fitted by log loss with
-    the penalty ``ridge * n_members / 2 * ||weights - 1/n_members||**2``: an infinite
-    `ridge` leaves the geometric mean of the members (plus the biases). Weights that sum
-    to more or less than 1 sharpen or flatten: with one member this is temperature
+    the penalty ``ridge * n_members / 2 * ||weights - 1/n_members||**2``: a growing
+    `ridge` leads to the geometric mean of the members (plus the biases). Weights that
+    sum to more or less than 1 sharpen or flatten: with one member this is temperature
     scaling. Unlike a convex mixture it recalibrates. Duplicating all members leaves the
     prediction unchanged; duplicating one draws the mean toward it.
 
@@ -161,9 +171,10 @@ class LinearStackClassifier(
         that answer 0 or 1 would otherwise be infinitely sure); in (0, 0.5).
     cv : int, splitter or iterable of (train, test), default=5
         Row folds of ``ridge="cv"``; an int means that many stratified, shuffled folds
-        with a fixed seed. Rows are split, so repeated rows are spread over folds:
-        integer weights equal repeated rows for a fixed `ridge`, or where `cv` keeps
-        copies together.
+        with a fixed seed. Where rows come in groups, give the splits that keep groups
+        together. Rows are split, so repeated rows are spread over folds: integer
+        weights equal repeated rows for a fixed `ridge`, or where `cv` keeps copies
+        together.
 
     Attributes
     ----------
@@ -216,6 +227,7 @@ class LinearStackClassifier(
         self.cv = cv
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @_one_blas_thread
     def fit(self, P, y, sample_weight=None):
         """Fit weights and biases.
 
@@ -275,6 +287,11 @@ class LinearStackClassifier(
     def _combine(self, P):
         scores = kernels.linear_stack.class_scores(self._logits(P), self.weights_)
         return kernels.linear_stack.softmax(scores + self.intercept_)
+
+
+def _variance(total):
+    """Variance of y, the unit of the penalty; 1 where y is constant."""
+    return total[-2, -2] / total[-1, -1] or 1.0
 
 
 def _softmax_path(logits, y, weight, ridges):

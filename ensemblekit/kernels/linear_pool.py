@@ -63,18 +63,21 @@ def loss_and_gap(base, sign, offset, weight, weights, clip=EPS):
     """Return the log loss of one mixture and its duality gap, straight from the data.
 
     base, sign, offset, weight : as in `solve`; weights : (m,) float64, summing to 1
-    clip : the mixture is clipped to [clip, 1 - clip] in the loss, as in scikit-learn's
-    log_loss, and not in the gap, which is inf where the loss itself would be.
+    clip : what a row counts as to which no member gives a chance. Other rows are not
+    clipped, so that loss and gap speak of one function; both are inf where it is.
     One read of base, O(n m).
     """
     share = weight / np.sum(weight)
     loss, pull, mass = 0.0, np.zeros(len(weights)), 0.0
     for rows, A in _blocks(base, sign, offset):
         mixture = A @ weights
-        loss -= share[rows] @ np.log(np.clip(mixture, clip, 1.0 - clip))
-        kept = _reachable(A) & (share[rows] > 0.0)
+        reachable = _reachable(A)
+        kept = reachable & (share[rows] > 0.0)
         if np.any(mixture[kept] == 0.0):
             pull += np.inf
+            loss = np.inf
+        seen = np.where(reachable, np.maximum(mixture, TINY), clip)
+        loss -= share[rows] @ np.log(seen)
         pull += (share[rows] * kept / np.maximum(mixture, TINY)) @ A
         mass += share[rows] @ kept
     return float(loss), float(max(0.0, pull.max() - mass))

@@ -26,7 +26,8 @@ def moments(P, y, weight, centre):
         block = np.ones((len(y[rows]), n_members + 2))
         block[:, :-2] = P[rows] - centre[:-1]
         block[:, -2] = y[rows] - centre[-1]
-        total += (block * weight[rows, None]).T @ block
+        block *= np.sqrt(weight[rows, None])
+        total += block.T @ block  # numpy computes half of it
     return total
 
 

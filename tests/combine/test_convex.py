@@ -132,3 +132,35 @@ def test_hard_data(regression_predictions, case):
         P, y = P + 1e8, y + 1e8
     found = ConvexRegressor().fit(P, y)
     assert found.duality_gap_ <= 1e-9 * found.objective_
+
+
+def test_certificate_holds_below_the_machine_epsilon():
+    P = np.array([[1e-17, 1e-30]] + [[0.5, 0.9]] * 10 + [[0.5, 0.5]])
+    y = np.array([1] * 11 + [0])
+    found = ConvexClassifier().fit(P, y)
+    A = np.where(y[:, None] == 1, P, 1 - P)
+
+    def loss(w):
+        return -np.log(A @ np.array([w, 1 - w])).mean()
+
+    grid = min(loss(w) for w in np.linspace(1e-6, 1 - 1e-6, 10_001))
+    assert_allclose(found.objective_, loss(found.weights_[0]), rtol=1e-12)
+    assert found.duality_gap_ <= 1e-9
+    assert found.objective_ - found.duality_gap_ <= grid <= found.objective_ + 1e-6
+
+
+@pytest.mark.parametrize("scale", [1e-149, 1e149])
+def test_extreme_scales_give_the_same_weights(regression_predictions, scale):
+    P, y, _ = regression_predictions()
+    plain, scaled = (
+        ConvexRegressor().fit(P, y),
+        ConvexRegressor().fit(P * scale, y * scale),
+    )
+    assert_allclose(scaled.weights_, plain.weights_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e160])
+def test_scales_beyond_double_precision_are_refused(regression_predictions, scale):
+    P, y, _ = regression_predictions()
+    with pytest.raises(ValueError, match="too large or too small to be squared"):
+        ConvexRegressor().fit(P * scale, y * scale)

@@ -95,7 +95,10 @@ def test_loss_follows_scikit_learn_where_the_mixture_is_impossible():
 
 def test_gap_is_infinite_where_another_member_would_save_the_loss():
     A = np.array([[0.0, 0.5], [0.9, 0.5]])
-    assert linear_pool.loss_and_gap(*direct(A), np.array([1.0, 0.0]))[1] == np.inf
+    assert linear_pool.loss_and_gap(*direct(A), np.array([1.0, 0.0])) == (
+        np.inf,
+        np.inf,
+    )
 
 
 def test_multiclass_equals_the_loss_of_the_mixed_cube():
