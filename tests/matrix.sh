@@ -45,14 +45,16 @@ install_newest() {
 # scikit-learn 1.6 gives L-BFGS the options disp and iprint, which scipy deprecates from
 # 1.16 on: every LogisticRegression warns, and warnings are errors in the tests. Newest
 # numpy (2.4) and pandas (3.1) work with it. Its parametrize_with_checks hands pytest a
-# generator, which pytest 9 deprecates.
+# generator, which warns from pytest 9.1 on. It knows polars by the interchange protocol
+# alone, which warns from polars 1.40 on and is gone in 2.0.
 install_oldest() {
   local oldest=$OLDEST_SKLEARN scipy='scipy<1.16'
   if "$1/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 14))'; then
     # The first with wheels for Python 3.14; that scipy has none.
     oldest=1.7.2 scipy=scipy
   fi
-  pip_install "$1" "scikit-learn==$oldest" "$scipy" "pytest<9"
+  pip_install "$1" "scikit-learn==$oldest" "$scipy" \
+    'pytest<9' 'polars<1.40'
 }
 
 set_up() { # environment, python, dependencies
