@@ -102,16 +102,16 @@ def draw_seeds(random_state, n_members, n_folds):
 
 
 def run_tasks(function, tasks, n_jobs, verbose):
-    """Call ``function(*task)`` for each task in order of the results.
+    """Return ``function(*task)`` of each task, in order.
 
-    The libraries' own threads are capped so that workers x threads <= cores.
+    Of several workers the libraries' own threads are capped, so that workers x threads
+    <= cores; one worker keeps the limits its caller has set.
     """
     workers = max(1, min(effective_n_jobs(n_jobs), len(tasks)))
-    threads = max(1, cpu_count() // workers)
     parallel = Parallel(n_jobs=n_jobs, verbose=verbose)
     if workers == 1:
-        with threadpool_limits(limits=threads):
-            return parallel(delayed(function)(*task) for task in tasks)
+        return parallel(delayed(function)(*task) for task in tasks)
+    threads = max(1, cpu_count() // workers)
     return parallel(delayed(_run_capped)(threads, function, task) for task in tasks)
 
 
