@@ -9,7 +9,7 @@ from joblib import cpu_count, effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from ._members import fit_member, predict_member
 from ._sklearn import Parallel, _num_samples, _safe_indexing, delayed
@@ -151,5 +151,8 @@ def number_rows(splits):
 
 
 def _run_capped(threads, function, task):
-    with threadpool_limits(limits=threads):
+    """Cap the libraries' threads, never above what the environment allows."""
+    controller = ThreadpoolController()
+    allowed = [library.num_threads for library in controller.lib_controllers]
+    with controller.limit(limits=min([threads, *allowed])):
         return function(*task)

@@ -200,7 +200,7 @@ def test_weights_and_groups_with_routing(stacked, data, routing):
 def test_groups_inside_grid_search_with_routing(stacked, data, routing):
     X, y = data
     groups = np.arange(len(y)) // 4
-    stacked.set_params(cv=GroupKFold(3))
+    stacked.set_params(cv=GroupKFold(3)).set_score_request(sample_weight=True)
     search = GridSearchCV(stacked, {"combiner__tol": [1e-9]}, cv=GroupKFold(2))
     search.fit(X, y, groups=groups, sample_weight=np.ones(len(y)))
     for train, test in search.best_estimator_.cross_fit_.splits_:
