@@ -419,7 +419,8 @@ class StackedClassifier(ClassifierMixin, _Stacked):
     refit : {"none", "selected", "all"}, default="selected"
         Members to fit again on all rows for prediction: those with weight (all, where
         the combiner has no weights), all, or none: then new rows get the mean of the
-        fold models, at n_folds times the prediction time.
+        fold models, at n_folds times the prediction time. Members that are not fitted
+        again keep their fold models, which `transform` needs.
     passthrough : bool, default=False
         Give the combiner X beside P; for combiners that take features.
     n_jobs : int, default=None
@@ -525,7 +526,8 @@ class StackedRegressor(RegressorMixin, _Stacked):
     refit : {"none", "selected", "all"}, default="selected"
         Members to fit again on all rows for prediction: those with weight (all, where
         the combiner has no weights), all, or none: then new rows get the mean of the
-        fold models, at n_folds times the prediction time.
+        fold models, at n_folds times the prediction time. Members that are not fitted
+        again keep their fold models, which `transform` needs.
     passthrough : bool, default=False
         Give the combiner X beside P; for combiners that take features.
     n_jobs : int, default=None

@@ -226,6 +226,14 @@ def test_one_member_one_column():
     assert_allclose(found.predict(X_R[:, :1]), expected)
 
 
+def test_one_classifier_one_column():
+    tree = DecisionTreeClassifier(max_depth=2)
+    found = classifier([("tree", tree)]).fit(X_C[:, :1], Y_C)
+    assert found.weights_.tolist() == [1.0]
+    expected = tree.fit(X_C[:, :1], Y_C).predict_proba(X_C[:, :1])
+    assert_allclose(found.predict_proba(X_C[:, :1]), expected)
+
+
 def test_duplicated_members_do_not_change_the_prediction():
     pair = [("ridge", Ridge()), ("tree", DecisionTreeRegressor(random_state=0))]
     copies = [*pair, ("again", Ridge()), ("more", Ridge())]
