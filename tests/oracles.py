@@ -1,5 +1,6 @@
 """Slow, obvious twins of the kernels, written from the papers with plain numpy."""
 
+import math
 from itertools import chain, combinations
 
 import numpy as np
@@ -35,12 +36,14 @@ def _stationary_point(H, c, support):
     return point
 
 
-def simplex_qp_cvxpy(H, c):
+def simplex_qp_cvxpy(H, c, tol=1e-8):
     import cvxpy as cp
 
     w = cp.Variable(len(c))
     objective = cp.Minimize(0.5 * cp.quad_form(w, cp.psd_wrap(H)) - c @ w)
-    cp.Problem(objective, [w >= 0, cp.sum(w) == 1]).solve(solver=cp.CLARABEL)
+    cp.Problem(objective, [w >= 0, cp.sum(w) == 1]).solve(
+        solver=cp.CLARABEL, tol_gap_abs=tol, tol_gap_rel=tol, tol_feas=tol
+    )
     return np.maximum(w.value, 0.0) / np.maximum(w.value, 0.0).sum()
 
 
@@ -123,3 +126,58 @@ def greedy_zero_one(P, y, weight, n_classes, n_rounds):
 
 def _members(P, n_classes):
     return list(cube(P, n_classes)) if n_classes > 2 else list(np.transpose(P))
+
+
+# CRPS of a linear pool: each member gives d atoms of the probabilities `masses`.
+def pool_gram(P, y, weight, masses):
+    """H_jk = (a_j + a_k - D_jk) / 2, a_j = E|X_j - y|, D_jk = E|X_j - X_k|."""
+    atoms, m = cube(P, len(masses)), P.shape[1] // len(masses)
+    weight = np.ones(len(y)) if weight is None else weight
+    gram = np.zeros((m, m))
+    for i in range(len(y)):
+        a = [_mean_distance(atoms[j, i], [y[i]], masses, [1.0]) for j in range(m)]
+        for j in range(m):
+            for k in range(m):
+                D = _mean_distance(atoms[j, i], atoms[k, i], masses, masses)
+                gram[j, k] += weight[i] * (a[j] + a[k] - D) / 2
+    return gram / np.sum(weight)
+
+
+def _mean_distance(X, Z, x_masses, z_masses):
+    return sum(
+        p * q * abs(x - z)
+        for x, p in zip(X, x_masses, strict=True)
+        for z, q in zip(Z, z_masses, strict=True)
+    )
+
+
+def pool_crps(P, y, weight, weights, masses):
+    """Mean over rows of the integral of (F_w(z) - 1{y <= z})^2, step by step."""
+    points = np.column_stack([np.asarray(P, float), y])
+    jumps = np.append(np.outer(weights, masses).ravel(), -1.0)
+    order = np.argsort(points, axis=1)
+    steps = np.cumsum(jumps[order], axis=1)[:, :-1]
+    widths = np.diff(np.take_along_axis(points, order, axis=1), axis=1)
+    return np.average((steps**2 * widths).sum(axis=1), weights=weight)
+
+
+def pool_objective(P, y, weight, weights, masses, ridge):
+    """CRPS + ridge * (CRPS of the best member) * ||w - 1/m||^2."""
+    vertices = np.eye(len(weights))
+    best = min(pool_crps(P, y, weight, vertex, masses) for vertex in vertices)
+    penalty = ridge * best * np.sum((weights - 1 / len(weights)) ** 2)
+    return pool_crps(P, y, weight, weights, masses) + penalty
+
+
+def pool_quantiles(P, weights, masses, levels):
+    """The smallest atom z of each row with F_w(z) >= level."""
+    mass = np.outer(weights, masses).ravel()
+    quantiles = np.empty((len(P), len(levels)))
+    for i, row in enumerate(np.asarray(P, float)):
+        for q, level in enumerate(levels):
+            quantiles[i, q] = min(
+                z
+                for z, own in zip(row, mass, strict=True)
+                if own > 0 and math.fsum(mass[row <= z]) >= level - 1e-12
+            )
+    return quantiles

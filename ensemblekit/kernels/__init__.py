@@ -6,7 +6,7 @@ reach kernels through this package, whose modules load at their first use.
 
 from importlib import import_module
 
-_MODULES = ("gram", "greedy", "linear_pool", "linear_stack", "simplex_qp")
+_MODULES = ("crps", "gram", "greedy", "linear_pool", "linear_stack", "simplex_qp")
 
 
 def __getattr__(name):
