@@ -1,5 +1,6 @@
 """What all combiners share: validation of P, and prediction from a mixture."""
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import kernels, layout
 from .._sklearn import _check_feature_names_in, check_sample_weight, forget_fitted
+from ..exceptions import ConvergenceWarning
 
 # Below it, a mean square has lost digits, or all of them.
 _SMALLEST_SQUARE = 1e-300
@@ -34,7 +36,7 @@ class RegressionCombinerMixin:
         -------
         prediction : ndarray of shape (n_samples,), float64
         """
-        return self._combine(_validate_new(self, P))
+        return self._combine(validate_new(self, P))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()  # type: ignore[misc]  # BaseEstimator's
@@ -64,8 +66,8 @@ class ClassificationCombinerMixin:
         -------
         probabilities : ndarray of shape (n_samples, n_classes), float64
         """
-        P = _validate_new(self, P)
-        layout.check_probabilities(P, len(self.classes_), _column_names(self))
+        P = validate_new(self, P)
+        layout.check_probabilities(P, len(self.classes_), column_names(self))
         return self._combine(P)
 
     def predict(self, P):
@@ -128,9 +130,38 @@ def validate_classification(combiner, P, y, sample_weight):
     weight = check_sample_weight(sample_weight, P)
     classes, codes = layout.encode_labels(y)
     layout.count_members(P, layout.n_outputs_for(len(classes)))
-    layout.check_probabilities(P, len(classes), _column_names(combiner))
+    layout.check_probabilities(P, len(classes), column_names(combiner))
     combiner.classes_ = classes
     return P, codes, weight
+
+
+def validate_new(combiner, P):
+    """Check the predictions of new rows.
+
+    Returns
+    -------
+    P : ndarray of the columns seen in fit, float64 or float32
+
+    Raises
+    ------
+    ValueError
+        If P is NaN or infinite (names column and row) or has other columns.
+    """
+    check_is_fitted(combiner)
+    P = validate_data(
+        combiner,
+        P,
+        dtype=(np.float64, np.float32),
+        ensure_all_finite=False,
+        reset=False,
+    )
+    layout.check_finite(P, column_names(combiner))
+    return P
+
+
+def column_names(combiner):
+    """Return the names of P's columns as seen in fit, or x0, x1, .. of arrays."""
+    return _check_feature_names_in(combiner, generate_names=True)
 
 
 def residual_gram(P, targets, weight, n_outputs=1):
@@ -167,6 +198,21 @@ def check_squares(squares):
         )
 
 
+def warn_if_open(combiner, accepted):
+    """Warn if the duality gap is above what is accepted.
+
+    To be called from a function that fit calls: the warning points at the user's line.
+    """
+    if combiner.duality_gap_ > accepted:
+        warnings.warn(
+            f"{type(combiner).__name__} stopped after {combiner.n_iter_} iterations "
+            f"with duality gap {combiner.duality_gap_:.3g}, above {accepted:.3g}. The "
+            "loss is at most that far from the optimum; raise max_iter or tol.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+
+
 def mix_probabilities(combiner, P):
     """Return the members' probabilities mixed by ``combiner.weights_``."""
     n_outputs = layout.n_outputs_for(len(combiner.classes_))
@@ -191,7 +237,7 @@ def _validate_fit(combiner, P, y, **options):
         **options,
     )
     _check_targets(y)
-    layout.check_finite(P, _column_names(combiner))
+    layout.check_finite(P, column_names(combiner))
     return P, y
 
 
@@ -201,20 +247,3 @@ def _check_targets(y):
         raise ValueError(
             f"y is NaN or infinity at row {row}; every row needs a target."
         )
-
-
-def _validate_new(combiner, P):
-    check_is_fitted(combiner)
-    P = validate_data(
-        combiner,
-        P,
-        dtype=(np.float64, np.float32),
-        ensure_all_finite=False,
-        reset=False,
-    )
-    layout.check_finite(P, _column_names(combiner))
-    return P
-
-
-def _column_names(combiner):
-    return _check_feature_names_in(combiner, generate_names=True)

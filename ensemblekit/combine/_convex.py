@@ -1,13 +1,10 @@
 """ConvexRegressor, ConvexClassifier: the exact best weights on the simplex."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from .. import kernels, layout
 from .._sklearn import Integral, Interval, Real, StrOptions, _fit_context
-from ..exceptions import ConvergenceWarning
 from ..losses import LOG_CLIP
 from ._base import (
     ClassificationCombinerMixin,
@@ -17,6 +14,7 @@ from ._base import (
     residual_gram,
     validate_classification,
     validate_regression,
+    warn_if_open,
 )
 
 __all__ = ["ConvexClassifier", "ConvexRegressor"]
@@ -218,7 +216,7 @@ def _fit_least_squares(combiner, P, targets, weight, n_outputs):
     largest = np.sqrt(gram.diagonal().max()) * np.sqrt(objective)
     rounding = 8 * np.finfo(float).eps * largest
     floor = 4 * np.finfo(float).eps * gram.diagonal().min()
-    _warn_if_open(combiner, combiner.tol * objective + rounding + floor)
+    warn_if_open(combiner, combiner.tol * objective + rounding + floor)
 
 
 def _fit_log_loss(combiner, base, sign, offset, weight):
@@ -228,15 +226,4 @@ def _fit_log_loss(combiner, base, sign, offset, weight):
     combiner.objective_, combiner.duality_gap_ = kernels.linear_pool.loss_and_gap(
         base, sign, offset, weight, combiner.weights_, clip=LOG_CLIP
     )
-    _warn_if_open(combiner, combiner.tol)
-
-
-def _warn_if_open(combiner, accepted):
-    if combiner.duality_gap_ > accepted:
-        warnings.warn(
-            f"{type(combiner).__name__} stopped after {combiner.n_iter_} iterations "
-            f"with duality gap {combiner.duality_gap_:.3g}, above {accepted:.3g}. The "
-            "loss is at most that far from the optimum; raise max_iter or tol.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
+    warn_if_open(combiner, combiner.tol)
