@@ -46,8 +46,8 @@ def n_outputs_for(n_classes: int) -> int:
     return 1 if n_classes == 2 else n_classes
 
 
-def count_members(P: NDArray, n_outputs: int) -> int:
-    """Count the members of P.
+def count_members(P: NDArray, n_outputs: int, outputs: str = "classes in y") -> int:
+    """Count the members of P; `outputs` says what one member's columns are.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def count_members(P: NDArray, n_outputs: int) -> int:
     if rest:
         raise ValueError(
             f"P has {P.shape[1]} columns, which is not a multiple of the {n_outputs} "
-            f"classes in y. Expected n_members * {n_outputs} (member by member)."
+            f"{outputs}. Expected n_members * {n_outputs} (member by member)."
         )
     return n_members
 
@@ -215,6 +215,25 @@ def _check_row_sums(P: NDArray, n_classes: int, names: list[str]) -> None:
                 f"P has rows that are no probabilities: the {n_classes} columns from "
                 f"{names[member * n_classes]!r} on sum to {sums[wrong[0]]:.6g}, not 1 "
                 f"({describe_rows(wrong)}). Give each member's predict_proba as it is."
+            )
+
+
+def check_quantiles(P: NDArray, n_levels: int, names: list[str]) -> None:
+    """Refuse blocks whose columns decrease along the levels within a row.
+
+    Raises
+    ------
+    ValueError
+        If quantiles cross; names the member's first column and the first row.
+    """
+    for member, block in enumerate(to_cube(P, n_levels)):
+        crossing = np.flatnonzero((block[:, 1:] < block[:, :-1]).any(axis=1))
+        if crossing.size:
+            raise ValueError(
+                f"P has quantiles that decrease along the levels in the {n_levels} "
+                f"columns from {names[member * n_levels]!r} on "
+                f"({describe_rows(crossing)}): quantiles cross; sort them first, "
+                "within each row and member."
             )
 
 

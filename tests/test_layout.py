@@ -96,3 +96,13 @@ def test_member_block_refuses_pairs_that_are_no_probabilities():
 def test_member_block_keeps_the_second_of_two_probability_columns():
     block = layout.member_block([[0.9, 0.1], [0.2, 0.8]], 1, 2, "m", binary=True)
     assert block.tolist() == [[0.1], [0.8]]
+
+
+def test_quantiles_may_be_level_but_not_cross():
+    P = np.array([[1.0, 1.0, 5.0, 2.0], [1.0, 2.0, 3.0, 3.0]])
+    layout.check_quantiles(P[:, :2], 2, ["a", "b"])
+    layout.check_quantiles(P[1:], 2, list("abcd"))
+    with pytest.raises(
+        ValueError, match=r"2 columns from 'c' on \(1 row, first at row 0"
+    ):
+        layout.check_quantiles(P, 2, list("abcd"))
