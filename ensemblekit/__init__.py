@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         EnsembleSelectionRegressor,
     )
     from .combine._linear import LinearStackClassifier, LinearStackRegressor
+    from .combine._pool import ConvexPoolRegressor
     from .crossfit import CrossFit
     from .exceptions import MemberError
     from .leaderboard import cross_fitted_predictions

@@ -1,0 +1,299 @@
+"""ConvexPoolRegressor: the linear pool of predictive distributions of least CRPS."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+
+from .. import kernels, layout
+from .._sklearn import Integral, Interval, Real, StrOptions, _fit_context
+from ._base import (
+    RegressionCombinerMixin,
+    column_names,
+    validate_new,
+    validate_regression,
+    warn_if_open,
+)
+
+__all__ = ["ConvexPoolRegressor"]
+
+_EPS = np.finfo(np.float64).eps
+# Below it, products of masses and distances have lost digits, or all of them.
+_SMALLEST_CRPS = 1e-290
+# Rows that tell nearly all distinct members apart before whole columns are compared.
+_SAMPLE_ROWS = 64
+
+
+class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
+    """Mix predictive distributions by the weights, sum 1, of least CRPS.
+
+    Members give draws, quantiles or points; their linear pool is the mixture of these
+    distributions. Its continuous ranked probability score (CRPS) is quadratic in the
+    weights, so that the best ones are found exactly, and proved by `duality_gap_`. A
+    pool is wider than its members: those that are too wide already gain nothing from
+    it. For the best single value by squared error, use `ConvexRegressor`.
+
+    Parameters
+    ----------
+    n_draws : int, default=1
+        Columns of P for each member, if these are equally likely draws in any order;
+        >= 1. With 1, members predict points: the CRPS of one is its absolute error.
+    quantile_levels : array-like of shape (n_levels,) or None, default=None
+        Ascending levels in (0, 1), if the columns of each member are its quantiles at
+        these levels; `n_draws` is then left at 1. Each quantile is an atom with the
+        probability between the midpoints of the neighbouring levels (from 0, to 1).
+    ridge : "auto" or float, default="auto"
+        Penalty toward equal weights: ``ridge * h0 * ||w - 1/m||**2`` is added to the
+        CRPS, with h0 the CRPS of the best member, m the number of distinct members;
+        >= 0. ``"auto"`` is m divided by the sum of the sample weights (the number of
+        rows).
+    tol : float, default=1e-9
+        Largest accepted ``duality_gap_ / objective_`` beyond rounding; in (0, 1). The
+        method ends finitely, so the gap reached is mostly near 1e-15 whatever `tol`.
+    max_iter : int, default=10000
+        Iterations of the solver, about one for each member with weight.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_members,), float64
+        Non-negative, sums to 1; exactly 0 off the support. Of members with equal
+        columns the first takes all.
+    objective_ : float
+        What is minimised: `loss_` plus the penalty.
+    loss_ : float
+        Mean CRPS of the pool on the rows given (fitted: optimistic), in the unit of y.
+    duality_gap_ : float
+        Upper bound on ``objective_`` minus the least possible.
+    ridge_ : float
+        The `ridge` used.
+    masses_ : ndarray of shape (n_draws,) or (n_levels,), float64
+        Probability of each column of a member; sums to 1.
+    n_iter_ : int
+        Iterations of the solver.
+    n_features_in_ : int
+        Number of columns of P.
+
+    Raises
+    ------
+    ValueError
+        If P or y is NaN or infinite, the columns of P are not a multiple of those of a
+        member, levels do not ascend in (0, 1), quantiles cross, lengths differ, or
+        weights are unfit.
+
+    Warns
+    -----
+    UserWarning
+        If ``ridge="auto"`` meets sample weights that cannot be counts of rows.
+    ConvergenceWarning
+        If the solver stopped before `tol` was reached.
+
+    Notes
+    -----
+    With d columns for each member: O(n_samples * n_members * d * (n_members +
+    log(n_members * d))) time, little for the solver; a few MB beside P.
+
+    Draws are scored as the distribution they are: that of few draws scores worse than
+    the one they come from, by E|X - X'| / (2 n_draws). Fit and predict with equally
+    many.
+
+    References
+    ----------
+    .. [1] Gneiting, Raftery, "Strictly Proper Scoring Rules, Prediction, and
+       Estimation", Journal of the American Statistical Association 102, 2007.
+    .. [2] Wolfe, "Finding the nearest point in a polytope", Mathematical Programming
+       11, 1976.
+
+    Examples
+    --------
+    Two members with two draws each; the truth lies between them.
+
+    >>> P = [[0.0, 2.0, 4.0, 6.0], [1.0, 3.0, 5.0, 7.0]]
+    >>> pool = ConvexPoolRegressor(n_draws=2).fit(P, [3.0, 4.0])
+    >>> pool.weights_
+    array([0.5, 0.5])
+    >>> pool.predict(P)
+    array([3., 4.])
+    >>> pool.predict_quantiles(P, levels=[0.25, 0.75])
+    array([[0., 4.],
+           [1., 5.]])
+    """
+
+    _parameter_constraints: dict = {
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "quantile_levels": ["array-like", None],
+        "ridge": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "tol": [Interval(Real, 0, 1, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_draws=1,
+        quantile_levels=None,
+        ridge="auto",
+        tol=1e-9,
+        max_iter=10_000,
+    ):
+        self.n_draws = n_draws
+        self.quantile_levels = quantile_levels
+        self.ridge = ridge
+        self.tol = tol
+        self.max_iter = max_iter
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, P, y, sample_weight=None):
+        """Find the weights.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, n_members * n_draws) or \
+                (n_samples, n_members * n_levels)
+            Out-of-fold draws or quantiles, member by member.
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; an integer weight equals that many copies of the row.
+
+        Returns
+        -------
+        self : ConvexPoolRegressor
+        """
+        P, y, weight = validate_regression(self, P, y, sample_weight)
+        masses = _masses(self.n_draws, self.quantile_levels)
+        layout.count_members(P, len(masses), _column_noun(self))
+        self._check_quantiles(P)
+        distinct = _distinct_members(P, len(masses), weight > 0)
+        gram = _pool_gram(P, y, weight, masses)
+        self.masses_ = masses
+        self.ridge_ = self.ridge
+        if self.ridge == "auto":
+            self.ridge_ = _counting_ridge(len(distinct), weight)
+        self.weights_ = np.zeros(len(gram))
+        self.weights_[distinct] = _solve(self, gram[np.ix_(distinct, distinct)])
+        return self
+
+    def predict_quantiles(self, P, levels):
+        """Return quantiles of the pool: the smallest atom that reaches the level.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, n_members * n_draws) or \
+                (n_samples, n_members * n_levels)
+            Draws or quantiles of the members seen in `fit`, in the same order.
+        levels : array-like of shape (n_wanted,)
+            Ascending, in (0, 1); need not be those of the members.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_wanted), float64
+            Ascending along each row.
+        """
+        P = validate_new(self, P)
+        self._check_quantiles(P)
+        levels = _check_levels(levels, "levels")
+        return kernels.crps.pool_quantiles(P, self.weights_, self.masses_, levels)
+
+    def _combine(self, P):
+        self._check_quantiles(P)
+        return layout.weighted_mean(P, self.weights_, len(self.masses_)) @ self.masses_
+
+    def _check_quantiles(self, P):
+        if self.quantile_levels is not None:
+            layout.check_quantiles(P, len(self.quantile_levels), column_names(self))
+
+
+def _masses(n_draws, quantile_levels):
+    """Return the probability of each column of a member."""
+    if quantile_levels is None:
+        return np.full(n_draws, 1.0 / n_draws)
+    if n_draws != 1:
+        raise ValueError(
+            f"n_draws={n_draws} and quantile_levels both say what the columns of P "
+            "are; leave n_draws at 1 where they are quantiles."
+        )
+    levels = _check_levels(quantile_levels, "quantile_levels")
+    middles = 0.5 * (levels[1:] + levels[:-1])
+    return np.diff(middles, prepend=0.0, append=1.0)
+
+
+def _check_levels(levels, name):
+    """Return levels as an array; refuse any that do not ascend in (0, 1)."""
+    levels = np.asarray(levels, dtype=np.float64)
+    steps = np.diff(levels, prepend=0.0, append=1.0) if levels.ndim == 1 else levels
+    if levels.ndim != 1 or levels.size == 0 or not (steps > 0).all():
+        raise ValueError(
+            f"{name} has to be a list of levels that ascend inside (0, 1), each once; "
+            f"got {levels.tolist()}."
+        )
+    return levels
+
+
+def _column_noun(combiner):
+    if combiner.quantile_levels is None:
+        return "draws of each member (n_draws)"
+    return "quantile levels of each member (quantile_levels)"
+
+
+def _distinct_members(P, n_columns, kept):
+    """Return the indices of the members that equal no earlier one on the kept rows."""
+    cube = layout.to_cube(P, n_columns)
+    rows = np.flatnonzero(kept)[:_SAMPLE_ROWS]
+    alike: dict[bytes, list[int]] = {}
+    distinct = []
+    for member, block in enumerate(cube):
+        # + 0.0 turns -0.0 into 0.0, which has other bytes.
+        earlier = alike.setdefault((block[rows] + 0.0).tobytes(), [])
+        if not any((block == cube[other])[kept].all() for other in earlier):
+            earlier.append(member)
+            distinct.append(member)
+    return distinct
+
+
+def _pool_gram(P, y, weight, masses):
+    """Return the Gram matrix of the CRPS; refuse scales that it cannot hold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = kernels.crps.pool_gram(P, y, weight, masses)
+    scores = gram.diagonal()
+    lost = (scores > 0) & (scores < _SMALLEST_CRPS)
+    if lost.any() or not np.isfinite(gram).all():
+        raise ValueError(
+            "P - y is too large or too small for double precision: its scale is beyond "
+            "1e-290 .. 1e300. Divide P and y by their scale."
+        )
+    return gram
+
+
+def _counting_ridge(n_members, weight):
+    """Return members / rows, rows counted by their weights."""
+    n_rows, total = np.count_nonzero(weight), weight.sum()
+    if total < 0.1 * n_rows:
+        warnings.warn(
+            f"sample_weight sums to {total:.3g} over {n_rows} rows, but ridge='auto' "
+            "takes sample_weight as counts of rows: it shrinks to equal weights as for "
+            "that few. Divide sample_weight by its mean, or give ridge a number.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return float(n_members / total)
+
+
+def _solve(combiner, gram):
+    """Return the weights of distinct members; set what proves them."""
+    m = len(gram)
+    penalty = combiner.ridge_ * gram.diagonal().min()
+    penalised = gram + penalty * np.eye(m)
+    # On sum w = 1, ||w - 1/m||^2 = w'w - 1/m: only a constant differs from w'Aw.
+    weights, gap, combiner.n_iter_ = kernels.simplex_qp.solve(
+        penalised, np.zeros(m), max_iter=combiner.max_iter
+    )
+    combiner.loss_ = float(weights @ gram @ weights)
+    distance = weights - 1.0 / m
+    combiner.objective_ = combiner.loss_ + float(penalty * (distance @ distance))
+    # w'Aw has gradient 2Aw, and the kernel's gap is that of 1/2 w'Aw.
+    combiner.duality_gap_ = 2.0 * gap
+    # No certificate can beat the rounding of the gradient itself.
+    curvature = weights @ penalised @ weights
+    rounding = 16 * _EPS * np.sqrt(penalised.diagonal().max()) * np.sqrt(curvature)
+    floor = 8 * _EPS * penalised.diagonal().min()
+    warn_if_open(combiner, combiner.tol * combiner.objective_ + rounding + floor)
+    return weights
