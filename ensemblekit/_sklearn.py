@@ -76,7 +76,7 @@ def check_input_features(estimator, X, *, reset):
 
 def forget_fitted(estimator):
     """Delete the attributes that an earlier fit left behind."""
-    for name in [n for n in vars(estimator) if n.endswith("_") and n[0] != "_"]:
+    for name in [n for n in vars(estimator) if n[-1] == "_" and n[:2] != "__"]:
         delattr(estimator, name)
 
 

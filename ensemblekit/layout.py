@@ -158,8 +158,10 @@ def one_hot(y: NDArray, n_classes: int) -> NDArray:
     return (y[:, None] == np.arange(n_classes)).astype(np.float64)
 
 
-def check_finite(P: NDArray, names: list[str]) -> None:
+def check_finite(P: NDArray, names: list[str], first: int = 0) -> None:
     """Refuse NaN and infinity, naming the column and the row.
+
+    `first` is the number of the first row of P, where it is a part.
 
     Raises
     ------
@@ -170,7 +172,7 @@ def check_finite(P: NDArray, names: list[str]) -> None:
         if np.isfinite(P.sum()):  # one pass; the scan below runs only on a suspicion
             return
     for column, name in enumerate(names):
-        bad = np.flatnonzero(~np.isfinite(P[:, column]))
+        bad = first + np.flatnonzero(~np.isfinite(P[:, column]))
         if bad.size:
             raise ValueError(
                 f"P has NaN or infinity in column {name!r} ({describe_rows(bad)}). "
@@ -178,7 +180,9 @@ def check_finite(P: NDArray, names: list[str]) -> None:
             )
 
 
-def check_probabilities(P: NDArray, n_classes: int, names: list[str]) -> None:
+def check_probabilities(
+    P: NDArray, n_classes: int, names: list[str], first: int = 0
+) -> None:
     """Refuse values outside [0, 1] and, for K > 2, blocks whose rows do not sum to 1.
 
     Parameters
@@ -187,6 +191,8 @@ def check_probabilities(P: NDArray, n_classes: int, names: list[str]) -> None:
     n_classes : int
     names : list of str
         Column names, for the message.
+    first : int, default=0
+        Number of the first row of P, where it is a part.
 
     Raises
     ------
@@ -203,10 +209,12 @@ def check_probabilities(P: NDArray, n_classes: int, names: list[str]) -> None:
             "use members with predict_proba (stack_method='predict_proba')."
         )
     if n_classes > 2:
-        _check_row_sums(P, n_classes, names)
+        _check_row_sums(P, n_classes, names, first)
 
 
-def _check_row_sums(P: NDArray, n_classes: int, names: list[str]) -> None:
+def _check_row_sums(
+    P: NDArray, n_classes: int, names: list[str], first: int = 0
+) -> None:
     for member, block in enumerate(to_cube(P, n_classes)):
         sums = block.sum(axis=1)
         wrong = np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)
@@ -214,7 +222,8 @@ def _check_row_sums(P: NDArray, n_classes: int, names: list[str]) -> None:
             raise ValueError(
                 f"P has rows that are no probabilities: the {n_classes} columns from "
                 f"{names[member * n_classes]!r} on sum to {sums[wrong[0]]:.6g}, not 1 "
-                f"({describe_rows(wrong)}). Give each member's predict_proba as it is."
+                f"({describe_rows(first + wrong)}). Give each member's predict_proba "
+                "as it is."
             )
 
 

@@ -5,11 +5,18 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import kernels, layout
-from .._sklearn import _check_feature_names_in, check_sample_weight, forget_fitted
+from .._sklearn import (
+    Integral,
+    _check_feature_names_in,
+    check_input_features,
+    check_sample_weight,
+    forget_fitted,
+)
 from ..exceptions import ConvergenceWarning
 
 # Below it, a mean square has lost digits, or all of them.
@@ -36,6 +43,8 @@ class RegressionCombinerMixin:
         -------
         prediction : ndarray of shape (n_samples,), float64
         """
+        if hasattr(P, "dask"):
+            return _by_chunk(self.predict, P)
         return self._combine(validate_new(self, P))
 
     def __sklearn_tags__(self):
@@ -66,6 +75,8 @@ class ClassificationCombinerMixin:
         -------
         probabilities : ndarray of shape (n_samples, n_classes), float64
         """
+        if hasattr(P, "dask"):
+            return _by_chunk(self.predict_proba, P)
         P = validate_new(self, P)
         layout.check_probabilities(P, len(self.classes_), column_names(self))
         return self._combine(P)
@@ -105,7 +116,9 @@ def validate_regression(combiner, P, y, sample_weight):
         If P or y is NaN or infinite (names column and row), lengths differ, or weights
         are unfit.
     """
-    P, y = _validate_fit(combiner, P, y, y_numeric=True)
+    forget_fitted(combiner)
+    P, y = validate_rows(combiner, P, y, y_numeric=True)
+    layout.check_finite(P, column_names(combiner))
     weight = check_sample_weight(sample_weight, P)
     return P, y.astype(np.float64, copy=False), weight
 
@@ -125,7 +138,9 @@ def validate_classification(combiner, P, y, sample_weight):
     ValueError
         If P holds no probabilities, y has one class, or weights are unfit.
     """
-    P, y = _validate_fit(combiner, P, y)
+    forget_fitted(combiner)
+    P, y = validate_rows(combiner, P, y)
+    layout.check_finite(P, column_names(combiner))
     check_classification_targets(y)
     weight = check_sample_weight(sample_weight, P)
     classes, codes = layout.encode_labels(y)
@@ -133,6 +148,46 @@ def validate_classification(combiner, P, y, sample_weight):
     layout.check_probabilities(P, len(classes), column_names(combiner))
     combiner.classes_ = classes
     return P, codes, weight
+
+
+def validate_rows(combiner, P, y, *, reset=True, **options):
+    """Check shapes and types of P and y, but not that P is finite.
+
+    A dask array stays one: it is read chunk by chunk, where it is used.
+
+    Returns
+    -------
+    P : ndarray of float64 or float32, or dask array
+    y : ndarray, finite
+    """
+    if hasattr(P, "dask"):
+        P, y = _validate_lazy(combiner, P, y, reset)
+    else:
+        P, y = validate_data(
+            combiner,
+            P,
+            y,
+            dtype=(np.float64, np.float32),
+            ensure_all_finite=False,
+            reset=reset,
+            **options,
+        )
+    _check_targets(y)
+    return P, y
+
+
+def _validate_lazy(combiner, P, y, reset):
+    if P.ndim != 2 or P.dtype.kind not in "fiub" or np.isnan(P.shape).any():
+        raise ValueError(
+            f"P is a dask array of shape {P.shape} and type {P.dtype}; expected two "
+            "dimensions of known size and real numbers. compute_chunk_sizes() finds "
+            "unknown sizes."
+        )
+    check_input_features(combiner, P, reset=reset)
+    y = np.asarray(y)
+    if len(y) != len(P):
+        raise ValueError(f"P has {len(P)} rows and y has {len(y)}; expected as many.")
+    return P, y
 
 
 def validate_new(combiner, P):
@@ -164,23 +219,43 @@ def column_names(combiner):
     return _check_feature_names_in(combiner, generate_names=True)
 
 
+def check_all_finite(combiner, P):
+    """Refuse NaN and infinity in P, chunk by chunk of a dask array."""
+    for first, part in kernels.design.in_memory(P):
+        layout.check_finite(part, column_names(combiner), first)
+
+
+def check_all_probabilities(combiner, P, n_classes):
+    """Refuse what is no probability, chunk by chunk of a dask array."""
+    for first, part in kernels.design.in_memory(P):
+        layout.check_probabilities(part, n_classes, column_names(combiner), first)
+
+
 def residual_gram(P, targets, weight, n_outputs=1):
-    """Return the Gram matrix of the residuals; refuse scales that it cannot hold.
+    """Return the mean Gram matrix of the residuals; refuse scales it cannot hold."""
+    spread = np.repeat(weight, n_outputs)
+    design = kernels.design.Design(P, np.ravel(targets), n_outputs)
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = design.gram(spread) / weight.sum()
+    check_gram(gram, design, spread)
+    return gram
+
+
+def check_gram(gram, design, weight):
+    """Refuse residuals whose squares a Gram matrix cannot hold.
 
     Raises
     ------
     ValueError
         If squared residuals overflow, or vanish where residuals do not.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        gram = kernels.gram.residual_gram(P, targets, weight, n_outputs)
-    squares = gram.diagonal()
+    squares = gram.diagonal()[: design.n_members]
     check_squares(squares)
-    for member in np.flatnonzero(squares < _SMALLEST_SQUARE):
-        block = P[:, member * n_outputs : (member + 1) * n_outputs]
-        if (block != targets)[weight > 0].any():
+    if (squares < _SMALLEST_SQUARE).any():
+        share = np.ones(design.n_rows) if weight is None else weight / weight.max()
+        sizes = design.column_means(np.abs, share)
+        if (sizes[squares < _SMALLEST_SQUARE] > 0.0).any():
             check_squares(np.inf)
-    return gram
 
 
 def check_squares(squares):
@@ -198,19 +273,42 @@ def check_squares(squares):
         )
 
 
-def warn_if_open(combiner, accepted):
+def warn_if_open(combiner, gap, accepted):
     """Warn if the duality gap is above what is accepted.
 
     To be called from a function that fit calls: the warning points at the user's line.
     """
-    if combiner.duality_gap_ > accepted:
+    if gap > accepted:
         warnings.warn(
             f"{type(combiner).__name__} stopped after {combiner.n_iter_} iterations "
-            f"with duality gap {combiner.duality_gap_:.3g}, above {accepted:.3g}. The "
-            "loss is at most that far from the optimum; raise max_iter or tol.",
+            f"with duality gap {gap:.3g}, above {accepted:.3g}. The loss is at most "
+            "that far from the optimum; raise max_iter or tol.",
             ConvergenceWarning,
             stacklevel=5,
         )
+
+
+def row_folds(cv, y, weight, stratify):
+    """Return (train, test) pairs with positive weight on both sides.
+
+    An int means shuffled folds of a fixed seed: rows are often sorted by target.
+
+    Raises
+    ------
+    ValueError
+        If no split has weight on both sides.
+    """
+    if isinstance(cv, Integral):
+        splitter = StratifiedKFold if stratify else KFold
+        cv = splitter(n_splits=cv, shuffle=True, random_state=0)
+    splits = check_cv(cv, y, classifier=stratify).split(np.empty((len(y), 1)), y)
+    rows = np.arange(len(y))  # a part may be given as positions or as a mask
+    indices = [(rows[train], rows[test]) for train, test in splits]
+    if weight is not None:
+        indices = [(a, b) for a, b in indices if weight[a].any() and weight[b].any()]
+    if not indices:
+        raise ValueError("cv leaves no split with positive weights on both sides.")
+    return indices
 
 
 def mix_probabilities(combiner, P):
@@ -226,24 +324,14 @@ def mix_values(combiner, P):
     return layout.weighted_mean(P, combiner.weights_, 1)[:, 0]
 
 
-def _validate_fit(combiner, P, y, **options):
-    forget_fitted(combiner)
-    P, y = validate_data(
-        combiner,
-        P,
-        y,
-        dtype=(np.float64, np.float32),
-        ensure_all_finite=False,
-        **options,
-    )
-    _check_targets(y)
-    layout.check_finite(P, column_names(combiner))
-    return P, y
+def _by_chunk(predict, P):
+    """Predict a dask array chunk by chunk."""
+    return np.concatenate([predict(part) for _, part in kernels.design.in_memory(P)])
 
 
 def _check_targets(y):
     if y.dtype.kind == "f" and not np.isfinite(y).all():
-        row = int(np.argmin(np.isfinite(y)))
+        row = int(np.argmin(np.isfinite(y).reshape(len(y), -1).all(axis=1)))
         raise ValueError(
             f"y is NaN or infinity at row {row}; every row needs a target."
         )

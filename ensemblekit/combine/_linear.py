@@ -4,16 +4,16 @@ import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from threadpoolctl import threadpool_limits
 
 from .. import kernels, layout
-from .._sklearn import Integral, Interval, Real, StrOptions, _fit_context
+from .._sklearn import Interval, Real, StrOptions, _fit_context
 from ..exceptions import ConvergenceWarning
 from ._base import (
     ClassificationCombinerMixin,
     RegressionCombinerMixin,
     check_squares,
+    row_folds,
     validate_classification,
     validate_regression,
 )
@@ -127,9 +127,8 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
     def _choose_ridge(self, P, y, weight, centre, total):
         self.ridges_ = np.logspace(3, -6, 19)
         penalties = _variance(total) * self.ridges_
-        splits = check_cv(_seeded(self.cv, KFold)).split(P, y)
         losses, sizes = [], []
-        for train, test in _weighted_splits(splits, weight):
+        for train, test in row_folds(self.cv, y, weight, stratify=False):
             held_out = kernels.linear_stack.moments(
                 P[test], y[test], weight[test], centre
             )
@@ -261,9 +260,8 @@ class LinearStackClassifier(
 
     def _choose_ridge(self, logits, y, weight):
         self.ridges_ = np.logspace(2, -4, 13)
-        splits = check_cv(_seeded(self.cv, StratifiedKFold), y, classifier=True)
         losses, sizes = [], []
-        for train, test in _weighted_splits(splits.split(y[:, None], y), weight):
+        for train, test in row_folds(self.cv, y, weight, stratify=True):
             path = _softmax_path(
                 logits[:, train], y[train], weight[train], self.ridges_
             )
@@ -315,18 +313,3 @@ def _softmax_path(logits, y, weight, ridges):
 def _held_out_loss(logits, y, weight, weights, bias):
     scores = kernels.linear_stack.class_scores(logits, weights) + bias
     return kernels.linear_stack.softmax_loss(scores, y, weight)
-
-
-def _seeded(cv, splitter):
-    """An int means shuffled folds: rows are often sorted by target or by time."""
-    if isinstance(cv, Integral):
-        return splitter(n_splits=cv, shuffle=True, random_state=0)
-    return cv
-
-
-def _weighted_splits(splits, weight):
-    """Pass on the splits that have weight on both sides."""
-    splits = [(a, b) for a, b in splits if weight[a].any() and weight[b].any()]
-    if not splits:
-        raise ValueError("cv leaves no split with positive weights on both sides.")
-    return splits

@@ -1,27 +1,27 @@
 """ConvexPoolRegressor: the linear pool of predictive distributions of least CRPS."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from .. import kernels, layout
 from .._sklearn import Integral, Interval, Real, StrOptions, _fit_context
+from ..convex import weighting
+from ..convex.constraints import Constraints
+from ..convex.fit import first_copies
+from ..convex.problem import GramLoss
+from ..convex.ridge import plug_in
+from . import _convex_base as base
 from ._base import (
     RegressionCombinerMixin,
     column_names,
     validate_new,
     validate_regression,
-    warn_if_open,
 )
 
 __all__ = ["ConvexPoolRegressor"]
 
-_EPS = np.finfo(np.float64).eps
 # Below it, products of masses and distances have lost digits, or all of them.
 _SMALLEST_CRPS = 1e-290
-# Rows that tell nearly all distinct members apart before whole columns are compared.
-_SAMPLE_ROWS = 64
 
 
 class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
@@ -162,14 +162,23 @@ class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator
         masses = _masses(self.n_draws, self.quantile_levels)
         layout.count_members(P, len(masses), _column_noun(self))
         self._check_quantiles(P)
-        distinct = _distinct_members(P, len(masses), weight > 0)
+        base.warn_unless_counts(self, weight)
         gram = _pool_gram(P, y, weight, masses)
+        found = weighting.find_weights(
+            GramLoss(gram, float(weight.sum()), len(gram)),
+            weighting.Settings(
+                Constraints.none(len(gram)),
+                self.ridge,
+                0.0,
+                None,
+                self.tol,
+                self.max_iter,
+            ),
+            lambda: np.unique(first_copies(P, len(masses), weight)),
+            lambda n_members: plug_in(n_members, float(weight.sum())),
+        )
         self.masses_ = masses
-        self.ridge_ = self.ridge
-        if self.ridge == "auto":
-            self.ridge_ = _counting_ridge(len(distinct), weight)
-        self.weights_ = np.zeros(len(gram))
-        self.weights_[distinct] = _solve(self, gram[np.ix_(distinct, distinct)])
+        base.name_results(self, [base.as_fit(found, len(gram))])
         return self
 
     def predict_quantiles(self, P, levels):
@@ -234,21 +243,6 @@ def _column_noun(combiner):
     return "quantile levels of each member (quantile_levels)"
 
 
-def _distinct_members(P, n_columns, kept):
-    """Return the indices of the members that equal no earlier one on the kept rows."""
-    cube = layout.to_cube(P, n_columns)
-    rows = np.flatnonzero(kept)[:_SAMPLE_ROWS]
-    alike: dict[bytes, list[int]] = {}
-    distinct = []
-    for member, block in enumerate(cube):
-        # + 0.0 turns -0.0 into 0.0, which has other bytes.
-        earlier = alike.setdefault((block[rows] + 0.0).tobytes(), [])
-        if not any((block == cube[other])[kept].all() for other in earlier):
-            earlier.append(member)
-            distinct.append(member)
-    return distinct
-
-
 def _pool_gram(P, y, weight, masses):
     """Return the Gram matrix of the CRPS; refuse scales that it cannot hold."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -261,39 +255,3 @@ def _pool_gram(P, y, weight, masses):
             "1e-290 .. 1e300. Divide P and y by their scale."
         )
     return gram
-
-
-def _counting_ridge(n_members, weight):
-    """Return members / rows, rows counted by their weights."""
-    n_rows, total = np.count_nonzero(weight), weight.sum()
-    if total < 0.1 * n_rows:
-        warnings.warn(
-            f"sample_weight sums to {total:.3g} over {n_rows} rows, but ridge='auto' "
-            "takes sample_weight as counts of rows: it shrinks to equal weights as for "
-            "that few. Divide sample_weight by its mean, or give ridge a number.",
-            UserWarning,
-            stacklevel=4,
-        )
-    return float(n_members / total)
-
-
-def _solve(combiner, gram):
-    """Return the weights of distinct members; set what proves them."""
-    m = len(gram)
-    penalty = combiner.ridge_ * gram.diagonal().min()
-    penalised = gram + penalty * np.eye(m)
-    # On sum w = 1, ||w - 1/m||^2 = w'w - 1/m: only a constant differs from w'Aw.
-    weights, gap, combiner.n_iter_ = kernels.simplex_qp.solve(
-        penalised, np.zeros(m), max_iter=combiner.max_iter
-    )
-    combiner.loss_ = float(weights @ gram @ weights)
-    distance = weights - 1.0 / m
-    combiner.objective_ = combiner.loss_ + float(penalty * (distance @ distance))
-    # w'Aw has gradient 2Aw, and the kernel's gap is that of 1/2 w'Aw.
-    combiner.duality_gap_ = 2.0 * gap
-    # No certificate can beat the rounding of the gradient itself.
-    curvature = weights @ penalised @ weights
-    rounding = 16 * _EPS * np.sqrt(penalised.diagonal().max()) * np.sqrt(curvature)
-    floor = 8 * _EPS * penalised.diagonal().min()
-    warn_if_open(combiner, combiner.tol * combiner.objective_ + rounding + floor)
-    return weights

@@ -6,7 +6,14 @@ reach kernels through this package, whose modules load at their first use.
 
 from importlib import import_module
 
-_MODULES = ("crps", "gram", "greedy", "linear_pool", "linear_stack", "simplex_qp")
+_MODULES = (
+    "crps",
+    "design",
+    "greedy",
+    "linear_stack",
+    "polytope",
+    "simplex_qp",
+)
 
 
 def __getattr__(name):

@@ -12,7 +12,13 @@ if os.environ.get("ENSEMBLEKIT_NO_NUMBA") == "1":
         """Return the function as it is."""
         return function
 
+    njit_sums = njit
+
 else:
     import numba
 
     njit = numba.njit(cache=True, nogil=True)
+    # Sums in any order, for SIMD: only where nothing is compared. NaN and inf stay.
+    njit_sums = numba.njit(
+        cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}
+    )

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from ensemblekit.kernels.gram import residual_gram
 from ensemblekit.kernels.greedy import (
     select_log_loss,
     select_squared_error,
     select_zero_one,
 )
 from tests import oracles
+from tests.kernels.test_design import residual_gram
 
 EPS = np.finfo(float).eps
 EQUAL = np.empty(0)

@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from ensemblekit.kernels import simplex_qp
-from ensemblekit.kernels.gram import residual_gram
 from tests import oracles
+from tests.kernels.test_design import residual_gram
 
 EPS = np.finfo(float).eps
 
@@ -334,11 +334,12 @@ def test_inputs_may_be_read_only_and_stay_untouched():
 def test_same_answer_without_numba():
     code = """
 import sys, numpy as np
-from ensemblekit.kernels import greedy, linear_pool, simplex_qp
+from ensemblekit.kernels import design, greedy, simplex_qp
 E = np.random.default_rng(0).uniform(size=(30, 4))
 H, one, zero = E.T @ E / 30, np.ones(30), np.zeros(30)
 print(*simplex_qp.solve(H, np.zeros(4))[0])
-print(*linear_pool.solve(E, one, zero, one)[0])
+print(*design.Design(E, one).gram(one).ravel())
+print(*design.Design(E, one).squares(E[0], one)[1])
 print(*greedy.select_squared_error(H, 5)[0])
 print(*greedy.select_log_loss(E, one, zero, np.empty(0), 5, 2e-16)[0])
 print(*greedy.select_log_loss(E, one, zero, one, 5, 2e-16)[0])

@@ -2,8 +2,25 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from ensemblekit.kernels.gram import mixture_gradient, residual_gram
+from ensemblekit.kernels.design import Design
 from tests import oracles
+
+
+def residual_gram(P, target, weight, n_outputs=1):
+    """Mean Gram matrix of the residuals, weight by sample."""
+    total = len(P) if weight is None else weight.sum()
+    spread = None if weight is None else np.repeat(weight, n_outputs)
+    target = np.asarray(target, float).ravel()
+    return Design(P, target, n_outputs).gram(spread) / total
+
+
+def mixture_gradient(P, target, weight, weights, n_outputs=1):
+    """Squared error of a mixture and half its gradient, from the rows."""
+    total = len(P) if weight is None else weight.sum()
+    spread = None if weight is None else np.repeat(weight, n_outputs)
+    design = Design(P, np.asarray(target, float).ravel(), n_outputs)
+    square, pull = design.squares(weights, spread)
+    return square / total, pull / total
 
 
 def problem(n=300, m=6, n_outputs=1, seed=0):

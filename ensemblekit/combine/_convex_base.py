@@ -1,0 +1,335 @@
+"""What the combiners of convex weights share: parameters, one flow of fit, reports."""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+from sklearn.utils import Bunch, check_random_state
+
+from .. import kernels
+from .._sklearn import Integral, Interval, Real, StrOptions
+from ..convex import inference, weighting
+from ..convex.constraints import read_constraints
+from ..convex.fit import first_copies
+from ..convex.problem import GramLoss
+from ..convex.ridge import GRID, plug_in
+from ._base import (
+    check_all_finite,
+    check_gram,
+    check_squares,
+    row_folds,
+    warn_if_open,
+)
+
+_SHARE = Interval(Real, 0, 1, closed="both")
+_SOME_SHARE = Interval(Real, 0, 1, closed="right")
+_POSITIVE = Interval(Integral, 1, None, closed="left")
+_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+
+PARAMETERS: dict = {
+    "ridge": [StrOptions({"auto", "cv"}), _NOT_NEGATIVE],
+    "own_error": [_NOT_NEGATIVE],
+    "cost": ["array-like", None],
+    "max_weight": [_SHARE, "array-like", None],
+    "min_weight": [_SOME_SHARE, None],
+    "max_members": [_POSITIVE, None],
+    "groups": ["array-like", None],
+    "max_group_weight": [_SOME_SHARE, dict, None],
+    "constraints": [callable, None],
+    "n_bootstrap": [Interval(Integral, 0, None, closed="left")],
+    "alpha": [Interval(Real, 0, 1, closed="neither")],
+    "blocks": [StrOptions({"random", "contiguous"}), "array-like"],
+    "cv": ["cv_object"],
+    "random_state": ["random_state"],
+    "tol": [Interval(Real, 0, 1, closed="neither")],
+    "max_iter": [_POSITIVE],
+}
+"""Constraints of the parameters that all of them have."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a combiner was given, checked.
+
+    P : (n, n_members * n_outputs); y : targets or class codes; names : of the members
+    weight : (n,) float64, or None for ones; stratify : whether folds balance y
+    origin : what residuals and targets were measured from
+    """
+
+    P: np.ndarray
+    y: np.ndarray
+    n_outputs: int
+    weight: np.ndarray | None
+    names: list[str]
+    stratify: bool = False
+    origin: tuple | None = None
+
+    @property
+    def n_members(self):
+        """Return the number of members."""
+        return self.P.shape[1] // self.n_outputs
+
+    @property
+    def total(self):
+        """Return the sum of the rows' weights."""
+        return float(len(self.y)) if self.weight is None else float(self.weight.sum())
+
+    @cached_property
+    def leaders(self):
+        """Return for each member the first that it is a copy of."""
+        return first_copies(self.P, self.n_outputs, self.weight)
+
+    def distinct(self):
+        """Return the members that are no copy of an earlier one."""
+        return np.unique(self.leaders)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The results of one problem, under the names of the fitted attributes."""
+
+    results: dict
+    accepted: float
+    found: weighting.Weighting
+
+
+def read_settings(combiner, n_members, names):
+    """Return the `Settings` that a combiner's parameters ask for."""
+    cost = combiner.cost
+    if cost is not None:
+        cost = np.asarray(cost, np.float64)
+        if cost.shape != (n_members,) or not np.isfinite(cost).all():
+            raise ValueError(
+                f"cost has shape {cost.shape}; expected one finite number for each of "
+                f"the {n_members} members."
+            )
+    constraints = read_constraints(combiner, n_members, names)
+    return weighting.Settings(
+        constraints,
+        combiner.ridge,
+        combiner.own_error,
+        cost,
+        combiner.tol,
+        combiner.max_iter,
+    )
+
+
+def check_problem(combiner, problem):
+    """Refuse NaN and infinity, and residuals that double precision cannot square."""
+    if hasattr(problem, "gram"):
+        if not np.isfinite(problem.gram.diagonal()).all():
+            check_all_finite(combiner, problem.design.P)
+        check_gram(problem.gram, problem.design, problem.weight)
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = problem.scale
+    if not 1e-150 < size < 1e150:
+        check_squares(np.inf)
+
+
+def fit_problem(combiner, problem, rows):
+    """Find the weights of a problem over rows and return them as a `Fit`."""
+    settings = read_settings(combiner, rows.n_members, rows.names)
+    found = weighting.find_weights(
+        problem,
+        settings,
+        rows.distinct,
+        lambda n_members: plug_in(n_members, rows.total),
+        partial(row_folds, combiner.cv, rows.y, rows.weight, rows.stratify),
+    )
+    fit = as_fit(found, rows.n_members)
+    if combiner.n_bootstrap:
+        _add_intervals(combiner, problem, settings, rows, fit)
+    return fit
+
+
+def as_fit(found, n_members):
+    """Return a `Weighting` under the names of the fitted attributes."""
+    solution = found.solution
+    results = {
+        "weights_": solution.x[:n_members],
+        "objective_": solution.objective,
+        "loss_": solution.loss,
+        "duality_gap_": solution.gap,
+        "n_iter_": solution.n_iter,
+        "ridge_": found.ridge,
+    }
+    if found.search is not None:
+        results["ridges_"] = found.search.ridges
+        results["cv_losses_"] = found.search.losses
+    return Fit(results, solution.accepted, found)
+
+
+def _add_intervals(combiner, problem, settings, rows, fit):
+    draws = weighting.bootstrap(
+        problem,
+        settings,
+        fit.found,
+        len(rows.y),
+        combiner.blocks,
+        combiner.n_bootstrap,
+        check_random_state(combiner.random_state),
+    )
+    tails = 100.0 * np.array([combiner.alpha / 2.0, 1.0 - combiner.alpha / 2.0])
+    fit.results["weight_intervals_"] = np.percentile(draws, tails, axis=0).T
+    fit.results["weight_se_"] = draws.std(axis=0, ddof=min(1, len(draws) - 1))
+    fit.results["selection_frequency_"] = (draws > 0.0).mean(axis=0)
+
+
+def name_results(combiner, fits, stacked=False):
+    """Set the fitted attributes; with `stacked`, one row for each problem."""
+    for name in fits[0].results:
+        values = [fit.results[name] for fit in fits]
+        setattr(combiner, name, np.array(values) if stacked else values[0])
+    for fit in fits:
+        warn_if_open(combiner, fit.results["duality_gap_"], fit.accepted)
+
+
+def warn_unless_counts(combiner, weight):
+    """Warn where ridge="auto" meets weights that cannot be counts of rows."""
+    if weight is None or combiner.ridge != "auto":
+        return
+    total, n_counted = float(weight.sum()), np.count_nonzero(weight)
+    counts = total >= n_counted and (weight == np.floor(weight)).all()
+    if not counts and not 0.1 <= total / n_counted <= 10.0:
+        warnings.warn(
+            f"sample_weight sums to {total:.3g} over {n_counted} rows, but "
+            "ridge='auto' takes sample_weight as counts of rows. Divide sample_weight "
+            "by its mean, or give ridge a number.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def explain(combiner, problem, rows):
+    """Return one dictionary for each member: what it weighs and what it adds."""
+    settings = read_settings(combiner, rows.n_members, rows.names)
+    found = _refind(combiner, problem, settings, rows)
+    points, losses = weighting.without_each(problem, settings, found)
+    related = inference.correlations(problem.design, problem.weight, points)
+    weights = found.solution.x[: rows.n_members]
+    return [
+        {
+            "name": str(rows.names[j]),
+            "weight": float(weights[j]),
+            "own_loss": float(problem.member_losses[j]),
+            "loss_without": float(losses[j]),
+            "contribution": float(losses[j] - found.solution.loss),
+            "correlation": float(related[j]),
+        }
+        for j in range(rows.n_members)
+    ]
+
+
+def _refind(combiner, problem, settings, rows):
+    """Return the weighting at the ridge that fit used, without a search for it."""
+    fixed = weighting.with_ridge(settings, combiner.ridge_)
+    return weighting.find_weights(problem, fixed, rows.distinct, None)
+
+
+def regularization_path(combiner, problem, rows, ridges):
+    """Return weights and losses at each ridge as a Bunch of arrays."""
+    settings = read_settings(combiner, rows.n_members, rows.names)
+    ridges = GRID if ridges is None else np.asarray(ridges, np.float64)
+    if ridges.ndim != 1 or not len(ridges) or not (ridges >= 0.0).all():
+        raise ValueError("ridges has to be a list of numbers >= 0.")
+    solutions = [
+        weighting.find_weights(
+            problem, weighting.with_ridge(settings, strength), rows.distinct, None
+        ).solution
+        for strength in ridges.tolist()
+    ]
+    weights = np.array([solution.x[: rows.n_members] for solution in solutions])
+    return Bunch(
+        ridges=ridges,
+        weights=weights,
+        losses=np.array([solution.loss for solution in solutions]),
+        duality_gaps=np.array([solution.gap for solution in solutions]),
+        n_members=np.count_nonzero(weights, axis=1),
+    )
+
+
+def refuse_partial_fit(combiner):
+    """Refuse what only all rows together could give."""
+    if hasattr(combiner, "weights_") and not hasattr(combiner, "gram_"):
+        raise ValueError(
+            "partial_fit cannot go on from this fit, of whose rows nothing is kept: it "
+            "was for another loss, or for several targets. Use a new estimator."
+        )
+    for name, unfit in [
+        ("ridge", combiner.ridge == "cv"),
+        ("n_bootstrap", combiner.n_bootstrap > 0),
+        ("per_target", getattr(combiner, "per_target", False)),
+    ]:
+        if unfit:
+            raise ValueError(
+                f"{name}={getattr(combiner, name)!r} needs all rows at once; "
+                "partial_fit keeps only their Gram matrix. Use fit."
+            )
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over the batches that partial_fit has seen.
+
+    gram : (q, q) outer products; total : weight; leaders : (m,) int, for each member
+    the first that it is a copy of in every batch; loss : of the sums
+    """
+
+    gram: np.ndarray
+    total: float
+    leaders: np.ndarray
+    loss: GramLoss
+
+
+def find_from_sums(combiner, design, weight, names):
+    """Return `Weighting` and `Sums` of the samples seen before and those of a batch.
+
+    weight : (n_samples,) float64, or None for ones
+    """
+    terms = design.n_rows // len(design.P)
+    spread = None if weight is None else np.repeat(weight, terms)
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = design.gram(spread)
+    check_gram(gram, design, spread)
+    total = float(len(design.P) if weight is None else weight.sum())
+    leaders = first_copies(design.P, design.n_outputs, weight)
+    m = design.n_members
+    if hasattr(combiner, "gram_"):
+        gram, total = gram + combiner.gram_, total + combiner.total_weight_
+        pairs = np.column_stack([leaders, combiner._leaders_])
+        _, first, alike = np.unique(
+            pairs, axis=0, return_index=True, return_inverse=True
+        )
+        leaders = first[alike.ravel()]
+    loss = GramLoss.from_sums(gram, total, m, getattr(combiner, "fit_intercept", False))
+    found = weighting.find_weights(
+        loss,
+        read_settings(combiner, m, names),
+        lambda: np.unique(leaders),
+        lambda n_members: plug_in(n_members, total),
+    )
+    return found, Sums(gram, total, leaders, loss)
+
+
+def keep_sums(combiner, gram, total, leaders):
+    """Remember the sums over all rows for a next batch."""
+    combiner.gram_, combiner.total_weight_ = gram, total
+    combiner._leaders_ = leaders
+
+
+def keep_rows(combiner, problem, rows):
+    """Remember the sums of a fit, so that partial_fit can go on from it."""
+    gram = problem.gram * problem.total
+    if problem.intercept:
+        # Columns are centred: the column of ones is orthogonal to them.
+        position = problem.n_members
+        gram = np.insert(np.insert(gram, position, 0.0, axis=0), position, 0.0, axis=1)
+        gram[position, position] = problem.total
+    keep_sums(combiner, gram, problem.total, rows.leaders)
+
+
+def design_of(P, target, n_outputs=1, **options):
+    """Return the rows of a problem: see `kernels.design`."""
+    return kernels.design.Design(P, target, n_outputs, **options)
