@@ -118,7 +118,7 @@ def read_constraints(combiner, n_members, names):
     ValueError
         If they contradict each other or do not fit the number of members.
     """
-    options = combiner.get_params()
+    options = vars(combiner)
     signed = not options.get("nonnegative", True)
     free = not options.get("sum_to_one", True)
     for name in ("max_weight", "min_weight", "groups", "constraints"):

@@ -10,7 +10,7 @@ from .support import choose_members
 
 _GROWTH = 8.0
 # Rows that tell nearly all distinct members apart before whole columns are compared.
-_GLANCE = 64
+_GLANCE = 16
 
 
 def first_copies(P, n_outputs, weight=None):
@@ -25,10 +25,11 @@ def first_copies(P, n_outputs, weight=None):
         return leaders
     counted = slice(None) if weight is None or weight.all() else weight > 0.0
     glance = np.asarray(P[counted][:_GLANCE] if weight is not None else P[:_GLANCE])
+    blocks = glance.reshape(len(glance), n_members, n_outputs).transpose(1, 0, 2)
     suspects: dict[bytes, list[int]] = {}
-    for j, block in enumerate(np.hsplit(glance, n_members)):
-        # + 0.0 turns -0.0 into 0.0, which has other bytes.
-        suspects.setdefault((block + 0.0).tobytes(), []).append(j)
+    # + 0.0 turns -0.0 into 0.0, which has other bytes; and makes a copy in C order.
+    for j, block in enumerate(np.add(blocks, 0.0, order="C")):
+        suspects.setdefault(block.tobytes(), []).append(j)
     for alike in suspects.values():
         for place, j in enumerate(alike):
             for k in alike[:place]:

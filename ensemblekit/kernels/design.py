@@ -171,7 +171,7 @@ class Design:
 
     @property
     def _block_rows(self):
-        return int(np.clip(2**20 // (8 * self.P.shape[1]), 512, 4096)) * self._spread
+        return int(np.clip(2**20 // (8 * self.P.shape[1]), 512, 16384)) * self._spread
 
     @property
     def _spread(self):
@@ -228,9 +228,28 @@ def _fill(block, target, centre, scale, out):
             out[i, j] = s * (block[i, j] - t - centre[j])
 
 
-@njit_sums
 def _product(block, target, centre, support, weights, out):
     """Write sum_a weights_a (P_ia - target_i - centre_a) over the support."""
+    if 3 * len(support) < len(centre):
+        _product_of_few(block, target, centre, support, weights, out)
+    else:
+        # Contiguous reads outrun gathered ones, zero weights included.
+        full = np.zeros(len(centre))
+        full[support] = weights
+        _product_of_all(block, target, centre, full, out)
+
+
+@njit_sums
+def _product_of_all(block, target, centre, weights, out):
+    for i in range(out.shape[0]):
+        t, total = target[i], 0.0
+        for j in range(weights.shape[0]):
+            total += (block[i, j] - t - centre[j]) * weights[j]
+        out[i] = total
+
+
+@njit_sums
+def _product_of_few(block, target, centre, support, weights, out):
     for i in range(out.shape[0]):
         t, total = target[i], 0.0
         for a in range(support.shape[0]):
