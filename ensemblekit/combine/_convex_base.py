@@ -255,7 +255,8 @@ def refuse_partial_fit(combiner):
     if hasattr(combiner, "weights_") and not hasattr(combiner, "gram_"):
         raise ValueError(
             "partial_fit cannot go on from this fit, of whose rows nothing is kept: it "
-            "was for another loss, or for several targets. Use a new estimator."
+            "was for another loss or several targets, or of 384 members or more and a "
+            "hundred times as many rows. Call partial_fit from the first rows on."
         )
     for name, unfit in [
         ("ridge", combiner.ridge == "cv"),

@@ -225,7 +225,7 @@ class ConvexClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstimat
         fit = base.fit_problem(self, problem, rows)
         self._count_impossible(problem, fit)
         self.classes_ = classes
-        if self.loss == "brier":
+        if self.loss == "brier" and not problem.rough:
             base.keep_rows(self, problem, rows)
         base.name_results(self, [fit])
         return self

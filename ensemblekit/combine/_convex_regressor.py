@@ -267,7 +267,7 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
             fit.results["intercept_"] = self._intercept(x, own, rows.origin)
             fits.append(fit)
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-        if self.loss == "squared_error" and y.ndim == 1:
+        if self.loss == "squared_error" and y.ndim == 1 and not problem.rough:
             base.keep_rows(self, problem, rows)
             self._origin_ = rows.origin
         base.name_results(self, fits, stacked=y.ndim == 2 and self.per_target)
