@@ -333,9 +333,11 @@ class _Stacked(TransformerMixin, _BaseComposition):
 
     def _member_weights(self):
         """One weight per member; None where the combiner has none, or foreign ones."""
-        if isinstance(self.combiner_, _OURS) and hasattr(self.combiner_, "weights_"):
-            return self.combiner_.weights_.tolist()
-        return [None] * len(self.cross_fit_.method_)
+        n_members = len(self.cross_fit_.method_)
+        weights = getattr(self.combiner_, "weights_", np.empty(0))
+        if isinstance(self.combiner_, _OURS) and weights.shape == (n_members,):
+            return weights.tolist()
+        return [None] * n_members  # a weight may be that of several members' columns
 
     def _predictions(self, X):
         """P of new rows; members the combiner gives no weight are not predicted."""

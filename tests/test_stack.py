@@ -28,6 +28,7 @@ from ensemblekit import (
     AverageClassifier,
     AverageRegressor,
     ConvexClassifier,
+    ConvexPoolRegressor,
     ConvexRegressor,
     EnsembleSelectionRegressor,
     LinearStackClassifier,
@@ -389,3 +390,12 @@ def test_unfitted_and_half_fitted(regression):
         stacked.fit(X, np.where(np.arange(len(y)) == 3, np.nan, y))
     with pytest.raises(NotFittedError):
         stacked.predict(X)
+
+
+def test_a_pool_of_several_members_columns_needs_them_all():
+    X, y = make_regression(80, 4, noise=5.0, random_state=0)
+    members = [(f"tree{i}", DecisionTreeRegressor(max_depth=i + 1)) for i in range(4)]
+    stacked = StackedRegressor(members, ConvexPoolRegressor(n_draws=2)).fit(X, y)
+    assert stacked.combiner_.weights_.shape == (2,)
+    assert len(stacked.cross_fit_.estimators_) == 4
+    assert np.isfinite(stacked.predict(X)).all()
