@@ -66,7 +66,49 @@ def mixture_error(P, target, weight, weights, n_outputs=1):
     return np.average(squares.sum(axis=1), weights=weight)
 
 
+# Least squares on members that are all kept.
+def least_squares(
+    P, y, weight, strength=0.0, centre=0.0, intercept=False, sum_to_one=True
+):
+    """Least sum s (P w + b - y)^2 + strength ||w - centre||^2: w and b."""
+    n, k = P.shape
+    columns = np.column_stack([P, np.ones((n, int(intercept)))])
+    member = (np.arange(columns.shape[1]) < k).astype(float)
+    H = columns.T @ (weight[:, None] * columns) + np.diag(strength * member)
+    c = columns.T @ (weight * y) + strength * centre * member
+    if sum_to_one:
+        H = np.block([[H, member[:, None]], [member, np.zeros(1)]])
+        c = np.append(c, 1.0)
+    x = np.linalg.lstsq(H, c)[0]
+    return x[:k], x[k] if intercept else 0.0
+
+
+def leave_one_out(P, y, weight, **options):
+    """Predict each row by least squares on the others."""
+    predictions = np.empty(len(y))
+    for i in range(len(y)):
+        rest = np.arange(len(y)) != i
+        w, b = least_squares(P[rest], y[rest], weight[rest], **options)
+        predictions[i] = P[i] @ w + b
+    return predictions
+
+
+def correlation(a, b, weight):
+    """Weighted correlation; numpy's corrcoef for equal weights."""
+    return np.cov(a, b, aweights=weight)[0, 1] / np.sqrt(
+        np.cov(a, aweights=weight) * np.cov(b, aweights=weight)
+    )
+
+
 # Log loss of the linear pool.
+def true_class_cube(P, y, n_classes):
+    """Probability each member gives to the true class, (n_samples, n_members)."""
+    outputs = cube(P, 1 if n_classes == 2 else n_classes)
+    if n_classes == 2:
+        outputs = np.concatenate([1.0 - outputs, outputs], axis=2)
+    return np.array([[member[i, y[i]] for member in outputs] for i in range(len(y))])
+
+
 def true_class(base, sign, offset):
     """Probability each member gives to the true class, (n_samples, n_members)."""
     return offset[:, None] + sign[:, None] * np.asarray(base, float)

@@ -174,7 +174,7 @@ def _add_intervals(combiner, problem, settings, rows, fit):
     tails = 100.0 * np.array([combiner.alpha / 2.0, 1.0 - combiner.alpha / 2.0])
     fit.results["weight_intervals_"] = np.percentile(draws, tails, axis=0).T
     fit.results["weight_se_"] = draws.std(axis=0, ddof=min(1, len(draws) - 1))
-    fit.results["selection_frequency_"] = (draws > 0.0).mean(axis=0)
+    fit.results["selection_frequency_"] = (draws != 0.0).mean(axis=0)
 
 
 def name_results(combiner, fits, stacked=False):

@@ -352,20 +352,22 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
                 "cross_val_predict."
             )
         problem, _ = self._read(P, y, weight)
+        sum_excess = [] if self.sum_to_one else [self.weights_.sum() - 1.0]
         residuals = inference.leave_one_out(
             P,
-            y,
+            problem.design.product(np.append(self.weights_, sum_excess)),
             weight,
             self.weights_,
-            self.intercept_ if self.fit_intercept else None,
             self.ridge_ * problem.ridge_unit * problem.total,
             self.sum_to_one,
+            self.fit_intercept,
         )
         decided = np.isfinite(residuals)
-        share = np.ones(len(y)) if weight is None else weight
+        share = (np.ones(len(y)) if weight is None else weight) * decided
+        squares = np.where(decided, residuals, 0.0) ** 2
         return Bunch(
             predictions=y + residuals,
-            loss=float(np.average(residuals[decided] ** 2, weights=share[decided])),
+            loss=float(share @ squares / share.sum()) if share.any() else np.nan,
             n_undecided=int(np.count_nonzero(~decided)),
         )
 
