@@ -93,6 +93,11 @@ def leave_one_out(P, y, weight, **options):
     return predictions
 
 
+def huber(residuals, delta):
+    size = np.abs(residuals)
+    return np.where(size <= delta, size**2 / 2, delta * (size - delta / 2))
+
+
 def correlation(a, b, weight):
     """Weighted correlation; numpy's corrcoef for equal weights."""
     return np.cov(a, b, aweights=weight)[0, 1] / np.sqrt(

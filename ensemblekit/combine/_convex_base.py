@@ -209,11 +209,12 @@ def explain(combiner, problem, rows):
     points, losses = weighting.without_each(problem, settings, found)
     related = inference.correlations(problem.design, problem.weight, points)
     weights = found.solution.x[: rows.n_members]
+    own_losses = problem.member_losses + problem.impossible_loss
     return [
         {
             "name": str(rows.names[j]),
             "weight": float(weights[j]),
-            "own_loss": float(problem.member_losses[j]),
+            "own_loss": float(own_losses[j]),
             "loss_without": float(losses[j]),
             "contribution": float(losses[j] - found.solution.loss),
             "correlation": float(related[j]),

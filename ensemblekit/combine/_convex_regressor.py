@@ -302,6 +302,7 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
         if y.ndim > 1:
             raise ValueError(f"y has shape {y.shape}; partial_fit takes one target.")
         check_all_finite(self, P)
+        base.warn_unless_counts(self, weight)
         # All batches are measured from the centre of the first: sums stay comparable.
         origin = self._origin(P, y, weight) if first else self._origin_
         design = self._design(P, y, origin)
