@@ -4,6 +4,7 @@ import math
 from itertools import chain, combinations
 
 import numpy as np
+from scipy.optimize import linprog
 from sklearn.metrics import log_loss, mean_squared_error, zero_one_loss
 
 
@@ -66,7 +67,69 @@ def mixture_error(P, target, weight, weights, n_outputs=1):
     return np.average(squares.sum(axis=1), weights=weight)
 
 
+# Least squares on members that are all kept.
+def least_squares(
+    P, y, weight, strength=0.0, centre=0.0, intercept=False, sum_to_one=True
+):
+    """Least sum s (P w + b - y)^2 + strength ||w - centre||^2: w and b."""
+    n, k = P.shape
+    columns = np.column_stack([P, np.ones((n, int(intercept)))])
+    member = (np.arange(columns.shape[1]) < k).astype(float)
+    H = columns.T @ (weight[:, None] * columns) + np.diag(strength * member)
+    c = columns.T @ (weight * y) + strength * centre * member
+    if sum_to_one:
+        H = np.block([[H, member[:, None]], [member, np.zeros(1)]])
+        c = np.append(c, 1.0)
+    x = np.linalg.lstsq(H, c)[0]
+    return x[:k], x[k] if intercept else 0.0
+
+
+def leave_one_out(P, y, weight, **options):
+    """Predict each row by least squares on the others."""
+    predictions = np.empty(len(y))
+    for i in range(len(y)):
+        rest = np.arange(len(y)) != i
+        w, b = least_squares(P[rest], y[rest], weight[rest], **options)
+        predictions[i] = P[i] @ w + b
+    return predictions
+
+
+def huber(residuals, delta):
+    size = np.abs(residuals)
+    return np.where(size <= delta, size**2 / 2, delta * (size - delta / 2))
+
+
+def pinball_program(P, y, weight, level, sum_to_one=True):
+    """Least mean pinball loss of non-negative weights and an intercept, by HiGHS."""
+    n, m = P.shape
+    # y - P w - b = over - under, both >= 0
+    columns = np.hstack([P, np.ones((n, 1)), np.eye(n), -np.eye(n)])
+    share = weight / weight.sum()
+    price = np.concatenate([np.zeros(m + 1), level * share, (1 - level) * share])
+    target = y
+    if sum_to_one:
+        columns = np.vstack([columns, np.arange(m + 1 + 2 * n) < m])
+        target = np.append(y, 1.0)
+    bounds = [(0, None)] * m + [(None, None)] + [(0, None)] * (2 * n)
+    return linprog(price, A_eq=columns, b_eq=target, bounds=bounds).fun
+
+
+def correlation(a, b, weight):
+    """Weighted correlation; numpy's corrcoef for equal weights."""
+    return np.cov(a, b, aweights=weight)[0, 1] / np.sqrt(
+        np.cov(a, aweights=weight) * np.cov(b, aweights=weight)
+    )
+
+
 # Log loss of the linear pool.
+def true_class_cube(P, y, n_classes):
+    """Probability each member gives to the true class, (n_samples, n_members)."""
+    outputs = cube(P, 1 if n_classes == 2 else n_classes)
+    if n_classes == 2:
+        outputs = np.concatenate([1.0 - outputs, outputs], axis=2)
+    return np.array([[member[i, y[i]] for member in outputs] for i in range(len(y))])
+
+
 def true_class(base, sign, offset):
     """Probability each member gives to the true class, (n_samples, n_members)."""
     return offset[:, None] + sign[:, None] * np.asarray(base, float)

@@ -11,7 +11,7 @@ from .. import kernels
 from .._sklearn import Integral, Interval, Real, StrOptions
 from ..convex import inference, weighting
 from ..convex.constraints import read_constraints
-from ..convex.fit import first_copies
+from ..convex.fit import copies_in_both, first_copies
 from ..convex.problem import GramLoss
 from ..convex.ridge import GRID, plug_in
 from ._base import (
@@ -174,7 +174,7 @@ def _add_intervals(combiner, problem, settings, rows, fit):
     tails = 100.0 * np.array([combiner.alpha / 2.0, 1.0 - combiner.alpha / 2.0])
     fit.results["weight_intervals_"] = np.percentile(draws, tails, axis=0).T
     fit.results["weight_se_"] = draws.std(axis=0, ddof=min(1, len(draws) - 1))
-    fit.results["selection_frequency_"] = (draws > 0.0).mean(axis=0)
+    fit.results["selection_frequency_"] = (draws != 0.0).mean(axis=0)
 
 
 def name_results(combiner, fits, stacked=False):
@@ -209,11 +209,12 @@ def explain(combiner, problem, rows):
     points, losses = weighting.without_each(problem, settings, found)
     related = inference.correlations(problem.design, problem.weight, points)
     weights = found.solution.x[: rows.n_members]
+    own_losses = problem.member_losses + problem.impossible_loss
     return [
         {
             "name": str(rows.names[j]),
             "weight": float(weights[j]),
-            "own_loss": float(problem.member_losses[j]),
+            "own_loss": float(own_losses[j]),
             "loss_without": float(losses[j]),
             "contribution": float(losses[j] - found.solution.loss),
             "correlation": float(related[j]),
@@ -299,11 +300,7 @@ def find_from_sums(combiner, design, weight, names):
     m = design.n_members
     if hasattr(combiner, "gram_"):
         gram, total = gram + combiner.gram_, total + combiner.total_weight_
-        pairs = np.column_stack([leaders, combiner._leaders_])
-        _, first, alike = np.unique(
-            pairs, axis=0, return_index=True, return_inverse=True
-        )
-        leaders = first[alike.ravel()]
+        leaders = copies_in_both(leaders, combiner._leaders_)
     loss = GramLoss.from_sums(gram, total, m, getattr(combiner, "fit_intercept", False))
     found = weighting.find_weights(
         loss,

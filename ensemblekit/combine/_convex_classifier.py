@@ -223,7 +223,6 @@ class ConvexClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstimat
         problem, rows = self._read(P, classes, codes, weight)
         base.warn_unless_counts(self, weight)
         fit = base.fit_problem(self, problem, rows)
-        self._count_impossible(problem, fit)
         self.classes_ = classes
         if self.loss == "brier" and not problem.rough:
             base.keep_rows(self, problem, rows)
@@ -262,14 +261,8 @@ class ConvexClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstimat
             raise ValueError("classes must be given in the first call of partial_fit.")
         known = np.unique(classes) if first else self.classes_
         P, y, weight = self._validate(P, y, sample_weight, reset=first)
-        strangers = ~np.isin(y, known)
-        if strangers.any():
-            row = int(np.argmax(strangers))
-            raise ValueError(
-                f"y has the label {y.tolist()[row]!r} (row {row}), which is not among "
-                f"the classes {known.tolist()}."
-            )
-        design, _, names = self._brier(P, known, np.searchsorted(known, y))
+        base.warn_unless_counts(self, weight)
+        design, _, names = self._brier(P, known, _codes(y, known))
         found, sums = base.find_from_sums(self, design, weight, names)
         self.classes_ = known
         base.keep_sums(self, sums.gram, sums.total, sums.leaders)
@@ -298,7 +291,7 @@ class ConvexClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstimat
         """
         check_is_fitted(self)
         P, y, weight = self._validate(P, y, sample_weight, reset=False)
-        codes = np.searchsorted(self.classes_, y)
+        codes = _codes(y, self.classes_)
         return base.explain(self, *self._read(P, self.classes_, codes, weight))
 
     def regularization_path(self, P, y, sample_weight=None, *, ridges=None):
@@ -363,9 +356,14 @@ class ConvexClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstimat
         check_all_probabilities(self, P, len(classes))
         return n_outputs, list(column_names(self)[::n_outputs])
 
-    def _count_impossible(self, problem, fit):
-        """Count rows that no member gives a chance as the machine epsilon."""
-        if isinstance(problem, RowLoss):
-            lost = problem.impossible_loss
-            fit.results["loss_"] += lost
-            fit.results["objective_"] += lost
+
+def _codes(y, classes):
+    """Return the position of each label among the classes."""
+    strangers = ~np.isin(y, classes)
+    if strangers.any():
+        row = int(np.argmax(strangers))
+        raise ValueError(
+            f"y has the label {y.tolist()[row]!r} (row {row}), which is not among the "
+            f"classes {classes.tolist()}."
+        )
+    return np.searchsorted(classes, y)

@@ -302,6 +302,7 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
         if y.ndim > 1:
             raise ValueError(f"y has shape {y.shape}; partial_fit takes one target.")
         check_all_finite(self, P)
+        base.warn_unless_counts(self, weight)
         # All batches are measured from the centre of the first: sums stay comparable.
         origin = self._origin(P, y, weight) if first else self._origin_
         design = self._design(P, y, origin)
@@ -352,20 +353,22 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
                 "cross_val_predict."
             )
         problem, _ = self._read(P, y, weight)
+        sum_excess = [] if self.sum_to_one else [self.weights_.sum() - 1.0]
         residuals = inference.leave_one_out(
             P,
-            y,
+            problem.design.product(np.append(self.weights_, sum_excess)),
             weight,
             self.weights_,
-            self.intercept_ if self.fit_intercept else None,
             self.ridge_ * problem.ridge_unit * problem.total,
             self.sum_to_one,
+            self.fit_intercept,
         )
         decided = np.isfinite(residuals)
-        share = np.ones(len(y)) if weight is None else weight
+        share = (np.ones(len(y)) if weight is None else weight) * decided
+        squares = np.where(decided, residuals, 0.0) ** 2
         return Bunch(
             predictions=y + residuals,
-            loss=float(np.average(residuals[decided] ** 2, weights=share[decided])),
+            loss=float(share @ squares / share.sum()) if share.any() else np.nan,
             n_undecided=int(np.count_nonzero(~decided)),
         )
 

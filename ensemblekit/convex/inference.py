@@ -11,54 +11,59 @@ _MAX_BLOCKS = 200
 _BLOCK_BYTES = 64e6
 
 
-def leave_one_out(P, y, weight, weights, intercept, strength, sum_to_one):
+def leave_one_out(P, residuals, weight, weights, strength, sum_to_one, intercept):
     """Return each row's residual, prediction - y, under weights fitted without it.
 
-    P : (n, m); y : (n,); weight : (n,) float64, or None for ones
-    weights : (m,), of least squared error; intercept : float, or None where none is
-    fitted; strength : of the ridge, in the sum of squares
-    Returns residuals : (n,) float64; NaN where a row decides the weights alone. The
-    support is held fixed: rank-one downdates of one k x k inverse, O(n k^2).
+    P : (n, m); weight : (n,) float64, or None for ones
+    residuals : (n,), of the weights (m,), which have the least squared error
+    strength : of the ridge, in the sum of squares; intercept : bool, if one is fitted
+    Returns (n,) float64; NaN where a row decides the weights alone. The support is held
+    fixed: residuals are linear in the weights that are then free (all but one where
+    they sum to 1), and without row i become r_i / (1 - h_i), h_i its leverage.
+    O(n k^2)
     """
     support = np.flatnonzero(weights)
-    k, slope = len(support), weights[support]
-    n_ones = int(intercept is not None)
-    centre = np.zeros(k)
-    if n_ones:
-        total = len(y) if weight is None else weight.sum()
-        blocks = _rows(P, y, weight, support, centre, 0, sum_to_one)
-        centre = sum(s @ columns for _, columns, s in blocks) / total
+    # Sum 1 gives the largest weight from the others: columns are differences from it.
+    last = support[np.argmax(np.abs(weights[support]))] if sum_to_one else None
+    free = support[support != last]
+    penalty = strength * (np.eye(len(free)) + float(sum_to_one))
+    centre = None
+    if intercept:
+        total = len(residuals) if weight is None else weight.sum()
+        plain = _free_columns(P, weight, free, last)
+        centre = sum(s @ columns for _, columns, s in plain) / total
+        penalty = np.pad(penalty, (0, 1))
 
-    def rows():
-        return _rows(P, y, weight, support, centre, n_ones, sum_to_one)
+    def blocks():
+        return _free_columns(P, weight, free, last, centre)
 
-    gram = sum((columns * s[:, None]).T @ columns for _, columns, s in rows())
-    gram[np.arange(k), np.arange(k)] += strength
-    inverse = np.linalg.pinv(gram, rcond=1e-15, hermitian=True)
-    level = np.append(np.ones(k), np.zeros(n_ones))
-    fixed = inverse @ level
-    mass = level @ fixed
-    residuals = np.empty(len(y))
-    for part, columns, s in rows():
+    gram = penalty + sum((columns.T * s) @ columns for _, columns, s in blocks())
+    # To a unit diagonal, so that no column is lost for the scale of another.
+    scale = np.sqrt(np.maximum(gram.diagonal(), np.finfo(float).tiny))
+    inverse = np.linalg.pinv(gram / np.outer(scale, scale), 1e-15, hermitian=True)
+    left_out = np.empty(len(residuals))
+    for part, columns, s in blocks():
+        columns /= scale
         leverage = s * np.einsum("ij,ij->i", columns @ inverse, columns)
-        left = np.where(leverage < 1.0 - 1e-10, 1.0 - leverage, np.nan)
-        if sum_to_one:
-            pull = columns @ fixed
-            residuals[part] = pull / (mass * left + s * pull**2)
-        else:
-            fitted = columns[:, :k] @ slope + centre @ slope + (intercept or 0.0)
-            residuals[part] = (fitted - y[part]) / left
-    return residuals
+        room = np.where(leverage < 1.0 - 1e-10, 1.0 - leverage, np.nan)
+        left_out[part] = residuals[part] / room
+    return left_out
 
 
-def _rows(P, y, weight, support, centre, n_ones, sum_to_one):
-    """Yield row slices, the columns whose weights are fitted, and the rows' weights."""
-    for start in range(0, len(y), _ROWS):
+def _free_columns(P, weight, free, last, centre=None):
+    """Yield row slices, the columns of free weights, and the rows' weights.
+
+    last : member that columns are differences from, or None
+    centre : means to subtract before a column of ones, or None for no such column
+    """
+    for start in range(0, len(P), _ROWS):
         part = slice(start, start + _ROWS)
-        columns = np.asarray(P[part], np.float64)[:, support] - centre
-        if sum_to_one:
-            columns -= y[part, None]
-        columns = np.hstack([columns, np.ones((len(columns), n_ones))])
+        block = np.asarray(P[part])
+        columns = block[:, free].astype(np.float64)
+        if last is not None:
+            columns -= block[:, [last]]
+        if centre is not None:
+            columns = np.hstack([columns - centre, np.ones((len(columns), 1))])
         yield part, columns, np.ones(len(columns)) if weight is None else weight[part]
 
 
@@ -144,17 +149,14 @@ def correlations(design, weight, rest):
     """
     weight = np.ones(design.n_rows) if weight is None else weight
     m = design.n_members
-    centred = replace(design, centre=None, extra=None)
-    means = (
-        centred.means(weight)
-        if design.sign is None
-        else centred.pull(weight) / weight.sum()
-    )
-    gram = centred.gram(weight) / weight.sum() - np.outer(means, means)
-    rest = rest[:, :m]
-    covariance = np.einsum("jk,jk->j", gram, rest)
-    spread = np.sqrt(
-        np.maximum(gram.diagonal() * np.einsum("jk,kl,jl->j", rest, gram, rest), 0.0)
-    )
+    if design.sign is None:
+        # Members that are all biased would lose their digits to the bias.
+        means = replace(design, centre=None, extra=None).means(weight)
+        design = replace(design, centre=means)
+    means = design.pull(weight) / weight.sum()
+    gram = design.gram(weight) / weight.sum() - np.outer(means, means)
+    covariance = np.einsum("jk,jk->j", gram[:m], rest)
+    spread = np.einsum("jk,kl,jl->j", rest, gram, rest)
+    spread = np.sqrt(np.maximum(gram.diagonal()[:m] * spread, 0.0))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(spread > 0.0, np.clip(covariance / spread, -1.0, 1.0), np.nan)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import solve
-from .losses import Huber, LogLoss, Pinball, SmoothPinball
+from .losses import TINY, Huber, LogLoss, Pinball, SmoothPinball
 
 if TYPE_CHECKING:  # loading it loads numba
     from ..kernels.design import Design
@@ -29,6 +29,8 @@ ROW_LOSSES: dict[str, Callable[[float, float], Huber | Pinball]] = {
 _CHUNK = 16_384
 # From so many members on single precision saves more than the reads that mend it cost.
 _MANY_MEMBERS = 384
+# Share of a sum of squares that a difference may leave without losing its digits.
+_ENOUGH_LEFT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class GramLoss:
     shift: np.ndarray | None = None
 
     needs_border = False
+    impossible_loss = 0.0
 
     @classmethod
     def from_sums(cls, gram, total, n_members, intercept):
@@ -55,9 +58,10 @@ class GramLoss:
             return cls(gram, total, n_members)
         kept = np.delete(np.arange(len(gram)), n_members)
         shift = gram[n_members, kept]
-        return cls(
-            gram[np.ix_(kept, kept)] - np.outer(shift, shift), total, n_members, shift
-        )
+        gram = gram[np.ix_(kept, kept)] - np.outer(shift, shift)
+        # A member that differs by a constant only may end below 0.
+        np.fill_diagonal(gram, np.maximum(gram.diagonal(), 0.0))
+        return cls(gram, total, n_members, shift)
 
     @property
     def member_losses(self):
@@ -87,6 +91,10 @@ class GramLoss:
     def mean(self, x):
         """Return the loss of x."""
         return float(x @ self.gram @ x)
+
+    def on_members(self, members):
+        """Return itself: where weight may go makes no difference to squared loss."""
+        return self
 
     def extend(self, x):
         """Return x with its intercept put behind the weights."""
@@ -174,9 +182,9 @@ class SquaredLoss(GramLoss):
         whole = self.block_sums(np.arange(n_samples))
         for train, test in splits:
             held_out, size = self.block_sums(test)
-            if len(train) + len(test) == n_samples:
-                training, rest = whole[0] - held_out, whole[1] - size
-            else:
+            training, rest = whole[0] - held_out, whole[1] - size
+            left = training.diagonal() / np.maximum(whole[0].diagonal(), TINY)
+            if left.min() < _ENOUGH_LEFT or not _partition(train, test, n_samples):
                 training, rest = self.block_sums(train)
             yield (
                 GramLoss.from_sums(training, rest, self.n_members, self.intercept),
@@ -190,11 +198,14 @@ class RowLoss:
 
     design : kernels.design.Design; weight : (n_rows,) float64, or None for ones
     loss : one of `losses`
+    members : those that may have weight, None for all: rows that they all call
+        impossible are lost under any weights
     """
 
     design: Design
     weight: np.ndarray | None
     loss: LogLoss | Huber | Pinball
+    members: np.ndarray | None = None
 
     needs_border = True
 
@@ -214,13 +225,14 @@ class RowLoss:
         weight = np.ones(self.design.n_rows) if self.weight is None else self.weight
         share = weight / weight.sum()
         if isinstance(self.loss, LogLoss):
-            # What every member calls impossible is lost under any weights.
             share[~self.reachable] = 0.0
         return share
 
     @property
     def impossible_loss(self):
         """Return what rows without any chance add, counted as the machine epsilon."""
+        if not isinstance(self.loss, LogLoss):
+            return 0.0
         weight = np.ones(self.design.n_rows) if self.weight is None else self.weight
         lost = float(weight[~self.reachable].sum() / weight.sum())
         return -lost * float(np.log(np.finfo(np.float64).eps))
@@ -228,7 +240,9 @@ class RowLoss:
     @cached_property
     def reachable(self):
         """Return whether any member gives the row a chance, (n_rows,) bool."""
-        chance = self.design.product(np.ones(self.design.n_columns))
+        x = np.zeros(self.design.n_columns)
+        x[slice(None) if self.members is None else self.members] = 1.0
+        chance = self.design.product(x)
         return chance >= np.finfo(float).tiny
 
     @cached_property
@@ -240,8 +254,12 @@ class RowLoss:
 
     @cached_property
     def member_losses(self):
-        """Return each member's loss, (n_members,)."""
-        return self.design.column_means(self.loss.value, self.share)
+        """Return each member's loss, (n_members,); about its mean with an intercept."""
+        design = self.design
+        if design.centre is not None:  # it may be that of more rows
+            means = replace(design, centre=None).means(self.weight)
+            design = replace(design, centre=means)
+        return design.column_means(self.loss.value, self.share)
 
     @property
     def ridge_unit(self):
@@ -255,8 +273,10 @@ class RowLoss:
         rows = self.design, self.loss, self.share, feasible, penalty
         if isinstance(self.loss, Pinball):
             return solve.pinball(*rows, tol, max_iter)
-        unit = 1.0 if isinstance(self.loss, LogLoss) else 0.0
-        return solve.newton(*rows, tol, unit, max_iter)
+        if not isinstance(self.loss, LogLoss):
+            return solve.newton(*rows, tol, 0.0, max_iter)
+        found, lost = solve.newton(*rows, tol, 1.0, max_iter), self.impossible_loss
+        return replace(found, loss=found.loss + lost, objective=found.objective + lost)
 
     def model(self, x):
         """Return H, c with 1/2 x'Hx - c'x + constant the loss near x."""
@@ -271,7 +291,12 @@ class RowLoss:
 
     def mean(self, x):
         """Return the loss of x; impossible rows count as the machine epsilon."""
-        return float(self.share @ self.loss.value(self.design.product(x)))
+        mean = float(self.share @ self.loss.value(self.design.product(x)))
+        return mean + self.impossible_loss
+
+    def on_members(self, members):
+        """Return the loss where only some members may have weight."""
+        return replace(self, members=members)
 
     def extend(self, x):
         """Return x: it has its intercept already."""
@@ -280,7 +305,7 @@ class RowLoss:
     def on_samples(self, samples):
         """Return the loss on some samples, gathered in memory."""
         weight = _of_samples(self.weight, samples, self.design)
-        return RowLoss(self.design.take_rows(samples), weight, self.loss)
+        return replace(self, design=self.design.take_rows(samples), weight=weight)
 
     def halves(self, splits):
         """Yield (training loss, held-out loss) for each split."""
@@ -313,6 +338,12 @@ def with_ones(design):
     ones = np.ones((design.n_rows, 1))
     extra = ones if design.extra is None else np.hstack([ones, design.extra])
     return replace(design, extra=extra)
+
+
+def _partition(train, test, n_samples):
+    """Return whether each sample is in one of the two parts, once."""
+    counts = np.bincount(np.concatenate([train, test]), minlength=n_samples)
+    return bool((counts == 1).all())
 
 
 def _of_samples(weight, samples, design):

@@ -84,7 +84,7 @@ def without_each(problem, settings, weighting):
             continue
         penalty = _penalty(problem, settings, others, weighting.ridge)
         found = best_weights(
-            problem,
+            problem.on_members(others),
             settings.constraints,
             others,
             penalty,

@@ -112,6 +112,17 @@ def test_integer_predictions():
     assert_array_equal(residual_gram(P.astype(bool), y, None), expected)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gram_with_extra_columns_and_curvature(weighted):
+    P, y, s = problem(700)
+    extra, root = np.column_stack([np.ones(700), y]), np.sqrt(s)[::-1]
+    rows = np.hstack([P - y[:, None] - 0.5, extra]) * root[:, None]
+    s = s if weighted else None
+    design = Design(P, y, centre=np.full(6, 0.5), extra=extra)
+    twin = np.einsum("na,nb,n->ab", rows, rows, np.ones(700) if s is None else s)
+    assert_allclose(design.gram(s, root), twin, rtol=1e-11, atol=1e-11)
+
+
 def test_offset_keeps_the_digits():
     P, y, s = problem()
     grid = 2.0**-20  # both problems hold exactly the same residuals
