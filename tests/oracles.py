@@ -4,6 +4,7 @@ import math
 from itertools import chain, combinations
 
 import numpy as np
+from scipy.optimize import linprog
 from sklearn.metrics import log_loss, mean_squared_error, zero_one_loss
 
 
@@ -96,6 +97,21 @@ def leave_one_out(P, y, weight, **options):
 def huber(residuals, delta):
     size = np.abs(residuals)
     return np.where(size <= delta, size**2 / 2, delta * (size - delta / 2))
+
+
+def pinball_program(P, y, weight, level, sum_to_one=True):
+    """Least mean pinball loss of non-negative weights and an intercept, by HiGHS."""
+    n, m = P.shape
+    # y - P w - b = over - under, both >= 0
+    columns = np.hstack([P, np.ones((n, 1)), np.eye(n), -np.eye(n)])
+    share = weight / weight.sum()
+    price = np.concatenate([np.zeros(m + 1), level * share, (1 - level) * share])
+    target = y
+    if sum_to_one:
+        columns = np.vstack([columns, np.arange(m + 1 + 2 * n) < m])
+        target = np.append(y, 1.0)
+    bounds = [(0, None)] * m + [(None, None)] + [(0, None)] * (2 * n)
+    return linprog(price, A_eq=columns, b_eq=target, bounds=bounds).fun
 
 
 def correlation(a, b, weight):

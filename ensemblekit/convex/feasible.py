@@ -201,7 +201,14 @@ class WithIntercept(Polytope):
             left, c[others] - column * (c[b] / bend), max_iter, enough
         )
         intercept = (c[b] - column @ x) / bend
-        return self._join(x, float(np.clip(intercept, -self.reach, self.reach))), n_iter
+        end = float(np.clip(intercept, -self.reach, self.reach))
+        if end != intercept:  # the least on the border has other weights
+            left = np.ascontiguousarray(H[np.ix_(others, others)])
+            x, extra = self.weights.minimise(
+                left, c[others] - column * end, max_iter, enough
+            )
+            n_iter += extra
+        return self._join(x, end), n_iter
 
     def start(self):
         """Return the start of the weights without intercept."""
