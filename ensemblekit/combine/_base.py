@@ -44,7 +44,7 @@ class RegressionCombinerMixin:
         prediction : ndarray of shape (n_samples,), float64
         """
         if hasattr(P, "dask"):
-            return _by_chunk(self.predict, P)
+            return _by_chunk(self, self.predict, P)
         return self._combine(validate_new(self, P))
 
     def __sklearn_tags__(self):
@@ -76,7 +76,7 @@ class ClassificationCombinerMixin:
         probabilities : ndarray of shape (n_samples, n_classes), float64
         """
         if hasattr(P, "dask"):
-            return _by_chunk(self.predict_proba, P)
+            return _by_chunk(self, self.predict_proba, P)
         P = validate_new(self, P)
         layout.check_probabilities(P, len(self.classes_), column_names(self))
         return self._combine(P)
@@ -176,7 +176,12 @@ def validate_rows(combiner, P, y, *, reset=True, **options):
     return P, y
 
 
-def _validate_lazy(combiner, P, y, reset):
+def _check_lazy(combiner, P, reset):
+    if not hasattr(P, "chunks"):
+        raise TypeError(
+            f"P is a dask {type(P).__name__}; expected a dask array. "
+            "to_dask_array(lengths=True) makes one."
+        )
     if P.ndim != 2 or P.dtype.kind not in "fiub" or np.isnan(P.shape).any():
         raise ValueError(
             f"P is a dask array of shape {P.shape} and type {P.dtype}; expected two "
@@ -184,6 +189,10 @@ def _validate_lazy(combiner, P, y, reset):
             "unknown sizes."
         )
     check_input_features(combiner, P, reset=reset)
+
+
+def _validate_lazy(combiner, P, y, reset):
+    _check_lazy(combiner, P, reset)
     y = np.asarray(y)
     if len(y) != len(P):
         raise ValueError(f"P has {len(P)} rows and y has {len(y)}; expected as many.")
@@ -324,9 +333,15 @@ def mix_values(combiner, P):
     return layout.weighted_mean(P, combiner.weights_, 1)[:, 0]
 
 
-def _by_chunk(predict, P):
+def _by_chunk(combiner, predict, P):
     """Predict a dask array chunk by chunk."""
-    return np.concatenate([predict(part) for _, part in kernels.design.in_memory(P)])
+    check_is_fitted(combiner)
+    _check_lazy(combiner, P, reset=False)
+    predictions = []
+    for first, part in kernels.design.in_memory(P):
+        layout.check_finite(part, column_names(combiner), first)
+        predictions.append(predict(part))
+    return np.concatenate(predictions)
 
 
 def _check_targets(y):

@@ -11,7 +11,7 @@ from .. import kernels
 from .._sklearn import Integral, Interval, Real, StrOptions
 from ..convex import inference, weighting
 from ..convex.constraints import read_constraints
-from ..convex.fit import first_copies
+from ..convex.fit import copies_in_both, first_copies
 from ..convex.problem import GramLoss
 from ..convex.ridge import GRID, plug_in
 from ._base import (
@@ -299,11 +299,7 @@ def find_from_sums(combiner, design, weight, names):
     m = design.n_members
     if hasattr(combiner, "gram_"):
         gram, total = gram + combiner.gram_, total + combiner.total_weight_
-        pairs = np.column_stack([leaders, combiner._leaders_])
-        _, first, alike = np.unique(
-            pairs, axis=0, return_index=True, return_inverse=True
-        )
-        leaders = first[alike.ravel()]
+        leaders = copies_in_both(leaders, combiner._leaders_)
     loss = GramLoss.from_sums(gram, total, m, getattr(combiner, "fit_intercept", False))
     found = weighting.find_weights(
         loss,

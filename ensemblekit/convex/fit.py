@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .. import kernels
 from .penalty import Penalty
 from .solve import EPS
 from .support import choose_members
@@ -16,15 +17,24 @@ _GLANCE = 64
 def first_copies(P, n_outputs, weight=None):
     """Return for each member the first one that it is a copy of, (n_members,) int.
 
-    Copies agree in every value on all rows of positive weight. A dask array is not
-    searched: its members count as distinct.
+    Copies agree in every value on all rows of positive weight. Of a dask array no more
+    chunks are read than it takes to tell all members apart.
     """
     n_members = P.shape[1] // n_outputs
     leaders = np.arange(n_members)
     if hasattr(P, "dask"):
-        return leaders
-    counted = slice(None) if weight is None or weight.all() else weight > 0.0
-    glance = np.asarray(P[counted][:_GLANCE] if weight is not None else P[:_GLANCE])
+        common = np.zeros_like(leaders)
+        for start, part in kernels.design.in_memory(P):
+            own = None if weight is None else weight[start : start + len(part)]
+            common = copies_in_both(common, first_copies(part, n_outputs, own))
+            if (common == leaders).all():
+                break
+        return common
+    counted: slice | np.ndarray = slice(None)
+    first: slice | np.ndarray = slice(_GLANCE)
+    if weight is not None and not weight.all():
+        counted, first = weight > 0.0, np.flatnonzero(weight)[:_GLANCE]
+    glance = np.asarray(P[first])
     suspects: dict[bytes, list[int]] = {}
     for j, block in enumerate(np.hsplit(glance, n_members)):
         # + 0.0 turns -0.0 into 0.0, which has other bytes.
@@ -36,6 +46,13 @@ def first_copies(P, n_outputs, weight=None):
                     leaders[j] = k
                     break
     return leaders
+
+
+def copies_in_both(leaders, others):
+    """Return for each member the first that it is a copy of in two parts of rows."""
+    pairs = np.column_stack([leaders, others])
+    _, first, alike = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+    return first[alike.ravel()]
 
 
 def _equal(P, j, k, n_outputs, counted):

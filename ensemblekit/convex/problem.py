@@ -56,9 +56,10 @@ class GramLoss:
             return cls(gram, total, n_members)
         kept = np.delete(np.arange(len(gram)), n_members)
         shift = gram[n_members, kept]
-        return cls(
-            gram[np.ix_(kept, kept)] - np.outer(shift, shift), total, n_members, shift
-        )
+        gram = gram[np.ix_(kept, kept)] - np.outer(shift, shift)
+        # A member that differs by a constant only may end below 0.
+        np.fill_diagonal(gram, np.maximum(gram.diagonal(), 0.0))
+        return cls(gram, total, n_members, shift)
 
     @property
     def member_losses(self):

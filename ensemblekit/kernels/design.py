@@ -204,7 +204,7 @@ def in_memory(P):
         yield 0, P
         return
     first = 0
-    for size in P.chunks[0]:
+    for size in filter(None, P.chunks[0]):
         yield first, np.asarray(P[first : first + size])
         first += size
 
