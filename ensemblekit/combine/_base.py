@@ -163,6 +163,8 @@ def validate_rows(combiner, P, y, *, reset=True, **options):
     if hasattr(P, "dask"):
         P, y = _validate_lazy(combiner, P, y, reset)
     else:
+        if y is not None:
+            _check_targets(np.asarray(y))  # scikit-learn would not name the row
         P, y = validate_data(
             combiner,
             P,
@@ -172,7 +174,6 @@ def validate_rows(combiner, P, y, *, reset=True, **options):
             reset=reset,
             **options,
         )
-    _check_targets(y)
     return P, y
 
 
@@ -194,6 +195,7 @@ def _check_lazy(combiner, P, reset):
 def _validate_lazy(combiner, P, y, reset):
     _check_lazy(combiner, P, reset)
     y = np.asarray(y)
+    _check_targets(y)
     if len(y) != len(P):
         raise ValueError(f"P has {len(P)} rows and y has {len(y)}; expected as many.")
     return P, y
@@ -345,7 +347,7 @@ def _by_chunk(combiner, predict, P):
 
 
 def _check_targets(y):
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
+    if y.ndim and y.dtype.kind == "f" and not np.isfinite(y).all():
         row = int(np.argmin(np.isfinite(y).reshape(len(y), -1).all(axis=1)))
         raise ValueError(
             f"y is NaN or infinity at row {row}; every row needs a target."
