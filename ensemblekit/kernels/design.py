@@ -120,6 +120,8 @@ class Design:
         total = np.ascontiguousarray(np.triu(total) + np.triu(total, 1).T)
         if self.extra is None:
             return total
+        if root is not None:
+            weight = root**2 if weight is None else weight * root**2
         return self._border(total, self.extra, weight)
 
     def _border(self, total, extra, weight):
