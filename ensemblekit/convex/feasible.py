@@ -14,6 +14,10 @@ import numpy as np
 
 from .. import kernels
 
+# Share of the way to an artificial border from which on it counts as reached: what is
+# further inside is not held back by it, however roughly it was found.
+_NEAR = 0.75
+
 
 class Polytope:
     """A bounded set, given by its `vertex`."""
@@ -36,7 +40,7 @@ class Polytope:
         )
 
     def touches(self, x):
-        """Return whether x lies on a border that only keeps the set bounded."""
+        """Return whether x comes near a border that only keeps the set bounded."""
         return False
 
     def gap(self, g, x, H=None):
@@ -148,8 +152,8 @@ class FreeSum(Corners):
         return np.append(np.full(m, 1.0 / m), 0.0)
 
     def touches(self, x):
-        """Return whether x lies on the artificial border."""
-        return x[:-1].sum() >= self.bound * (1.0 - 1e-9)
+        """Return whether x comes near the artificial border."""
+        return x[:-1].sum() >= self.bound * _NEAR
 
 
 class Enlarged(Corners):
@@ -173,10 +177,11 @@ class Enlarged(Corners):
         return x
 
     def touches(self, x):
-        """Return whether x lies on the artificial border."""
+        """Return whether x comes near the artificial border."""
         shares = x[: self.n_members] - self._base
         room = self.bound - shares.sum() if self.free_sum else np.inf
-        return min(shares.min(), room) <= 1e-9 * self.bound
+        centre = self.bound / len(self.corners)
+        return min(shares.min(), room) <= (1.0 - _NEAR) * centre
 
 
 class WithIntercept(Polytope):
@@ -197,19 +202,31 @@ class WithIntercept(Polytope):
         others = np.delete(np.arange(self.n_columns), b)
         column, bend = H[others, b], max(H[b, b], np.finfo(float).tiny)
         left = H[np.ix_(others, others)] - np.outer(column, column) / bend
+        # What is left may be nothing, and rounding must not make it negative.
+        left[np.diag_indices(len(left))] += 1e-14 * H.diagonal()[others]
         x, n_iter = self.weights.minimise(
             left, c[others] - column * (c[b] / bend), max_iter, enough
         )
         intercept = (c[b] - column @ x) / bend
-        return self._join(x, float(np.clip(intercept, -self.reach, self.reach))), n_iter
+        if abs(intercept) > self.reach:
+            # Convex: the best intercept is the nearest end, with weights of its own.
+            intercept = math.copysign(self.reach, intercept)
+            x, extra = self.weights.minimise(
+                H[np.ix_(others, others)],
+                c[others] - column * intercept,
+                max_iter,
+                enough,
+            )
+            n_iter += extra
+        return self._join(x, float(intercept)), n_iter
 
     def start(self):
         """Return the start of the weights without intercept."""
         return self._join(self.weights.start(), 0.0)
 
     def touches(self, x):
-        """Return whether x lies on an artificial border."""
-        ends = abs(x[self.position]) >= self.reach * (1.0 - 1e-9)
+        """Return whether x comes near an artificial border."""
+        ends = abs(x[self.position]) >= self.reach * _NEAR
         return ends or self.weights.touches(np.delete(x, self.position))
 
     def _join(self, x, intercept):
@@ -288,7 +305,7 @@ class OnMembers:
         return self._embed(self.inner.start())
 
     def touches(self, x):
-        """Return whether x lies on an artificial border."""
+        """Return whether x comes near an artificial border."""
         return self.inner.touches(x[self.columns])
 
     def _embed(self, x):

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 
 from .penalty import Penalty
-from .solve import EPS
 from .support import choose_members
 
 _GROWTH = 8.0
@@ -84,8 +83,10 @@ def _minimise(problem, constraints, members, penalty, tol, max_iter, floor=0.0):
         if before is not None:
             solution = replace(solution, n_iter=solution.n_iter + before.n_iter)
             gain = before.objective - solution.objective
-            if gain <= before.gap + 4.0 * EPS * abs(before.objective):
-                return before, bound / _GROWTH
+            if gain <= 1e-9 * abs(before.objective):
+                # The wider border proves what the narrower one could not.
+                gap = max(gain + solution.gap, 0.0)
+                return replace(before, gap=gap), bound / _GROWTH
         if not feasible.touches(solution.x) or bound > 1e9:
             return solution, bound
         bound, before = bound * _GROWTH, solution
