@@ -328,7 +328,10 @@ class UserSet(Polytope):
         """Solve by CLARABEL through cvxpy."""
         values, vectors = np.linalg.eigh(H)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
-        unit = max(float(np.sqrt(H.diagonal().min())), np.finfo(float).tiny)
+        # The best member sets the scale, unless it is perfect or H is next to nothing.
+        sizes, c = H.diagonal(), c - c.mean()
+        square = max(sizes.min(), 1e-6 * np.median(sizes), 1e-3 * np.abs(c).max())
+        unit = float(np.sqrt(square)) or 1.0
 
         def objective(cp, w):
             return 0.5 * cp.sum_squares((root / unit).T @ w) - (c / unit**2) @ w
