@@ -101,15 +101,22 @@ def _best_subset(problem, constraints, members, penalty, tol, max_iter, free, bo
     reach = problem.scale if problem.needs_border else None
 
     def value(chosen):
+        if not problem.is_finite_on(members[chosen]):
+            return np.inf
         feasible = constraints.feasible(
             members[chosen], bound, reach, constraints.floor
         )
         x, _ = feasible.minimise(H, c)
         return 0.5 * x @ H @ x - c @ x
 
+    def exact(chosen):
+        single = problem, constraints, members[chosen], penalty, tol, max_iter
+        return _minimise(*single)[0].objective
+
     order = np.argsort(-free.x[members], kind="stable")
     chosen = choose_members(
-        value,
+        # A single member may be far from where the model is near the loss.
+        exact if constraints.max_members == 1 else value,
         len(members),
         constraints.max_members or len(members),
         lambda chosen: constraints.admits(members[chosen]),
