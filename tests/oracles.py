@@ -1,6 +1,8 @@
 """Slow, obvious twins of the kernels, written from the papers with plain numpy."""
 
 import math
+import warnings
+from dataclasses import dataclass
 from itertools import chain, combinations
 
 import numpy as np
@@ -146,6 +148,128 @@ def log_loss_pool_em(A, weight, n_steps=5000):
     for _ in range(n_steps):
         weights = weights * ((share / (A @ weights)) @ A)
     return weights
+
+
+# Convex weights: any loss, any penalty, any convex set.
+@dataclass
+class ConvexProblem:
+    """Minimise sum_i share_i loss(M_i w + b - target_i) + penalties over w (and b).
+
+    The parameters are those of ConvexRegressor and ConvexClassifier. For log loss M is
+    the probability of the true class and target is 0.
+    """
+
+    loss: str
+    P: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    delta: float = 1.0
+    level: float = 0.5
+    ridge: float = 0.0
+    own_error: float = 0.0
+    cost: np.ndarray | None = None
+    fit_intercept: bool = False
+
+    def __post_init__(self):
+        self.share = self.weight / self.weight.sum()
+        self.M, self.target = np.asarray(self.P, float), self.y
+        if self.loss == "log_loss":
+            self.M, self.target = true_class_columns(self.P, self.y), 0.0 * self.y
+        if self.loss == "brier":
+            n_outputs = self.y.max() + 1 if self.y.max() > 1 else 1
+            self.M = cube(self.P, n_outputs).reshape(-1, self.y.size * n_outputs).T
+            self.target = (
+                self.y if n_outputs == 1 else np.eye(n_outputs)[self.y].ravel()
+            )
+            self.share = np.repeat(self.share, n_outputs)
+        self.n_members = self.M.shape[1]
+
+    def mean_loss(self, z):
+        size = np.abs(z)
+        if self.loss == "log_loss":
+            return -self.share @ np.log(z)
+        if self.loss == "huber":
+            linear = self.delta * (size - self.delta / 2)
+            return self.share @ np.where(size <= self.delta, z**2 / 2, linear)
+        if self.loss == "pinball":
+            return self.share @ np.where(
+                z < 0, self.level * size, (1 - self.level) * size
+            )
+        return self.share @ (size if self.loss == "absolute_error" else z**2)
+
+    def own_losses(self):
+        residuals = self.M - self.target[:, None]
+        if self.fit_intercept:
+            residuals = residuals - self.share @ residuals
+        if self.loss == "log_loss":
+            residuals = np.maximum(residuals, np.finfo(float).eps)
+        return np.array([self.mean_loss(column) for column in residuals.T])
+
+    def penalties(self):
+        """Strength of the squared distance from uniform, and price of each weight."""
+        own = self.own_losses()
+        strength = self.ridge * (0.5 if self.loss == "log_loss" else own.min())
+        cost = 0.0 if self.cost is None else self.cost
+        return strength, self.own_error * own + own.min() * cost
+
+    def value(self, w, b=0.0):
+        strength, price = self.penalties()
+        distance = np.sum((w - 1 / self.n_members) ** 2)
+        loss = self.mean_loss(self.M @ w + b - self.target)
+        return loss + strength * distance + price @ w
+
+    def solve_cvxpy(self, rules=None, tol=1e-12):
+        """Return w and b; rules : w -> constraints, by default those of a simplex."""
+        import cvxpy as cp
+
+        w, b = cp.Variable(self.n_members), cp.Variable()
+        z = self.M @ w + b - self.target
+        losses = {
+            "squared_error": cp.square,
+            "brier": cp.square,
+            "huber": lambda z: cp.huber(z, self.delta) / 2,
+            "absolute_error": cp.abs,
+            "pinball": lambda z: cp.maximum(-self.level * z, (1 - self.level) * z),
+            "log_loss": lambda z: -cp.log(z),
+        }
+        strength, price = self.penalties()
+        distance = cp.sum_squares(w - 1 / self.n_members)
+        objective = self.share @ losses[self.loss](z) + strength * distance + price @ w
+        constraints = [w >= 0, cp.sum(w) == 1] if rules is None else rules(w)
+        if not self.fit_intercept:
+            constraints = [*constraints, b == 0]
+        with warnings.catch_warnings():
+            # Near the machine epsilon it calls an answer inaccurate that is not.
+            warnings.simplefilter("ignore", UserWarning)
+            cp.Problem(cp.Minimize(objective), constraints).solve(
+                solver=cp.CLARABEL, tol_gap_abs=tol, tol_gap_rel=tol, tol_feas=tol
+            )
+        return w.value, float(b.value)
+
+    def solve_linprog(self):
+        """Return w of absolute error or pinball on the simplex, without penalties."""
+        n, m = self.M.shape
+        up, down = self.level, 1 - self.level
+        if self.loss == "absolute_error":
+            up, down = 1.0, 1.0
+        equations = np.zeros((n + 1, m + 2 * n))
+        equations[:n] = np.hstack([self.M, np.eye(n), -np.eye(n)])
+        equations[n, :m] = 1.0
+        price = np.concatenate([np.zeros(m), up * self.share, down * self.share])
+        return linprog(price, A_eq=equations, b_eq=np.append(self.target, 1.0)).x[:m]
+
+
+def true_class_columns(P, y):
+    """Probability each member gives to the true class, (n_samples, n_members)."""
+    members = cube(P, y.max() + 1 if y.max() > 1 else 1)
+    if members.shape[2] == 1:
+        members = np.concatenate([1.0 - members, members], axis=2)
+    return members[:, np.arange(len(y)), y].T
+
+
+def onto_simplex(w):
+    """Take off the last digits that an interior-point method leaves."""
+    return np.maximum(w, 0.0) / np.maximum(w, 0.0).sum()
 
 
 # Greedy selection with replacement (Caruana et al., ICML 2004).

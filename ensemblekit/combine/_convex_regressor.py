@@ -495,6 +495,7 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
     def _design(self, P, target, origin, n_outputs=1):
         """Return the rows, with a column for the free sum of weights."""
         centre, level = origin
+        centre = centre if self.fit_intercept else None
         extra = None if self.sum_to_one else (target - level)[:, None]
         return base.design_of(P, target, n_outputs, centre=centre, extra=extra)
 

@@ -199,6 +199,12 @@ def _read_groups(groups, caps, n_members):
             f"max_group_weight names the group {strangers[0]!r}; groups holds "
             f"{families.tolist()}."
         )
+    for label, cap in caps.items():
+        if not 0.0 < cap <= 1.0:
+            raise ValueError(
+                f"max_group_weight of the group {label!r} is {cap:g}; expected a "
+                "number in (0, 1]."
+            )
     return group, np.array([float(caps.get(label, 1.0)) for label in families.tolist()])
 
 

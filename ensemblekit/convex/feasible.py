@@ -14,6 +14,10 @@ import numpy as np
 
 from .. import kernels
 
+# Share of the way to an artificial border from which on it counts as reached: what is
+# further inside is not held back by it, however roughly it was found.
+_NEAR = 0.75
+
 
 class Polytope:
     """A bounded set, given by its `vertex`."""
@@ -36,7 +40,7 @@ class Polytope:
         )
 
     def touches(self, x):
-        """Return whether x lies on a border that only keeps the set bounded."""
+        """Return whether x comes near a border that only keeps the set bounded."""
         return False
 
     def gap(self, g, x, H=None):
@@ -148,8 +152,8 @@ class FreeSum(Corners):
         return np.append(np.full(m, 1.0 / m), 0.0)
 
     def touches(self, x):
-        """Return whether x lies on the artificial border."""
-        return x[:-1].sum() >= self.bound * (1.0 - 1e-9)
+        """Return whether x comes near the artificial border."""
+        return x[:-1].sum() >= self.bound * _NEAR
 
 
 class Enlarged(Corners):
@@ -173,10 +177,11 @@ class Enlarged(Corners):
         return x
 
     def touches(self, x):
-        """Return whether x lies on the artificial border."""
+        """Return whether x comes near the artificial border."""
         shares = x[: self.n_members] - self._base
         room = self.bound - shares.sum() if self.free_sum else np.inf
-        return min(shares.min(), room) <= 1e-9 * self.bound
+        centre = self.bound / len(self.corners)
+        return min(shares.min(), room) <= (1.0 - _NEAR) * centre
 
 
 class WithIntercept(Polytope):
@@ -197,6 +202,8 @@ class WithIntercept(Polytope):
         others = np.delete(np.arange(self.n_columns), b)
         column, bend = H[others, b], max(H[b, b], np.finfo(float).tiny)
         left = H[np.ix_(others, others)] - np.outer(column, column) / bend
+        # What is left may be nothing, and rounding must not make it negative.
+        left[np.diag_indices(len(left))] += 1e-14 * H.diagonal()[others]
         x, n_iter = self.weights.minimise(
             left, c[others] - column * (c[b] / bend), max_iter, enough
         )
@@ -215,8 +222,8 @@ class WithIntercept(Polytope):
         return self._join(self.weights.start(), 0.0)
 
     def touches(self, x):
-        """Return whether x lies on an artificial border."""
-        ends = abs(x[self.position]) >= self.reach * (1.0 - 1e-9)
+        """Return whether x comes near an artificial border."""
+        ends = abs(x[self.position]) >= self.reach * _NEAR
         return ends or self.weights.touches(np.delete(x, self.position))
 
     def _join(self, x, intercept):
@@ -295,7 +302,7 @@ class OnMembers:
         return self._embed(self.inner.start())
 
     def touches(self, x):
-        """Return whether x lies on an artificial border."""
+        """Return whether x comes near an artificial border."""
         return self.inner.touches(x[self.columns])
 
     def _embed(self, x):
@@ -318,7 +325,10 @@ class UserSet(Polytope):
         """Solve by CLARABEL through cvxpy."""
         values, vectors = np.linalg.eigh(H)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
-        unit = max(float(np.sqrt(H.diagonal().min())), np.finfo(float).tiny)
+        # The best member sets the scale, unless it is perfect or H is next to nothing.
+        sizes, c = H.diagonal(), c - c.mean()
+        square = max(sizes.min(), 1e-6 * np.median(sizes), 1e-3 * np.abs(c).max())
+        unit = float(np.sqrt(square)) or 1.0
 
         def objective(cp, w):
             return 0.5 * cp.sum_squares((root / unit).T @ w) - (c / unit**2) @ w

@@ -6,7 +6,6 @@ import numpy as np
 
 from .. import kernels
 from .penalty import Penalty
-from .solve import EPS
 from .support import choose_members
 
 _GROWTH = 8.0
@@ -102,8 +101,10 @@ def _minimise(problem, constraints, members, penalty, tol, max_iter, floor=0.0):
         if before is not None:
             solution = replace(solution, n_iter=solution.n_iter + before.n_iter)
             gain = before.objective - solution.objective
-            if gain <= before.gap + 4.0 * EPS * abs(before.objective):
-                return before, bound / _GROWTH
+            if gain <= 1e-9 * abs(before.objective):
+                # The wider border proves what the narrower one could not.
+                gap = max(gain + solution.gap, 0.0)
+                return replace(before, gap=gap), bound / _GROWTH
         if not feasible.touches(solution.x) or bound > 1e9:
             return solution, bound
         bound, before = bound * _GROWTH, solution
@@ -118,15 +119,22 @@ def _best_subset(problem, constraints, members, penalty, tol, max_iter, free, bo
     reach = problem.scale if problem.needs_border else None
 
     def value(chosen):
+        if not problem.is_finite_on(members[chosen]):
+            return np.inf
         feasible = constraints.feasible(
             members[chosen], bound, reach, constraints.floor
         )
         x, _ = feasible.minimise(H, c)
         return 0.5 * x @ H @ x - c @ x
 
+    def exact(chosen):
+        single = problem, constraints, members[chosen], penalty, tol, max_iter
+        return _minimise(*single)[0].objective
+
     order = np.argsort(-free.x[members], kind="stable")
     chosen = choose_members(
-        value,
+        # A single member may be far from where the model is near the loss.
+        exact if constraints.max_members == 1 else value,
         len(members),
         constraints.max_members or len(members),
         lambda chosen: constraints.admits(members[chosen]),

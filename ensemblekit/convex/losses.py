@@ -76,6 +76,10 @@ class Pinball:
         """Return the losses."""
         return self.scale * np.maximum(-self.level * z, (1.0 - self.level) * z)
 
+    def clip(self, u):
+        """Return the nearest slopes that the loss has."""
+        return np.clip(u, -self.scale * self.level, self.scale * (1.0 - self.level))
+
 
 @dataclass(frozen=True)
 class SmoothPinball:

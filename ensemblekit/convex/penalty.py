@@ -30,6 +30,11 @@ class Penalty:
         g[: len(w)] = 2.0 * self.strength * (w - self.centre) + self.price
         return g
 
+    def rounding(self, x):
+        """Return what rounding of the gradient alone can show as a gap."""
+        largest = np.abs(x[: len(self.centre)]).max()
+        return float(8.0 * np.finfo(np.float64).eps * self.strength * largest)
+
     def add_to(self, H):
         """Return H with the penalty's second derivative added."""
         if self.strength == 0.0:

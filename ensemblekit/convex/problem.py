@@ -88,6 +88,10 @@ class GramLoss:
         """Return H, c with 1/2 x'Hx - c'x + constant the loss."""
         return 2.0 * self.gram, np.zeros(len(x))
 
+    def is_finite_on(self, members):
+        """Return True: squares are finite whatever the members."""
+        return True
+
     def mean(self, x):
         """Return the loss of x."""
         return float(x @ self.gram @ x)
@@ -240,10 +244,19 @@ class RowLoss:
     @cached_property
     def reachable(self):
         """Return whether any member gives the row a chance, (n_rows,) bool."""
+        everyone = np.arange(self.n_members)
+        return self._have_chance(everyone if self.members is None else self.members)
+
+    def is_finite_on(self, members):
+        """Return whether some weights on these members have a finite loss."""
+        if not isinstance(self.loss, LogLoss):
+            return True
+        return bool(self._have_chance(members)[self.share > 0.0].all())
+
+    def _have_chance(self, members):
         x = np.zeros(self.design.n_columns)
-        x[slice(None) if self.members is None else self.members] = 1.0
-        chance = self.design.product(x)
-        return chance >= np.finfo(float).tiny
+        x[members] = 1.0
+        return self.design.product(x) >= np.finfo(float).tiny
 
     @cached_property
     def scale(self):

@@ -121,6 +121,15 @@ class _Smooth:
         """Return the Hessian of the loss."""
         return self.design.gram(self.share, self.loss.root_curvature(point.z))
 
+    def aim(self, H, c, feasible, enough):
+        """Minimise a quadratic model over the set."""
+        x, _ = feasible.minimise(H, c, enough=enough)
+        if isinstance(self.loss, LogLoss):  # a row may need the smallest weight
+            return x
+        # What rounding leaves of a weight would hide that a member is perfect.
+        m = len(self.penalty.centre)
+        return np.append(np.where(np.abs(x[:m]) < 1e-17, 0.0, x[:m]), x[m:])
+
     def step(self, here, g, bend, feasible, enough, unit):
         """Minimise the quadratic model over the set and go there, or part of the way.
 
@@ -128,7 +137,7 @@ class _Smooth:
         None where no step helps: what is left is rounding.
         """
         H = self.penalty.add_to(bend)
-        aim, _ = feasible.minimise(H, H @ here.x - g, enough=enough)
+        aim = self.aim(H, H @ here.x - g, feasible, enough)
         z_aim = self.design.product(aim)
         slope, slack = g @ (aim - here.x), 1e-15 * (unit + abs(here.value))
         ahead, t = self.at(aim, z_aim), 1.0
@@ -142,6 +151,28 @@ class _Smooth:
             # The mixture of two products drifts: take it from the rows again.
             ahead = self.at(ahead.x, self.design.product(ahead.x))
         return ahead
+
+    def land(self, pinball, here, feasible, enough):
+        """Yield points where the rows inside the band lie on the kink, and bounds.
+
+        The method of multipliers: minimise the loss with the slopes so far plus the
+        squares of the rows inside the band, and correct the slopes. Where these rows
+        are those of the optimum, this ends there, however wide the band.
+        """
+        root = self.loss.root_curvature(here.z)
+        if not 0 < np.count_nonzero(root) <= 2 * len(here.x):
+            return  # more cannot lie on the kink together
+        bend = self.design.gram(self.share, root)
+        H = self.penalty.add_to(bend)
+        x, u = here.x, self.loss.slope(here.z)
+        g = self.design.pull(self.share * u) + self.penalty.gradient(x)
+        for _ in range(3):
+            x = self.aim(H, (H - bend) @ x - g, feasible, enough)
+            z, toll = self.design.product(x), self.penalty.value(x)
+            u = pinball.clip(u + root**2 * z)
+            g = self.design.pull(self.share * u) + self.penalty.gradient(x)
+            floor = float((self.share * u) @ z) + toll - feasible.gap(g, x)
+            yield _Point(x, z, pinball.mean(z, self.share) + toll), floor
 
 
 def newton(design, loss, share, feasible, penalty, tol, unit, max_iter):
@@ -158,8 +189,8 @@ def newton(design, loss, share, feasible, penalty, tol, unit, max_iter):
     for n_iter in range(max_iter + 1):
         _, g = smooth.pull(here)
         gap = feasible.gap(g, here.x)
-        accepted = tol * max(here.value, unit)
-        if gap <= min(tol, 1e-12) * max(here.value, unit) or n_iter == max_iter:
+        accepted = tol * max(abs(here.value), unit)
+        if gap <= min(tol, 1e-12) * max(abs(here.value), unit) or n_iter == max_iter:
             break
         bend = smooth.bend(here)
         enough = _ENOUGH * max(gap, accepted)
@@ -173,7 +204,8 @@ def newton(design, loss, share, feasible, penalty, tol, unit, max_iter):
             _, g = smooth.pull(here)
             gap = feasible.gap(g, here.x)
             break
-    accepted += feasible.tolerance * max(here.value, unit)
+    accepted += feasible.tolerance * max(abs(here.value), unit)
+    accepted += penalty.rounding(here.x)
     mean = loss.mean(here.z, share)
     return Solution(here.x, mean, here.value, gap, n_iter, accepted)
 
@@ -189,10 +221,13 @@ def pinball(design, loss, share, feasible, penalty, tol, max_iter):
     here = _Point(x, z, loss.mean(z, share) + penalty.value(x))
     size = np.abs(z)
     band = max(4.0 * np.quantile(size, 0.3), 1e-12 * size.max(), np.finfo(float).tiny)
-    best, floor, jitter, n_iter = here, -np.inf, 0.0, 0
+    # Without a price nothing is below zero, where relative gaps never close.
+    floor = -np.inf if penalty.price.any() else 0.0
+    best, jitter, n_iter = here, np.zeros(len(x)), 0
 
     def is_closed():
-        return best.value - floor <= tol * abs(best.value)
+        noise = penalty.rounding(best.x)
+        return best.value - floor <= tol * abs(best.value) + noise
 
     while n_iter < max_iter and not is_closed() and band > 1e-14 * abs(best.value):
         smooth = _Smooth(design, SmoothPinball(loss, float(band)), share, penalty)
@@ -210,15 +245,21 @@ def pinball(design, loss, share, feasible, penalty, tol, max_iter):
                 break
             n_iter += 1
             bend = smooth.bend(here)
-            jitter = max(jitter, 1e-10 * bend.trace() / len(bend))
+            # By column: an intercept has no part in the unit of the residuals.
+            jitter = np.maximum(jitter, 1e-10 * bend.diagonal())
             bend[np.diag_indices(len(bend))] += jitter
             enough = _ENOUGH * max(gap, tol * abs(best.value))
             ahead = smooth.step(here, g, bend, feasible, enough, 0.0)
             if ahead is None:
                 break
             here = ahead
+        enough = _ENOUGH * tol * abs(best.value)
+        for landed, bound in smooth.land(loss, here, feasible, enough):
+            best = min(best, landed, key=lambda point: point.value)
+            floor = max(floor, bound)
         band *= 0.3
     accepted = (tol + feasible.tolerance) * abs(best.value) + np.finfo(float).tiny
+    accepted += penalty.rounding(best.x)
     mean = loss.mean(best.z, share)
     gap = max(best.value - floor, 0.0)
     return Solution(best.x, mean, best.value, gap, n_iter, accepted)

@@ -145,3 +145,15 @@ def test_inputs_stay_untouched():
     mixture_gradient(P, y, s, np.full(6, 1 / 6))
     for array, copy in zip((P, y, s), copies, strict=True):
         assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_extra_columns_are_scaled_like_the_others(weighted):
+    rng = np.random.default_rng(3)
+    P, target, extra = rng.normal(size=(50, 4)), rng.normal(size=50), np.ones((50, 2))
+    extra[:, 1] = rng.normal(size=50)
+    weight = rng.uniform(size=50) if weighted else None
+    root = rng.uniform(size=50) * (np.arange(50) > 20)
+    D = np.column_stack([P - target[:, None], extra])
+    D *= (root * (np.sqrt(weight) if weighted else 1.0))[:, None]
+    assert_allclose(Design(P, target, extra=extra).gram(weight, root), D.T @ D)
