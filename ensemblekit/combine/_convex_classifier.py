@@ -284,10 +284,10 @@ class ConvexClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstimat
         rows : list of dict
             For each member ``name``, ``weight``, ``own_loss``, ``loss_without`` (of the
             best weights without it), ``contribution`` (the rise from `loss_` to that;
-            NaN where the others cannot meet the constraints) and ``correlation`` of its
-            probabilities of the true class (log loss) or its residuals (Brier) with
-            those of the mixture without it. ``pandas.DataFrame(rows)`` shows them as a
-            table.
+            NaN where the others cannot meet the constraints; below 0 only by a ridge)
+            and ``correlation`` of its probabilities of the true class (log loss) or its
+            residuals (Brier) with those of the mixture without it.
+            ``pandas.DataFrame(rows)`` shows them as a table.
         """
         check_is_fitted(self)
         P, y, weight = self._validate(P, y, sample_weight, reset=False)

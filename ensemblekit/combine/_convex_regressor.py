@@ -40,11 +40,11 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
     level : float, default=0.5
         Level of the pinball loss; in (0, 1).
     ridge : "auto", "cv" or float, default="auto"
-        Adds ``ridge * L * sum((w - 1/m)**2)``, with L the loss of the best member and m
-        the number of distinct members; >= 0. ``"auto"`` is m divided by the sum of the
-        sample weights (the number of rows), ``"cv"`` the best of 0 and 25 values from
-        1e-4 to 100 on held-out rows; of equal ones the largest. 0 is the plain optimum,
-        which overfits where rows are few.
+        Adds ``ridge * L * sum((w - 1/m)**2)``, with L the loss of the best member (with
+        an intercept: about its mean) and m the number of distinct members; >= 0.
+        ``"auto"`` is m divided by the sum of the sample weights (the number of rows),
+        ``"cv"`` the best of 0 and 25 values from 1e-4 to 100 on held-out rows; of equal
+        ones the largest. 0 is the plain optimum, which overfits where rows are few.
     own_error : float, default=0.0
         Adds ``own_error * sum(w * own losses of the members)``; >= 0. Favours few and
         good members.
@@ -76,7 +76,7 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
         then solved by CLARABEL: slower, and exact to about 1e-6 of the objective.
     per_target : bool, default=False
         For y of shape (n_samples, n_targets): whether each target has weights of its
-        own. False minimises the sum of the targets' losses over one vector.
+        own. False minimises the mean of the targets' losses over one vector.
     n_bootstrap : int, default=0
         Replicates for `weight_intervals_`; >= 0. Squared error adds up Gram matrices of
         up to 200 row blocks, other losses are solved anew each time.
@@ -387,9 +387,9 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
         rows : list of dict
             For each member ``name``, ``weight``, ``own_loss``, ``loss_without`` (of the
             best weights without it), ``contribution`` (the rise from `loss_` to that;
-            NaN where the others cannot meet the constraints) and ``correlation`` of its
-            residuals with those of the mixture without it. ``pandas.DataFrame(rows)``
-            shows them as a table.
+            NaN where the others cannot meet the constraints; below 0 only by a ridge)
+            and ``correlation`` of its residuals with those of the mixture without it.
+            ``pandas.DataFrame(rows)`` shows them as a table.
         """
         check_is_fitted(self)
         return base.explain(self, *self._one(P, y, sample_weight, reset=False))

@@ -142,8 +142,9 @@ def _best_subset(problem, constraints, members, penalty, tol, max_iter, free, bo
     )
     if not constraints.admits(members[chosen]):
         raise ValueError(
-            f"No set of members meets min_weight={constraints.floor:g} together with "
-            "max_weight, max_group_weight and max_members. Loosen one of them."
+            f"No set of members meets min_weight={constraints.floor:g}, max_members="
+            f"{constraints.max_members}, max_weight and max_group_weight together. "
+            "Loosen one of them."
         )
     kept, _ = _minimise(
         problem, constraints, members[chosen], penalty, tol, max_iter, constraints.floor
