@@ -199,17 +199,21 @@ def check_probabilities(
     ValueError
         If P holds anything but probabilities.
     """
-    low, high = P.min(axis=0), P.max(axis=0)
-    outside = (low < -_RANGE_TOLERANCE) | (high > 1 + _RANGE_TOLERANCE)
-    if outside.any():
-        column = int(np.argmax(outside))
-        raise ValueError(
-            f"P has values outside [0, 1] (column {names[column]!r}: min "
-            f"{low[column]:.4g}, max {high[column]:.4g}). Probabilities are needed; "
-            "use members with predict_proba (stack_method='predict_proba')."
-        )
+    if P.min() < -_RANGE_TOLERANCE or P.max() > 1 + _RANGE_TOLERANCE:
+        _refuse_range(P, names)
     if n_classes > 2:
         _check_row_sums(P, n_classes, names, first)
+
+
+def _refuse_range(P: NDArray, names: list[str]) -> None:
+    low, high = P.min(axis=0), P.max(axis=0)
+    outside = (low < -_RANGE_TOLERANCE) | (high > 1 + _RANGE_TOLERANCE)
+    column = int(np.argmax(outside))
+    raise ValueError(
+        f"P has values outside [0, 1] (column {names[column]!r}: min "
+        f"{low[column]:.4g}, max {high[column]:.4g}). Probabilities are needed; "
+        "use members with predict_proba (stack_method='predict_proba')."
+    )
 
 
 def _check_row_sums(
