@@ -219,8 +219,9 @@ def _refuse_range(P: NDArray, names: list[str]) -> None:
 def _check_row_sums(
     P: NDArray, n_classes: int, names: list[str], first: int = 0
 ) -> None:
+    ones = np.ones(n_classes, P.dtype)
     for member, block in enumerate(to_cube(P, n_classes)):
-        sums = block.sum(axis=1)
+        sums = block @ ones  # sum(axis=1) is 10 times slower on so few columns
         wrong = np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)
         if wrong.size:
             raise ValueError(

@@ -341,7 +341,7 @@ class ConvexClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstimat
             if n_outputs == 1:
                 target, sign = 1.0 - codes, 2.0 * codes - 1.0
                 design = base.design_of(P, target, sign=sign)
-            problem = RowLoss(design, weight, LogLoss())
+            problem = RowLoss(design.gathered(), weight, LogLoss())
         return problem, base.Rows(P, codes, n_outputs, weight, names, stratify=True)
 
     def _brier(self, P, classes, codes):

@@ -244,8 +244,23 @@ class RowLoss:
     @cached_property
     def reachable(self):
         """Return whether any member gives the row a chance, (n_rows,) bool."""
-        everyone = np.arange(self.n_members)
-        return self._have_chance(everyone if self.members is None else self.members)
+        if self.members is None:
+            return self._first_read[0]
+        return self._have_chance(self.members)
+
+    @property
+    def scale(self):
+        """Return the size of a residual of the members' mean."""
+        return self._first_read[1] or 1.0
+
+    @cached_property
+    def _first_read(self):
+        """Return where the members' mean is above 0, and its root mean square."""
+        x = np.zeros(self.design.n_columns)
+        x[: self.n_members] = 1.0 / self.n_members
+        middle = self.design.product(x)
+        squares = np.average(middle**2, weights=self.weight)
+        return self.n_members * middle >= TINY, float(np.sqrt(squares))
 
     def is_finite_on(self, members):
         """Return whether some weights on these members have a finite loss."""
@@ -256,14 +271,7 @@ class RowLoss:
     def _have_chance(self, members):
         x = np.zeros(self.design.n_columns)
         x[members] = 1.0
-        return self.design.product(x) >= np.finfo(float).tiny
-
-    @cached_property
-    def scale(self):
-        """Return the size of a residual of the members' mean."""
-        x = np.zeros(self.design.n_columns)
-        x[: self.n_members] = 1.0 / self.n_members
-        return float(np.sqrt(self.share @ self.design.product(x) ** 2)) or 1.0
+        return self.design.product(x) >= TINY
 
     @cached_property
     def member_losses(self):

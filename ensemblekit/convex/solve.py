@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # loading it loads numba
 EPS = np.finfo(np.float64).eps
 # Share of the gap at which a step of Newton is solved: it is not the last one.
 _ENOUGH = 1e-3
+# A Hessian serves another step if its last one left so little of the gap.
+_REUSE = 0.02
+# One row of so many, but so many for each column, give the first, rough Hessian.
+_SPARSE, _ENOUGH_ROWS = 4, 20
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,17 @@ class _Smooth:
         """Return the Hessian of the loss."""
         return self.design.gram(self.share, self.loss.root_curvature(point.z))
 
+    def rough_bend(self, point):
+        """Return the Hessian of some of the rows, where they are many: far from the
+        optimum more would not make the step better."""
+        few = slice(None, None, _SPARSE)
+        total = self.share[few].sum()
+        if self.design.n_rows < _SPARSE * _ENOUGH_ROWS * len(point.x) or not total:
+            return self.bend(point)
+        thin = np.zeros_like(self.share)
+        thin[few] = self.share[few] * (self.share.sum() / total)
+        return self.design.gram(thin, self.loss.root_curvature(point.z))
+
     def aim(self, H, c, feasible, enough):
         """Minimise a quadratic model over the set."""
         x, _ = feasible.minimise(H, c, enough=enough)
@@ -186,26 +201,26 @@ def newton(design, loss, share, feasible, penalty, tol, unit, max_iter):
     smooth = _Smooth(design, loss, share, penalty)
     start = feasible.start()
     here, idle = smooth.at(start, design.product(start)), 0
+    bend, before = None, np.inf
     for n_iter in range(max_iter + 1):
         _, g = smooth.pull(here)
         gap = feasible.gap(g, here.x)
-        accepted = tol * max(abs(here.value), unit)
-        if gap <= min(tol, 1e-12) * max(abs(here.value), unit) or n_iter == max_iter:
+        size = max(abs(here.value), unit)
+        # An inexact set may have no more to give.
+        if gap <= min(tol, 1e-12) * size or n_iter == max_iter or idle > 2:
             break
-        bend = smooth.bend(here)
-        enough = _ENOUGH * max(gap, accepted)
+        if bend is None:
+            bend = smooth.rough_bend(here)
+        elif gap > _REUSE * before:
+            bend = smooth.bend(here)
+        enough = _ENOUGH * max(gap, tol * size)
         ahead = smooth.step(here, g, bend, feasible, enough, unit)
         if ahead is None:
             break
         fall = here.value - ahead.value
         idle = idle + 1 if fall <= 1e-15 * (unit + abs(here.value)) else 0
-        here = ahead
-        if idle > 2:  # an inexact set has no more to give
-            _, g = smooth.pull(here)
-            gap = feasible.gap(g, here.x)
-            break
-    accepted += feasible.tolerance * max(abs(here.value), unit)
-    accepted += penalty.rounding(here.x)
+        here, before = ahead, gap
+    accepted = (tol + feasible.tolerance) * size + penalty.rounding(here.x)
     mean = loss.mean(here.z, share)
     return Solution(here.x, mean, here.value, gap, n_iter, accepted)
 

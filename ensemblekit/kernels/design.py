@@ -15,6 +15,9 @@ from scipy.linalg.blas import dsyrk, ssyrk
 
 from ._jit import njit, njit_sums
 
+# Bytes that a copy of a part of P may take.
+_LITTLE = 8e6
+
 
 @dataclass(frozen=True)
 class Design:
@@ -167,6 +170,18 @@ class Design:
             extra=None if self.extra is None else self.extra[flat],
         )
 
+    def gathered(self):
+        """Return the design with the true classes' columns copied, if that is little.
+
+        One copy saves every later read the other classes' columns.
+        """
+        if self.codes is None or hasattr(self.P, "dask"):
+            return self
+        if 8 * len(self.P) * self.n_members > _LITTLE:
+            return self
+        picked = _true_class(_read_only(self.P), self.codes, self.n_outputs)
+        return replace(self, P=picked, n_outputs=1, codes=None)
+
     @property
     def _centre(self):
         return np.zeros(self.n_members) if self.centre is None else self.centre
@@ -189,12 +204,10 @@ class Design:
                 block = part[start:stop]
                 if self.codes is not None:
                     codes = self.codes[first + start : first + stop]
-                    block = _true_class(block, codes, self.n_outputs)
+                    block = _true_class(_read_only(block), codes, self.n_outputs)
                 elif spread > 1:
                     block = _rows_of_outputs(block, spread)
-                block = np.ascontiguousarray(block, np.float64).view()
-                # Read-only like a memory map: one compiled version serves all.
-                block.flags.writeable = False
+                block = _read_only(np.ascontiguousarray(block, np.float64))
                 yield slice((first + start) * spread, (first + stop) * spread), block
 
 
@@ -209,10 +222,25 @@ def in_memory(P):
         first += size
 
 
+def _read_only(block):
+    """Return a view like that of a memory map: one compiled version serves all."""
+    block = block.view()
+    block.flags.writeable = False
+    return block
+
+
 def _true_class(block, codes, n_outputs):
-    """Return each member's column of the row's own class."""
-    blocks = block.reshape(len(block), -1, n_outputs)
-    return np.take_along_axis(blocks, codes[:, None, None], axis=2)[:, :, 0]
+    """Return each member's column of the row's own class, in float64."""
+    picked = np.empty((len(block), block.shape[1] // n_outputs))
+    _pick(block, codes, n_outputs, picked)
+    return picked
+
+
+@njit
+def _pick(block, codes, n_outputs, out):
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = block[i, j * n_outputs + codes[i]]
 
 
 def _rows_of_outputs(block, n_outputs):
