@@ -319,13 +319,7 @@ def keep_sums(combiner, gram, total, leaders):
 
 def keep_rows(combiner, problem, rows):
     """Remember the sums of a fit, so that partial_fit can go on from it."""
-    gram = problem.gram * problem.total
-    if problem.intercept:
-        # Columns are centred: the column of ones is orthogonal to them.
-        position = problem.n_members
-        gram = np.insert(np.insert(gram, position, 0.0, axis=0), position, 0.0, axis=1)
-        gram[position, position] = problem.total
-    keep_sums(combiner, gram, problem.total, rows.leaders)
+    keep_sums(combiner, problem.sums(), problem.total, rows.leaders)
 
 
 def design_of(P, target, n_outputs=1, **options):

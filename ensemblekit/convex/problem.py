@@ -180,10 +180,22 @@ class SquaredLoss(GramLoss):
             total += rows.n_rows if weight is None else float(weight.sum())
         return gram, total / self.terms
 
+    def sums(self):
+        """Return the sum of outer products over all samples, a column of ones inside.
+
+        Columns are centred where there is an intercept: the ones are orthogonal.
+        """
+        gram = self.gram * self.total
+        if self.intercept:
+            position = self.n_members
+            gram = np.insert(np.insert(gram, position, 0.0, 0), position, 0.0, 1)
+            gram[position, position] = self.total
+        return gram
+
     def halves(self, splits):
         """Yield (training loss, held-out loss) for each split, as Gram matrices."""
         n_samples = len(self.design.P)
-        whole = self.block_sums(np.arange(n_samples))
+        whole = (self.exactly() if self.rough else self).sums(), self.total
         for train, test in splits:
             held_out, size = self.block_sums(test)
             training, rest = whole[0] - held_out, whole[1] - size
