@@ -28,6 +28,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"ensemblekit {version}"
 html_show_sourcelink = False
 html_theme_options = {"secondary_sidebar_items": ["page-toc"]}
+# The sections of one page are in the bar on the right; an empty left one takes room.
+html_sidebars = {"**": []}
 
 
 def skip_foreign(app, what, name, obj, skip, options):
