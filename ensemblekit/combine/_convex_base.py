@@ -1,7 +1,7 @@
 """What the combiners of convex weights share: parameters, one flow of fit, reports."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -10,7 +10,7 @@ from sklearn.utils import Bunch, check_random_state
 from .. import kernels
 from .._sklearn import Integral, Interval, Real, StrOptions
 from ..convex import inference, weighting
-from ..convex.constraints import read_constraints
+from ..convex.constraints import as_numbers, read_constraints
 from ..convex.fit import copies_in_both, first_copies
 from ..convex.problem import GramLoss
 from ..convex.ridge import GRID, plug_in
@@ -80,10 +80,6 @@ class Rows:
         """Return for each member the first that it is a copy of."""
         return first_copies(self.P, self.n_outputs, self.weight)
 
-    def distinct(self):
-        """Return the members that are no copy of an earlier one."""
-        return np.unique(self.leaders)
-
 
 @dataclass(frozen=True)
 class Fit:
@@ -98,11 +94,17 @@ def read_settings(combiner, n_members, names):
     """Return the `Settings` that a combiner's parameters ask for."""
     cost = combiner.cost
     if cost is not None:
-        cost = np.asarray(cost, np.float64)
-        if cost.shape != (n_members,) or not np.isfinite(cost).all():
+        cost = as_numbers("cost", cost)
+        if cost.shape != (n_members,):
             raise ValueError(
                 f"cost has shape {cost.shape}; expected one finite number for each of "
                 f"the {n_members} members."
+            )
+        if not np.isfinite(cost).all():
+            j = int(np.argmin(np.isfinite(cost)))
+            raise ValueError(
+                f"cost of member {names[j]!r} is {cost[j]}; expected one finite number "
+                f"for each of the {n_members} members."
             )
     constraints = read_constraints(combiner, n_members, names)
     return weighting.Settings(
@@ -128,15 +130,23 @@ def check_problem(combiner, problem):
         check_squares(np.inf)
 
 
-def fit_problem(combiner, problem, rows):
-    """Find the weights of a problem over rows and return them as a `Fit`."""
+def reusable(cv):
+    """Return cv; an iterator, which would serve one target alone, as a list."""
+    return list(cv) if hasattr(cv, "__next__") else cv
+
+
+def fit_problem(combiner, problem, rows, cv=None):
+    """Find the weights of a problem over rows and return them as a `Fit`.
+
+    cv : the combiner's, `reusable`
+    """
     settings = read_settings(combiner, rows.n_members, rows.names)
     found = weighting.find_weights(
         problem,
         settings,
-        rows.distinct,
+        lambda: rows.leaders,
         lambda n_members: plug_in(n_members, rows.total),
-        partial(row_folds, combiner.cv, rows.y, rows.weight, rows.stratify),
+        partial(row_folds, cv, rows.y, rows.weight, rows.stratify),
     )
     fit = as_fit(found, rows.n_members)
     if combiner.n_bootstrap:
@@ -162,14 +172,16 @@ def as_fit(found, n_members):
 
 
 def _add_intervals(combiner, problem, settings, rows, fit):
+    rng = check_random_state(combiner.random_state)
     draws = weighting.bootstrap(
         problem,
         settings,
         fit.found,
-        len(rows.y),
-        combiner.blocks,
+        inference.row_blocks(
+            combiner.blocks, len(rows.y), rows.n_members, rng, rows.weight
+        ),
         combiner.n_bootstrap,
-        check_random_state(combiner.random_state),
+        rng,
     )
     tails = 100.0 * np.array([combiner.alpha / 2.0, 1.0 - combiner.alpha / 2.0])
     fit.results["weight_intervals_"] = np.percentile(draws, tails, axis=0).T
@@ -225,19 +237,20 @@ def explain(combiner, problem, rows):
 
 def _refind(combiner, problem, settings, rows):
     """Return the weighting at the ridge that fit used, without a search for it."""
-    fixed = weighting.with_ridge(settings, combiner.ridge_)
-    return weighting.find_weights(problem, fixed, rows.distinct, None)
+    fixed = replace(settings, ridge=combiner.ridge_)
+    return weighting.find_weights(problem, fixed, lambda: rows.leaders, None)
 
 
 def regularization_path(combiner, problem, rows, ridges):
     """Return weights and losses at each ridge as a Bunch of arrays."""
     settings = read_settings(combiner, rows.n_members, rows.names)
     ridges = GRID if ridges is None else np.asarray(ridges, np.float64)
-    if ridges.ndim != 1 or not len(ridges) or not (ridges >= 0.0).all():
-        raise ValueError("ridges has to be a list of numbers >= 0.")
+    fit = ridges.ndim == 1 and len(ridges) and np.isfinite(ridges).all()
+    if not fit or ridges.min() < 0.0:
+        raise ValueError(f"ridges has to be a list of numbers >= 0; got {ridges}.")
     solutions = [
         weighting.find_weights(
-            problem, weighting.with_ridge(settings, strength), rows.distinct, None
+            problem, replace(settings, ridge=strength), lambda: rows.leaders, None
         ).solution
         for strength in ridges.tolist()
     ]
@@ -259,6 +272,14 @@ def refuse_partial_fit(combiner):
             "was for another loss or several targets, or of 384 members or more and a "
             "hundred times as many rows. Call partial_fit from the first rows on."
         )
+    if hasattr(combiner, "gram_"):
+        for name, before in combiner._sums_of_.items():
+            if getattr(combiner, name) != before:
+                raise ValueError(
+                    f"partial_fit has seen rows with {name}={before!r}, which now is "
+                    f"{getattr(combiner, name)!r}: their sums do not serve both. Set "
+                    "it back, or call fit."
+                )
     for name, unfit in [
         ("ridge", combiner.ridge == "cv"),
         ("n_bootstrap", combiner.n_bootstrap > 0),
@@ -305,7 +326,7 @@ def find_from_sums(combiner, design, weight, names):
     found = weighting.find_weights(
         loss,
         read_settings(combiner, m, names),
-        lambda: np.unique(leaders),
+        lambda: leaders,
         lambda n_members: plug_in(n_members, total),
     )
     return found, Sums(gram, total, leaders, loss)
@@ -315,6 +336,8 @@ def keep_sums(combiner, gram, total, leaders):
     """Remember the sums over all rows for a next batch."""
     combiner.gram_, combiner.total_weight_ = gram, total
     combiner._leaders_ = leaders
+    names = ("loss", "sum_to_one", "fit_intercept")
+    combiner._sums_of_ = {k: v for k, v in vars(combiner).items() if k in names}
 
 
 def keep_rows(combiner, problem, rows):

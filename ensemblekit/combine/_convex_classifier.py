@@ -222,7 +222,7 @@ class ConvexClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstimat
         classes, codes = layout.encode_labels(y)
         problem, rows = self._read(P, classes, codes, weight)
         base.warn_unless_counts(self, weight)
-        fit = base.fit_problem(self, problem, rows)
+        fit = base.fit_problem(self, problem, rows, self.cv)
         self.classes_ = classes
         if self.loss == "brier" and not problem.rough:
             base.keep_rows(self, problem, rows)
@@ -259,7 +259,12 @@ class ConvexClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstimat
         first = not hasattr(self, "gram_")
         if first and classes is None:
             raise ValueError("classes must be given in the first call of partial_fit.")
-        known = np.unique(classes) if first else self.classes_
+        known = self.classes_ if classes is None else np.unique(classes)
+        if len(known) < 2 or not (first or np.array_equal(known, self.classes_)):
+            raise ValueError(
+                f"classes is {known.tolist()}; expected two labels or more, the same "
+                "in every call."
+            )
         P, y, weight = self._validate(P, y, sample_weight, reset=first)
         base.warn_unless_counts(self, weight)
         design, _, names = self._brier(P, known, _codes(y, known))

@@ -1,5 +1,7 @@
 """ConvexRegressor: the exact best convex weights, for values."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils import Bunch
@@ -20,6 +22,9 @@ from ._base import (
 )
 
 __all__ = ["ConvexRegressor"]
+
+# y beyond so many times the members takes the digits of P - y.
+_OTHER_UNIT = 1e4
 
 
 class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
@@ -258,10 +263,10 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
         forget_fitted(self)
         P, y, weight = self._validate(P, y, sample_weight)
         base.warn_unless_counts(self, weight)
-        fits = []
+        fits, cv = [], base.reusable(self.cv)
         for members, target in self._parts(P, y):
             problem, rows = self._read(members, target, weight)
-            fit = base.fit_problem(self, problem, rows)
+            fit = base.fit_problem(self, problem, rows, cv)
             x, m = fit.found.solution.x, rows.n_members
             own = x[m] if self.fit_intercept and problem.needs_border else 0.0
             fit.results["intercept_"] = self._intercept(x, own, rows.origin)
@@ -474,9 +479,12 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
         with np.errstate(over="ignore", invalid="ignore"):
             origin = self._origin(P, target, spread, n_outputs)
             design = self._design(P, target, origin, n_outputs)
+            if not self.sum_to_one:
+                _refuse_other_unit(design)
             if self.loss == "squared_error":
                 problem = SquaredLoss.from_rows(design, spread, self.fit_intercept)
             else:
+                self._refuse_interpolation(design)
                 design = with_ones(design) if self.fit_intercept else design
                 loss = ROW_LOSSES[self.loss](self.delta, self.level)
                 problem = RowLoss(design, spread, loss)
@@ -484,6 +492,15 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
         names = list(column_names(self))
         names = names[:: len(names) * n_outputs // P.shape[1]]
         return problem, base.Rows(P, y, n_outputs, weight, names, origin=origin)
+
+    def _refuse_interpolation(self, design):
+        """Refuse row losses where weights of any sign fit every y."""
+        free = design.n_members - self.sum_to_one + self.fit_intercept
+        if not self.nonnegative and self.ridge == 0 and free >= design.n_rows:
+            raise ValueError(
+                f"nonnegative=False and ridge=0 let {design.n_members} members fit any "
+                f"y on {design.n_rows} rows exactly. Set a ridge, or give more rows."
+            )
 
     def _origin(self, P, target, weight, n_outputs=1):
         """Return where residuals and targets are measured from: (m,) and float."""
@@ -506,3 +523,18 @@ class ConvexRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
         centre, level = origin
         free = 0.0 if self.sum_to_one else x[-1] * level
         return float(own - centre @ x[: len(centre)] - free)
+
+
+def _refuse_other_unit(design):
+    """Refuse members of another unit than y: P - y would not show them."""
+    y = design.extra[:, 0]
+    members = replace(design, extra=None, target=design.target - y)
+    share = np.full(len(y), 1.0 / len(y))
+    largest = np.sqrt(members.column_means(np.square, share).max())
+    size = np.sqrt(np.mean(y**2))
+    if 0.0 < _OTHER_UNIT * largest < size:
+        raise ValueError(
+            f"y is {size / largest:.1g} times as large as the largest member, in root "
+            f"mean squares. With sum_to_one=False more than {_OTHER_UNIT:g} times "
+            "costs digits: bring P to the unit of y."
+        )

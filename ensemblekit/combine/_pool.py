@@ -174,7 +174,7 @@ class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator
                 self.tol,
                 self.max_iter,
             ),
-            lambda: np.unique(first_copies(P, len(masses), weight)),
+            lambda: first_copies(P, len(masses), weight),
             lambda n_members: plug_in(n_members, float(weight.sum())),
         )
         self.masses_ = masses

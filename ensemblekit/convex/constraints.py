@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +68,13 @@ class Constraints:
             means that the loss takes care of the intercept itself
         floor : least weight of each of the members
         """
-        weights = self._weights(members, bound, reach, floor)
+        if self.user is not None:  # the user's function speaks of all members
+            allowed = np.isin(np.arange(self.n_members), members)
+            caps = np.where(allowed, self.upper, 0.0)
+            members = np.arange(self.n_members)
+            weights: Any = UserSet(self._capped(members, floor, caps), self.user)
+        else:
+            weights = self._weights(members, bound, reach, floor)
         if self.intercept and reach is not None:
             weights = WithIntercept(weights, len(members), bound * reach)
         if len(members) == self.n_members:
@@ -82,20 +90,23 @@ class Constraints:
             return Enlarged(k, 8.0 * bound, not self.sum_to_one)
         if not self.sum_to_one:
             return FreeSum(k, 4.0 * bound)
-        if not self.capped and self.user is None and floor == 0.0:
+        if not self.capped and floor == 0.0:
             return Simplex(k)
-        capped = CappedSimplex(
-            self.upper[members], floor, self.group[members], self.room
-        )
-        return capped if self.user is None else UserSet(capped, self.user)
+        return self._capped(members, floor)
+
+    def _capped(self, members, floor=0.0, upper=None):
+        upper = self.upper if upper is None else upper
+        return CappedSimplex(upper[members], floor, self.group[members], self.room)
+
+    def largest_sum(self):
+        """Return the sum that all weights can reach under the caps, at most."""
+        return self._capped(np.arange(self.n_members)).largest_sum()
 
     def admits(self, members):
         """Return whether the members can hold all weight within caps and floor."""
         if not self.sum_to_one:
             return True
-        capped = CappedSimplex(
-            self.upper[members], self.floor, self.group[members], self.room
-        )
+        capped = self._capped(members, self.floor)
         return (
             self.floor * len(members) <= 1.0 + 1e-12
             and self.upper[members].min(initial=1.0) >= self.floor - 1e-12
@@ -121,12 +132,14 @@ def read_constraints(combiner, n_members, names):
     options = vars(combiner)
     signed = not options.get("nonnegative", True)
     free = not options.get("sum_to_one", True)
+    switch = "nonnegative=False" if signed else "sum_to_one=False"
     for name in ("max_weight", "min_weight", "groups", "constraints"):
         if options[name] is not None and (signed or free):
-            switch = "nonnegative=False" if signed else "sum_to_one=False"
+            kind = "is a share of the weights"
+            if name == "constraints":
+                kind = "is added to w >= 0 and sum w = 1"
             raise ValueError(
-                f"{name} is a share of the weights, which {switch} does not give. "
-                f"Drop one of the two."
+                f"{name} {kind}, which {switch} does not give. Drop one of the two."
             )
     group, room = _read_groups(
         options["groups"], options["max_group_weight"], n_members
@@ -152,10 +165,18 @@ def read_constraints(combiner, n_members, names):
     return constraints
 
 
+def as_numbers(name, values):
+    """Return a parameter as float64; refuse what is no number, by its name."""
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is {values!r}; expected numbers.") from error
+
+
 def _read_caps(max_weight, n_members, names):
     if max_weight is None:
         return np.ones(n_members)
-    caps = np.asarray(max_weight, np.float64)
+    caps = as_numbers("max_weight", max_weight)
     if caps.ndim == 0:
         caps = np.full(n_members, float(caps))
     if caps.shape != (n_members,):
@@ -190,7 +211,13 @@ def _read_groups(groups, caps, n_members):
             f"groups has shape {labels.shape}; expected the family of each of the "
             f"{n_members} members."
         )
-    families, group = np.unique(labels, return_inverse=True)
+    try:
+        families, group = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(
+            f"groups holds {labels.tolist()}, which do not sort; expected labels of "
+            "one kind, one for each member (no None)."
+        ) from error
     if not isinstance(caps, dict):
         return group, np.full(len(families), float(caps))
     strangers = sorted(set(caps) - set(families.tolist()), key=str)
@@ -200,9 +227,9 @@ def _read_groups(groups, caps, n_members):
             f"{families.tolist()}."
         )
     for label, cap in caps.items():
-        if not 0.0 < cap <= 1.0:
+        if not isinstance(cap, Real) or not 0.0 < float(cap) <= 1.0:
             raise ValueError(
-                f"max_group_weight of the group {label!r} is {cap:g}; expected a "
+                f"max_group_weight of the group {label!r} is {cap!r}; expected a "
                 "number in (0, 1]."
             )
     return group, np.array([float(caps.get(label, 1.0)) for label in families.tolist()])
@@ -211,10 +238,7 @@ def _read_groups(groups, caps, n_members):
 def _check_caps(constraints):
     if not constraints.sum_to_one:
         return
-    everyone = np.arange(constraints.n_members)
-    capped = constraints.feasible(everyone) if constraints.capped else None
-    capped = getattr(capped, "capped", capped)
-    largest = 1.0 if capped is None else capped.largest_sum()
+    largest = constraints.largest_sum()
     if largest < 1.0 - 1e-12:
         raise ValueError(
             f"max_weight and max_group_weight let the weights sum to {largest:.6g} at "

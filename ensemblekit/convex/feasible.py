@@ -14,9 +14,14 @@ import numpy as np
 
 from .. import kernels
 
+EPS = np.finfo(np.float64).eps
 # Share of the way to an artificial border from which on it counts as reached: what is
 # further inside is not held back by it, however roughly it was found.
 _NEAR = 0.75
+
+
+class Infeasible(ValueError):
+    """No weights meet all constraints."""
 
 
 class Polytope:
@@ -26,6 +31,8 @@ class Polytope:
     vertex: Callable[[np.ndarray], np.ndarray]
     tolerance = 0.0
     """Relative error that the set itself adds to a certificate."""
+    span: np.ndarray | None = None
+    """Directions that never leave the set, for a set without borders."""
 
     def minimise(self, H, c, max_iter=10_000, enough=0.0):
         """Return the point of least 1/2 x'Hx - c'x, and the iterations it took.
@@ -190,6 +197,7 @@ class WithIntercept(Polytope):
     def __init__(self, weights, n_members, reach):
         self.weights, self.position, self.reach = weights, n_members, reach
         self.n_columns = weights.n_columns + 1
+        self.tolerance = weights.tolerance
 
     def vertex(self, g):
         """Return the vertex of the weights with the intercept on its better end."""
@@ -231,15 +239,20 @@ class WithIntercept(Polytope):
 
 
 class Affine:
-    """Weights of any sign, sum 1 or free: one linear system instead of a polytope."""
+    """Weights of any sign, sum 1 or free: one linear system instead of a polytope.
+
+    span : (n_columns, d), columns along all directions that stay in the set
+    """
 
     tolerance = 0.0
 
     def __init__(self, n_columns, free_sum):
         self.n_columns, self.free_sum = n_columns, int(free_sum)
+        m = n_columns - self.free_sum
+        self.span = np.vstack([np.eye(m), np.ones(m)]) if free_sum else _zero_sum(m)
 
     def minimise(self, H, c, max_iter=None, enough=0.0):
-        """Solve the optimality conditions; the shortest solution if there are many."""
+        """Solve the optimality conditions of a well-conditioned quadratic."""
         x = self.start()
         return x + self._step(H, H @ x - c), 1
 
@@ -258,15 +271,13 @@ class Affine:
 
     def _step(self, H, g):
         """Return the step to the minimum inside the set, from a point of slope g."""
-        m = self.n_columns - self.free_sum
-        # Columns span the directions that stay in the set: x = (w, sum w - 1).
-        span = np.vstack([np.eye(m), np.ones(m)]) if self.free_sum else _zero_sum(m)
-        bend = span.T @ H @ span
+        bend = self.span.T @ H @ self.span
         # Scaled to a unit diagonal, so that a member in other units is not lost.
-        scale = np.sqrt(np.maximum(bend.diagonal(), np.finfo(float).tiny))
+        scale = np.sqrt(np.maximum(bend.diagonal(), EPS * H.diagonal().max()))
+        scale = np.where(scale > 0.0, scale, 1.0)
         bend /= np.outer(scale, scale)
-        step = np.linalg.lstsq(bend, -(span.T @ g) / scale, rcond=1e-14)[0]
-        return span @ (step / scale)
+        step = np.linalg.lstsq(bend, -(self.span.T @ g) / scale, rcond=1e-14)[0]
+        return self.span @ (step / scale)
 
 
 class OnMembers:
@@ -281,6 +292,15 @@ class OnMembers:
     def tolerance(self):
         """Relative error that the set itself adds to a certificate."""
         return self.inner.tolerance
+
+    @property
+    def span(self):
+        """Directions that never leave the set, for a set without borders."""
+        if self.inner.span is None:
+            return None
+        span = np.zeros((self.n_columns, self.inner.span.shape[1]))
+        span[self.columns] = self.inner.span
+        return span
 
     def minimise(self, H, c, max_iter=10_000, enough=0.0):
         """Minimise on the members of the set."""
@@ -351,16 +371,34 @@ class UserSet(Polytope):
         own = [w >= self.capped.lower, w <= self.capped.upper, cp.sum(w) == 1.0]
         for k, room in enumerate(self.capped.room):
             own.append(cp.sum(w[np.flatnonzero(self.capped.group == k)]) <= room)
-        theirs = list(self.constraints(w))
-        problem = cp.Problem(cp.Minimize(objective(cp, w)), own + theirs)
-        problem.solve(solver=cp.CLARABEL)
-        if problem.status not in ("optimal", "optimal_inaccurate"):
+        problem = cp.Problem(cp.Minimize(objective(cp, w)), own + self._read(cp, w))
+        try:
+            problem.solve(solver=cp.CLARABEL)
+        except cp.error.SolverError as error:
             raise ValueError(
+                f"CLARABEL cannot solve for `constraints`: {error} It takes convex "
+                "constraints on continuous weights."
+            ) from error
+        if problem.status not in ("optimal", "optimal_inaccurate"):
+            raise Infeasible(
                 f"No weights meet `constraints` (cvxpy says {problem.status!r}). They "
                 "are added to w >= 0, sum w = 1 and the caps; loosen one of them."
             )
         x = np.where(w.value < 1e-9, 0.0, w.value)
         return x / math.fsum(x)
+
+    def _read(self, cp, w):
+        """Return the constraints that the user's function gives."""
+        theirs = self.constraints(w)
+        kind = cp.constraints.constraint.Constraint
+        if not isinstance(theirs, list | tuple) or not all(
+            isinstance(one, kind) for one in theirs
+        ):
+            raise ValueError(
+                f"constraints(w) returned {theirs!r}; expected a list of cvxpy "
+                "constraints, such as [w[0] <= 0.5]."
+            )
+        return list(theirs)
 
 
 def import_cvxpy():

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from .. import kernels
+from .feasible import Infeasible
 from .penalty import Penalty
-from .support import choose_members
+from .support import choose_members, improve
 
 _GROWTH = 8.0
 # Rows that tell nearly all distinct members apart before whole columns are compared.
@@ -68,7 +69,7 @@ def make_penalty(problem, n_members, members, ridge=0.0, own_error=0.0, cost=Non
     if cost is not None:
         price += cost * problem.member_losses[:n_members].min()
     centre = np.zeros(n_members)
-    centre[members] = 1.0 / len(members)
+    centre[members] = 1.0 / max(len(members), 1)
     strength = ridge * problem.ridge_unit if ridge else 0.0
     return Penalty(strength, centre, price)
 
@@ -78,6 +79,8 @@ def best_weights(problem, constraints, members, penalty, tol, max_iter):
 
     members : those that may get weight
     """
+    if not len(members) or not replace(constraints, floor=0.0).admits(members):
+        raise Infeasible("The caps leave some weight that no member may take.")
     solution, bound = _minimise(problem, constraints, members, penalty, tol, max_iter)
     if not constraints.limits_support:
         return solution
@@ -97,7 +100,8 @@ def _minimise(problem, constraints, members, penalty, tol, max_iter, floor=0.0):
     bound, before = 1.0, None
     while True:
         feasible = constraints.feasible(members, bound, reach, floor)
-        solution = problem.minimise(feasible, penalty, tol, max_iter)
+        left = max_iter - (0 if before is None else before.n_iter)
+        solution = problem.minimise(feasible, penalty, tol, left)
         if before is not None:
             solution = replace(solution, n_iter=solution.n_iter + before.n_iter)
             gain = before.objective - solution.objective
@@ -105,7 +109,8 @@ def _minimise(problem, constraints, members, penalty, tol, max_iter, floor=0.0):
                 # The wider border proves what the narrower one could not.
                 gap = max(gain + solution.gap, 0.0)
                 return replace(before, gap=gap), bound / _GROWTH
-        if not feasible.touches(solution.x) or bound > 1e9:
+        spent = solution.n_iter >= max_iter
+        if not feasible.touches(solution.x) or bound > 1e9 or spent:
             return solution, bound
         bound, before = bound * _GROWTH, solution
 
@@ -128,24 +133,27 @@ def _best_subset(problem, constraints, members, penalty, tol, max_iter, free, bo
         return 0.5 * x @ H @ x - c @ x
 
     def exact(chosen):
-        single = problem, constraints, members[chosen], penalty, tol, max_iter
-        return _minimise(*single)[0].objective
+        if not problem.is_finite_on(members[chosen]):
+            return np.inf
+        some = problem, constraints, members[chosen], penalty, tol, max_iter
+        return _minimise(*some, constraints.floor)[0].objective
+
+    def admits(chosen):
+        return constraints.admits(members[chosen])
 
     order = np.argsort(-free.x[members], kind="stable")
-    chosen = choose_members(
-        # A single member may be far from where the model is near the loss.
-        exact if constraints.max_members == 1 else value,
-        len(members),
-        constraints.max_members or len(members),
-        lambda chosen: constraints.admits(members[chosen]),
-        order,
-    )
-    if not constraints.admits(members[chosen]):
-        raise ValueError(
+    limits = len(members), constraints.max_members or len(members), admits
+    # A single member may be far from where the model is near the loss.
+    single = constraints.max_members == 1
+    chosen = choose_members(exact if single else value, *limits, order)
+    if not admits(chosen):
+        raise Infeasible(
             f"No set of members meets min_weight={constraints.floor:g}, max_members="
             f"{constraints.max_members}, max_weight and max_group_weight together. "
             "Loosen one of them."
         )
+    if problem.needs_border and not single:
+        chosen = improve(exact, value, chosen, *limits)
     kept, _ = _minimise(
         problem, constraints, members[chosen], penalty, tol, max_iter, constraints.floor
     )

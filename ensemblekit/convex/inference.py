@@ -67,31 +67,31 @@ def _free_columns(P, weight, free, last, centre=None):
         yield part, columns, np.ones(len(columns)) if weight is None else weight[part]
 
 
-def row_blocks(blocks, n_samples, n_members, rng):
+def row_blocks(blocks, n_samples, n_members, rng, weight=None):
     """Return the samples of each bootstrap block, as a list of index arrays.
 
     blocks : "random", "contiguous", or (n_samples,) labels whose rows stay together
+    weight : (n_samples,) float64, or None; samples of weight 0 are in no block
     """
+    counted = np.arange(n_samples) if weight is None else np.flatnonzero(weight)
     limit = int(np.clip(_BLOCK_BYTES / (8 * n_members**2), 20, _MAX_BLOCKS))
     if isinstance(blocks, str):
-        order = np.arange(n_samples)
-        if blocks == "random":
-            order = rng.permutation(n_samples)
-        return np.array_split(order, min(limit, n_samples))
+        order = rng.permutation(counted) if blocks == "random" else counted
+        return np.array_split(order, min(limit, len(counted)))
     labels = np.asarray(blocks)
     if labels.shape != (n_samples,):
         raise ValueError(
             f"blocks has shape {labels.shape}; expected 'random', 'contiguous' or the "
             f"block of each of the {n_samples} rows."
         )
-    _, block = np.unique(labels, return_inverse=True)
+    _, block = np.unique(labels[counted], return_inverse=True)
     n_blocks = int(block.max()) + 1
     if n_blocks < 2:
         raise ValueError("blocks holds one block; a bootstrap needs at least two.")
     if n_blocks > limit:
         # Whole groups, dealt out evenly.
         block = (rng.permutation(n_blocks) % limit)[block]
-    return [np.flatnonzero(block == b) for b in range(int(block.max()) + 1)]
+    return [counted[block == b] for b in range(int(block.max()) + 1)]
 
 
 def bootstrap(problem, solve, blocks, n_bootstrap, rng):
@@ -118,13 +118,9 @@ def _gram_replicates(problem, blocks, counts):
     for start in range(0, len(counts), 100):
         drawn = counts[start : start + 100].astype(np.float64)
         for gram, total in zip(drawn @ flat, drawn @ np.array(totals), strict=True):
-            if total > 0.0:
-                yield GramLoss.from_sums(
-                    gram.reshape(size, size),
-                    total,
-                    problem.n_members,
-                    problem.intercept,
-                )
+            yield GramLoss.from_sums(
+                gram.reshape(size, size), total, problem.n_members, problem.intercept
+            )
 
 
 def _row_replicates(problem, blocks, counts):
@@ -134,12 +130,10 @@ def _row_replicates(problem, blocks, counts):
         np.ones(problem.design.n_rows) if problem.weight is None else problem.weight
     )
     for drawn in counts:
-        times = np.empty(n_samples)
+        times = np.zeros(n_samples)
         for block, count in zip(blocks, drawn, strict=True):
             times[block] = count
-        new = weight * np.repeat(times, spread)
-        if new.any():
-            yield replace(problem, weight=new)
+        yield replace(problem, weight=weight * np.repeat(times, spread))
 
 
 def correlations(design, weight, rest):

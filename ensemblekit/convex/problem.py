@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import solve
+from . import affine, solve
 from .losses import TINY, Huber, LogLoss, Pinball, SmoothPinball
 
 if TYPE_CHECKING:  # loading it loads numba
@@ -25,8 +25,10 @@ ROW_LOSSES: dict[str, Callable[[float, float], Huber | Pinball]] = {
     "absolute_error": lambda delta, level: Pinball(0.5, scale=2.0),
     "pinball": lambda delta, level: Pinball(level),
 }
-# Rows gathered at once where rows are picked by index.
-_CHUNK = 16_384
+# Bytes of rows gathered at once where rows are picked by index.
+_CHUNK = 2**21
+# Bytes of rows of which a copy is made: it saves the reads of those left out.
+_LITTLE = 8e6
 # From so many members on single precision saves more than the reads that mend it cost.
 _MANY_MEMBERS = 384
 # Share of a sum of squares that a difference may leave without losing its digits.
@@ -80,9 +82,20 @@ class GramLoss:
 
     def minimise(self, feasible, penalty, tol, max_iter):
         """Return the `Solution` over a set."""
+        span = feasible.span
+        plain = span is not None and penalty.strength == 0.0
+        if plain and not affine.is_well_conditioned(self.gram, span):
+            factor, noise = self.factor()
+            return affine.solve(factor, noise, feasible, penalty, tol)
         return solve.quadratic(
             self.gram, self.squares, feasible, penalty, tol, max_iter
         )
+
+    def factor(self):
+        """Return R with R'R the Gram matrix, and the relative noise in it."""
+        values, vectors = np.linalg.eigh(self.gram)
+        root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+        return root, np.sqrt(solve.EPS)
 
     def model(self, x):
         """Return H, c with 1/2 x'Hx - c'x + constant the loss."""
@@ -154,6 +167,10 @@ class SquaredLoss(GramLoss):
             return self.exactly().minimise(feasible, penalty, tol, max_iter)
         return found
 
+    def factor(self):
+        """Return R with R'R the Gram matrix, from the rows, and the noise in it."""
+        return self.design.factor(self.weight) / np.sqrt(self.total), solve.EPS
+
     def squares(self, x):
         """Return x'Hx and Hx from the rows themselves."""
         if self.design.extra is None:
@@ -172,8 +189,9 @@ class SquaredLoss(GramLoss):
         if self.intercept:
             design = with_ones(design)
         total, gram = 0.0, np.zeros((design.n_columns, design.n_columns))
-        for start in range(0, len(samples), _CHUNK):
-            chunk = samples[start : start + _CHUNK]
+        step = max(_CHUNK // (8 * design.P.shape[1]), 256)
+        for start in range(0, len(samples), step):
+            chunk = samples[start : start + step]
             weight = _of_samples(self.weight, chunk, design)
             rows = design.take_rows(chunk)
             gram += rows.gram(weight)
@@ -336,9 +354,15 @@ class RowLoss:
         return x
 
     def on_samples(self, samples):
-        """Return the loss on some samples, gathered in memory."""
-        weight = _of_samples(self.weight, samples, self.design)
-        return replace(self, design=self.design.take_rows(samples), weight=weight)
+        """Return the loss on some samples: gathered if they are few, else weighted."""
+        design, spread = self.design, self.design.n_rows // len(self.design.P)
+        if 8 * len(samples) * design.P.shape[1] <= _LITTLE:
+            weight = _of_samples(self.weight, samples, design)
+            return replace(self, design=design.take_rows(samples), weight=weight)
+        times = np.bincount(samples, minlength=len(design.P)).astype(np.float64)
+        times = np.repeat(times, spread)
+        weight = times if self.weight is None else times * self.weight
+        return replace(self, weight=weight)
 
     def halves(self, splits):
         """Yield (training loss, held-out loss) for each split."""

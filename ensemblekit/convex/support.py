@@ -7,6 +7,9 @@ and the optimum over all members bounds what it can have missed.
 
 import numpy as np
 
+# Exchanges that are tried on the loss itself, where its quadratic model chose them.
+_TRIED = 8
+
 
 def choose_members(value, n_members, max_members, admits, order):
     """Return the members (ascending) of a locally best subset.
@@ -34,6 +37,22 @@ def choose_members(value, n_members, max_members, admits, order):
         if not rivals or not _below(min(scores), best):
             return np.array(sorted(chosen))
         chosen, best = rivals[int(np.argmin(scores))], min(scores)
+
+
+def improve(exact, value, chosen, n_members, max_members, admits):
+    """Exchange members while that lowers the true objective, not its model.
+
+    exact, value : members -> the objective, and what a model says it is; the few
+        exchanges that the model likes best are tried
+    """
+    chosen, best = list(chosen), exact(np.sort(chosen))
+    while True:
+        rivals = [np.sort(r) for r in _neighbours(chosen, n_members, max_members)]
+        rivals = sorted(filter(admits, rivals), key=value)[:_TRIED]
+        scores = [exact(rival) for rival in rivals]
+        if not rivals or not _below(min(scores), best):
+            return np.sort(chosen)
+        chosen, best = list(rivals[int(np.argmin(scores))]), min(scores)
 
 
 def _forward(score, order, max_members):

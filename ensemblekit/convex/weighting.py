@@ -8,6 +8,7 @@ import numpy as np
 from . import inference
 from . import ridge as ridges
 from .constraints import Constraints
+from .feasible import Infeasible
 from .fit import best_weights, make_penalty
 from .penalty import Penalty
 from .solve import Solution
@@ -43,16 +44,21 @@ class Weighting:
     penalty: Penalty
 
 
-def find_weights(problem, settings, distinct, auto, splits=None):
+def find_weights(problem, settings, leaders, auto, splits=None):
     """Return the `Weighting` of a problem.
 
-    distinct : () -> the members that are no copies; auto : their number -> ridge
+    leaders : () -> for each member the first that it is a copy of
+    auto : number of members that are no copies -> ridge
     splits : () -> (train, test) pairs, for ridge="cv"
     """
     members = np.arange(settings.constraints.n_members)
-    if settings.ridge != 0.0 and settings.constraints.plain and settings.cost is None:
+    constraints = settings.constraints
+    blind = settings.ridge == 0.0 and constraints.nonnegative
+    if constraints.plain and not blind:
         # A ridge is not blind to copies: it would give their family more weight.
-        members = distinct()
+        members = _cheapest(leaders(), settings.cost)
+    members = members[constraints.upper[members] > 0.0]
+    problem = problem.on_members(members)
     found, strength = None, settings.ridge
     if strength == "auto":
         strength = auto(len(members))
@@ -63,13 +69,28 @@ def find_weights(problem, settings, distinct, auto, splits=None):
     solution = best_weights(
         problem, settings.constraints, members, penalty, settings.tol, settings.max_iter
     )
+    if not np.isfinite(solution.objective):
+        raise ValueError(
+            "Whatever weights the constraints allow, some row has probability 0 and "
+            "the log loss is infinite: only members that they bar give it a chance. "
+            "Loosen them, or clip the members' probabilities."
+        )
     return Weighting(solution, float(strength), found, members, penalty)
+
+
+def _cheapest(leaders, cost):
+    """Return one member of each family of copies: the first of the least cost."""
+    if cost is None:
+        return np.unique(leaders)
+    order = np.lexsort([np.arange(len(cost)), cost, leaders])
+    return np.sort(order[np.unique(leaders[order], return_index=True)[1]])
 
 
 def without_each(problem, settings, weighting):
     """Return x of the best weights without each member, (n_members, q), and the loss.
 
-    Members without weight are not missed: their row is the solution itself.
+    Members without weight are not missed: their row is the solution itself. NaN where
+    the others cannot meet the constraints.
     """
     x, members = weighting.solution.x, weighting.members
     n_members = settings.constraints.n_members
@@ -79,23 +100,24 @@ def without_each(problem, settings, weighting):
     )
     for j in np.flatnonzero(x[:n_members]):
         others = members[members != j]
-        if not len(others) or not settings.constraints.admits(others):
-            points[j], losses[j] = np.nan, np.nan
-            continue
         penalty = _penalty(problem, settings, others, weighting.ridge)
-        found = best_weights(
-            problem.on_members(others),
-            settings.constraints,
-            others,
-            penalty,
-            settings.tol,
-            settings.max_iter,
-        )
-        points[j], losses[j] = found.x, found.loss
+        try:
+            found = best_weights(
+                problem.on_members(others),
+                settings.constraints,
+                others,
+                penalty,
+                settings.tol,
+                settings.max_iter,
+            )
+        except Infeasible:
+            points[j], losses[j] = np.nan, np.nan
+        else:
+            points[j], losses[j] = found.x, found.loss
     return points, losses
 
 
-def bootstrap(problem, settings, weighting, n_samples, blocks, n_bootstrap, rng):
+def bootstrap(problem, settings, weighting, blocks, n_bootstrap, rng):
     """Return the weights of bootstrap replicates, (n_bootstrap, n_members)."""
 
     def solve(replicate):
@@ -109,7 +131,6 @@ def bootstrap(problem, settings, weighting, n_samples, blocks, n_bootstrap, rng)
         ).x
 
     n_members = settings.constraints.n_members
-    blocks = inference.row_blocks(blocks, n_samples, n_members, rng)
     return inference.bootstrap(problem, solve, blocks, n_bootstrap, rng)[:, :n_members]
 
 
@@ -130,8 +151,3 @@ def _penalty(problem, settings, members, strength):
         settings.own_error,
         settings.cost,
     )
-
-
-def with_ridge(settings, strength):
-    """Return the settings with another ridge."""
-    return replace(settings, ridge=strength)

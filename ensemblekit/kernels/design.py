@@ -127,6 +127,23 @@ class Design:
             weight = root**2 if weight is None else weight * root**2
         return self._border(total, self.extra, weight)
 
+    def factor(self, weight=None):
+        """Return R with R'R = D'diag(weight)D, from the rows: (k, n_columns), k >= 1.
+
+        Keeps the digits that squaring takes from nearly equal columns. O(n_rows m^2),
+        some four times `gram`.
+        """
+        R = np.zeros((0, self.n_columns))
+        for rows, block in self._blocks():
+            target = self.target[rows]
+            scale = np.ones(len(target)) if weight is None else np.sqrt(weight[rows])
+            filled = np.empty((len(target), self.n_columns))
+            _fill(block, target, self._centre, scale, filled[:, : self.n_members])
+            if self.extra is not None:
+                filled[:, self.n_members :] = scale[:, None] * self.extra[rows]
+            R = np.asarray(np.linalg.qr(np.vstack([R, filled]), mode="r"))
+        return R
+
     def _border(self, total, extra, weight):
         """Add rows and columns of the extra columns to the members' Gram matrix."""
         weighted = extra if weight is None else extra * weight[:, None]

@@ -277,9 +277,9 @@ def test_intervals_hold_the_replicates(regression_predictions):
     combiner = ConvexRegressor(n_bootstrap=200, alpha=0.1, random_state=5)
     fitted = combiner.fit(P, y)
     problem, settings, found = problem_of(ConvexRegressor(), P, y)
-    draws = weighting.bootstrap(
-        problem, settings, found, len(y), "random", 200, np.random.RandomState(5)
-    )
+    rng = np.random.RandomState(5)
+    blocks = inference.row_blocks("random", len(y), P.shape[1], rng)
+    draws = weighting.bootstrap(problem, settings, found, blocks, 200, rng)
     low, high = fitted.weight_intervals_.T
     inside = ((low <= draws) & (draws <= high)).mean(axis=0)
     assert (inside >= 0.9).all()

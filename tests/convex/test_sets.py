@@ -318,5 +318,6 @@ def test_contradictions(class_predictions, combiner, parameters, message):
 )
 def test_shares_of_free_weights(regression_predictions, switch, parameters):
     P, y, _ = regression_predictions(n_members=3)
-    with pytest.raises(ValueError, match=f"share of the weights, which {switch}=False"):
+    kind = "is added to w >= 0" if "constraints" in parameters else "is a share"
+    with pytest.raises(ValueError, match=f"{kind}.*, which {switch}=False"):
         ConvexRegressor(**parameters, **{switch: False}).fit(P, y)
