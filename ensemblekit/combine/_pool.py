@@ -6,7 +6,6 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from .. import kernels, layout
 from .._sklearn import Integral, Interval, Real, StrOptions, _fit_context
 from ..convex import weighting
-from ..convex.constraints import Constraints
 from ..convex.fit import first_copies
 from ..convex.problem import GramLoss
 from ..convex.ridge import plug_in
@@ -22,6 +21,20 @@ __all__ = ["ConvexPoolRegressor"]
 
 # Below it, products of masses and distances have lost digits, or all of them.
 _SMALLEST_CRPS = 1e-290
+
+
+_SHARED = (
+    "own_error",
+    "cost",
+    "max_weight",
+    "min_weight",
+    "max_members",
+    "groups",
+    "max_group_weight",
+    "constraints",
+    "tol",
+    "max_iter",
+)
 
 
 class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
@@ -47,6 +60,28 @@ class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator
         CRPS, with h0 the CRPS of the best member, m the number of distinct members;
         >= 0. ``"auto"`` is m divided by the sum of the sample weights (the number of
         rows).
+    own_error : float, default=0.0
+        Adds ``own_error * sum(w * own losses of the members)``; >= 0. Favours few and
+        good members.
+    cost : array-like of shape (n_members,) or None, default=None
+        Adds ``L * cost @ w``, say for slow members: at a cost of 0.01 a member with all
+        the weight has to lower the loss by one per cent of L.
+    max_weight : float, array-like of shape (n_members,) or None, default=None
+        Most that a member may weigh; in [0, 1].
+    min_weight : float or None, default=None
+        Least weight of a member that is kept; others have 0. In (0, 1].
+    max_members : int or None, default=None
+        Most members with weight; >= 1. With `min_weight` or `max_members` members are
+        searched for by greedy steps and exchanges: mostly the best subset, without
+        proof, so that `duality_gap_` is the distance to the optimum over all members.
+    groups : array-like of shape (n_members,) or None, default=None
+        Family of each member.
+    max_group_weight : float, dict of family to float, or None, default=None
+        Most that a family may weigh together; in (0, 1].
+    constraints : callable or None, default=None
+        ``constraints(w)`` returns a list of cvxpy constraints on the variable w of
+        shape (n_members,), to be met as well. Needs the extra ``cvxpy``. Each step is
+        then solved by CLARABEL: slower, and exact to about 1e-6 of the objective.
     tol : float, default=1e-9
         Largest accepted ``duality_gap_ / objective_`` beyond rounding; in (0, 1). The
         method ends finitely, so the gap reached is mostly near 1e-15 whatever `tol`.
@@ -77,8 +112,12 @@ class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator
     ------
     ValueError
         If P or y is NaN or infinite, the columns of P are not a multiple of those of a
-        member, levels do not ascend in (0, 1), quantiles cross, lengths differ, or
-        weights are unfit.
+        member, levels do not ascend in (0, 1), quantiles cross, lengths differ, weights
+        are unfit, or parameters contradict each other.
+    TypeError
+        If P is a dask array.
+    ImportError
+        If `constraints` are given and cvxpy is not installed.
 
     Warns
     -----
@@ -122,8 +161,7 @@ class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator
         "n_draws": [Interval(Integral, 1, None, closed="left")],
         "quantile_levels": ["array-like", None],
         "ridge": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "tol": [Interval(Real, 0, 1, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        **{name: base.PARAMETERS[name] for name in _SHARED},
     }
 
     def __init__(
@@ -132,12 +170,28 @@ class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator
         n_draws=1,
         quantile_levels=None,
         ridge="auto",
+        own_error=0.0,
+        cost=None,
+        max_weight=None,
+        min_weight=None,
+        max_members=None,
+        groups=None,
+        max_group_weight=None,
+        constraints=None,
         tol=1e-9,
         max_iter=10_000,
     ):
         self.n_draws = n_draws
         self.quantile_levels = quantile_levels
         self.ridge = ridge
+        self.own_error = own_error
+        self.cost = cost
+        self.max_weight = max_weight
+        self.min_weight = min_weight
+        self.max_members = max_members
+        self.groups = groups
+        self.max_group_weight = max_group_weight
+        self.constraints = constraints
         self.tol = tol
         self.max_iter = max_iter
 
@@ -158,6 +212,10 @@ class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator
         -------
         self : ConvexPoolRegressor
         """
+        if hasattr(P, "dask"):
+            raise TypeError(
+                "P is a dask array; the pool needs it in memory: P.compute()."
+            )
         P, y, weight = validate_regression(self, P, y, sample_weight)
         masses = _masses(self.n_draws, self.quantile_levels)
         layout.count_members(P, len(masses), _column_noun(self))
@@ -166,14 +224,7 @@ class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator
         gram = _pool_gram(P, y, weight, masses)
         found = weighting.find_weights(
             GramLoss(gram, float(weight.sum()), len(gram)),
-            weighting.Settings(
-                Constraints.none(len(gram)),
-                self.ridge,
-                0.0,
-                None,
-                self.tol,
-                self.max_iter,
-            ),
+            base.read_settings(self, len(gram), column_names(self)[:: len(masses)]),
             lambda: first_copies(P, len(masses), weight),
             lambda n_members: plug_in(n_members, float(weight.sum())),
         )

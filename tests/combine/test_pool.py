@@ -291,3 +291,47 @@ def test_refuses_parameters_out_of_range(name):
     P, y, _ = make_draws()
     with pytest.raises(ValueError, match=f"'{name}' parameter .* Got -1"):
         ConvexPoolRegressor(**{name: -1}).fit(P, y)
+
+
+# Constraints: the best point of a grid that keeps them is no better.
+@pytest.mark.parametrize(
+    ("parameters", "keeps"),
+    [
+        ({"max_weight": 0.5}, lambda w: max(w) <= 0.5),
+        (
+            {"groups": ["a", "a", "b"], "max_group_weight": {"a": 0.3}},
+            lambda w: w[0] + w[1] <= 0.3,
+        ),
+        ({"max_members": 2}, lambda w: np.count_nonzero(w) <= 2),
+        ({"min_weight": 0.4}, lambda w: all(x == 0 or x >= 0.4 for x in w)),
+        ({"constraints": lambda w: [w[0] >= 0.5]}, lambda w: w[0] >= 0.5),
+        ({"cost": [0.3, 0.0, 0.1]}, lambda w: True),
+        ({"own_error": 0.5}, lambda w: True),
+    ],
+)
+def test_constraints(parameters, keeps):
+    if "constraints" in parameters:
+        pytest.importorskip("cvxpy")
+    P, y, weight = make_draws(3)
+    found = ConvexPoolRegressor(n_draws=5, ridge=0, **parameters)
+    found.fit(P, y, sample_weight=weight)
+    own = np.array([objective(found, P, y, weight, unit) for unit in np.eye(3)])
+    price = parameters.get("own_error", 0.0) * own
+    price = price + own.min() * np.array(parameters.get("cost", np.zeros(3)))
+
+    def total(w):
+        return objective(found, P, y, weight, np.array(w)) + price @ w
+
+    steps = np.arange(41) / 40
+    grid = [w for w in product(steps, repeat=3) if abs(sum(w) - 1) < 1e-9]
+    best = min(total(w) for w in grid if keeps(np.round(w, 9)))
+    assert keeps(np.round(found.weights_, 6))
+    assert_allclose(total(found.weights_), found.objective_, rtol=1e-7)
+    assert best - 1e-3 <= found.objective_ <= best + 1e-6
+
+
+def test_dask_is_refused():
+    da = pytest.importorskip("dask.array")
+    P, y, _ = make_draws()
+    with pytest.raises(TypeError, match="the pool needs it in memory"):
+        ConvexPoolRegressor(n_draws=5).fit(da.from_array(P), y)
