@@ -18,12 +18,10 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._average import AverageClassifier, AverageRegressor
     from .combine._convex_classifier import ConvexClassifier
     from .combine._convex_regressor import ConvexRegressor
-    from .combine._greedy import (
-        EnsembleSelectionClassifier,
-        EnsembleSelectionRegressor,
-    )
     from .combine._linear import LinearStackClassifier, LinearStackRegressor
     from .combine._pool import ConvexPoolRegressor
+    from .combine._selection_classifier import EnsembleSelectionClassifier
+    from .combine._selection_regressor import EnsembleSelectionRegressor
     from .crossfit import CrossFit
     from .exceptions import MemberError
     from .leaderboard import cross_fitted_predictions

@@ -7,9 +7,9 @@ reach kernels through this package, whose modules load at their first use.
 from importlib import import_module
 
 _MODULES = (
+    "candidates",
     "crps",
     "design",
-    "greedy",
     "linear_stack",
     "polytope",
     "simplex_qp",

@@ -196,8 +196,11 @@ class Design:
             return self
         if 8 * len(self.P) * self.n_members > _LITTLE:
             return self
-        picked = _true_class(_read_only(self.P), self.codes, self.n_outputs)
-        return replace(self, P=picked, n_outputs=1, codes=None)
+        return replace(self, P=self.true_class(), n_outputs=1, codes=None)
+
+    def true_class(self):
+        """Return each member's probability of the row's class, (n, m), dtype of P."""
+        return _true_class(_read_only(self.P), self.codes, self.n_outputs)
 
     @property
     def _centre(self):
@@ -247,8 +250,8 @@ def _read_only(block):
 
 
 def _true_class(block, codes, n_outputs):
-    """Return each member's column of the row's own class, in float64."""
-    picked = np.empty((len(block), block.shape[1] // n_outputs))
+    """Return each member's column of the row's own class."""
+    picked = np.empty((len(block), block.shape[1] // n_outputs), block.dtype)
     _pick(block, codes, n_outputs, picked)
     return picked
 

@@ -334,17 +334,31 @@ def test_inputs_may_be_read_only_and_stay_untouched():
 def test_same_answer_without_numba():
     code = """
 import sys, numpy as np
-from ensemblekit.kernels import design, greedy, simplex_qp
+from ensemblekit.kernels import candidates, design, simplex_qp
 E = np.random.default_rng(0).uniform(size=(30, 4))
 H, one, zero = E.T @ E / 30, np.ones(30), np.zeros(30)
 print(*simplex_qp.solve(H, np.zeros(4))[0])
 print(*design.Design(E, one).gram(one).ravel())
 print(*design.Design(E, one).squares(E[0], one)[1])
-print(*greedy.select_squared_error(H, 5)[0])
-print(*greedy.select_log_loss(E, one, zero, np.empty(0), 5, 2e-16)[0])
-print(*greedy.select_log_loss(E, one, zero, one, 5, 2e-16)[0])
-print(*greedy.select_zero_one(E, np.ones(30, int), one, 2, 5)[0])
-print(*greedy.select_zero_one(E, np.ones(30, int), one, 4, 5)[0])
+for n_classes, d in ((2, 1), (4, 4)):
+    hits, predicted = np.empty((4 // d, n_classes)), np.empty((4 // d, n_classes))
+    total, codes = np.zeros((30, d)), np.ones(30, int)
+    if d == 1:
+        rows = E, codes, one, total[:, 0], 0.5, 1
+        candidates.binary_labels(*rows, hits, predicted)
+    else:
+        candidates.labels(E, codes, one, total, np.zeros(4), 1, hits, predicted)
+    print(*hits.ravel(), *predicted.ravel())
+losses, times = np.empty(4), np.empty(0, int)
+candidates.squares(H, 0.0, np.zeros(4), 1, losses); print(*losses)
+candidates.logs(E, one, zero, times, zero, 1, 2e-16, losses); print(*losses)
+candidates.weighted_logs(E, one, zero, one, zero, 1, 2e-16, losses); print(*losses)
+slopes = -np.ones(1), np.ones(1)
+rows = E, one[:, None], *slopes, 0.0, one, zero[:, None], 1
+candidates.piecewise(*rows, losses); print(*losses)
+keys = np.empty((4, 30), np.uint64)
+candidates.rank_keys(E, 0, np.arange(30) % 2, zero, 1.0, 1, keys)
+print(*(candidates.ranked_wins(np.sort(own)) for own in keys))
 print("numba" in sys.modules)
 """
     outputs = [

@@ -6,16 +6,42 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from ensemblekit.kernels.greedy import (
-    select_log_loss,
-    select_squared_error,
-    select_zero_one,
-)
+from ensemblekit.combine._selection_classifier import _error_rate
+from ensemblekit.selection.decision_scores import LabelScores
+from ensemblekit.selection.greedy import Rules, select
+from ensemblekit.selection.scores import LogScores, SquareScores
 from tests import oracles
 from tests.kernels.test_design import residual_gram
 
 EPS = np.finfo(float).eps
 EQUAL = np.empty(0)
+
+
+def run(scores, n_rounds):
+    """Picks and path of the plain rules."""
+    path = select(scores, Rules(n_rounds))
+    return np.array(path.picks), np.array(path.losses)
+
+
+class GramScores(SquareScores):
+    """Scores of a Gram matrix that is there already."""
+
+    def __init__(self, gram):
+        self.gram, self.n_members = gram, len(gram)
+
+
+def select_squared_error(gram, n_rounds):
+    return run(GramScores(np.ascontiguousarray(gram)), n_rounds)
+
+
+def select_log_loss(base, sign, offset, weight, n_rounds, clip):
+    weight = weight if len(weight) else np.ones(len(base))
+    return run(LogScores(base, sign, offset, weight, clip), n_rounds)
+
+
+def select_zero_one(P, y, weight, n_classes, n_rounds):
+    offsets = np.zeros(n_classes)
+    return run(LabelScores(P, y, weight, _error_rate, offsets), n_rounds)
 
 
 def regression(n=100, m=7, seed=0):

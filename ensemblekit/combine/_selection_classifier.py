@@ -1,0 +1,292 @@
+"""EnsembleSelectionClassifier: greedy selection of probabilities."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import get_scorer_names
+
+from .. import kernels, layout
+from .._sklearn import (
+    StrOptions,
+    _fit_context,
+)
+from ..losses import LOG_CLIP
+from ..selection import decision_scores, scores
+from ..selection.scorers import scorer_loss
+from . import _selection_base as base
+from ._base import (
+    ClassificationCombinerMixin,
+    mix_probabilities,
+    validate_classification,
+)
+
+__all__ = ["EnsembleSelectionClassifier"]
+
+_SCORERS = set(get_scorer_names())
+
+
+class EnsembleSelectionClassifier(
+    ClassificationCombinerMixin, ClassifierMixin, BaseEstimator
+):
+    """Select members greedily, with replacement.
+
+    Each round adds the member that lowers the loss of the running mean most; the best
+    prefix of the picks is kept, so the result is never worse than the best single
+    member on the rows given. For the exact optimum of log loss or Brier score see
+    `ConvexClassifier`; selection takes any loss, and limits on members and cost.
+
+    Parameters
+    ----------
+    loss : {"log_loss", "brier", "zero_one", "auc"}, str or callable, \
+            default="log_loss"
+        ``"zero_one"`` is the share of rows whose most probable class is wrong (equal
+        ones: the first), ``"auc"`` 1 - ROC AUC of two classes. Also the name of a
+        scikit-learn scorer or a callable ``scorer(estimator, X, y)`` (X then holds row
+        numbers), whose negative is lowered: slow, one call for each member in each
+        round.
+    n_rounds : int, default=50
+        Picks in all, counted with repeats; >= 1.
+    init : "best", "sorted" or int, default="best"
+        What selection starts from: nothing, so that the best member comes first; the
+        members in order of their own loss, as long as their mean gains; or so many of
+        the best.
+    replacement : bool, default=True
+        Whether a member may be picked again. False gives equal weights to the picks.
+    max_members : int or None, default=None
+        Most distinct members; >= 1.
+    cost : array-like of shape (n_members,) or None, default=None
+        What each member costs (seconds, money), once however often it is picked; >= 0.
+        Selection itself heeds `max_cost` alone; `frontier_` shows what less cost loses.
+    max_cost : float or None, default=None
+        Most that the distinct members may cost together, in the unit of `cost`.
+    min_gain : float, default=0.0
+        The shortest prefix of the picks within `min_gain` of the lowest loss is kept,
+        in the unit of the loss; >= 0.
+    patience : int or None, default=None
+        Stop after so many rounds without a gain above `min_gain`; None goes on.
+    time_limit : float or None, default=None
+        Seconds after which no further round starts; the result then depends on the
+        machine.
+    callback : callable or None, default=None
+        ``callback(round, loss, member)`` after each pick; a true value stops.
+    bagging : {"members", "rows"} or None, default=None
+        Average the weights of `n_bags` selections: from random subsets of the members
+        (`bag_share` of them), or on bootstrap samples of the rows (by weights, within
+        classes). Steadier weights where rows are few.
+    n_bags : int, default=20
+        Selections that are averaged; >= 1.
+    bag_share : float, default=0.5
+        Share of the members that each bag may pick; in (0, 1].
+    shrinkage : float or "cv", default=0.0
+        Draws the weights toward equal ones on the best tenth of the members (at least
+        five), by this share; in [0, 1]. ``"cv"`` is the strongest of 0, 1/4, 1/2, 3/4,
+        1 whose loss on held-out rows is within one standard error of the lowest.
+    nested_cv : int, splitter, iterable of (train, test) or None, default=None
+        Row folds for `nested_score_`, and of ``shrinkage="cv"`` (there 5 if None).
+        Where rows come in groups, give splits that keep groups together.
+    rules : {"exact", "autogluon"}, default="exact"
+        ``"autogluon"`` reproduces the picks of AutoGluon's EnsembleSelection: its
+        rounding, its ties, its random stream. For log loss, AUC, accuracy and RMSE
+        (``"squared_error"``, whose path is then the root), without sample weights and
+        with the other choices left alone.
+    warm_start : bool, default=False
+        Whether a further `fit` goes on from `picks_`, by member position: for members
+        added behind the others, rows added, or a larger `n_rounds`.
+    random_state : int, RandomState instance or None, default=0
+        Draws the bags.
+    n_jobs : int or None, default=None
+        Threads for the bags; no result depends on it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    picks_ : ndarray of shape (n_picks,), int64
+        Members in the order chosen, up to the best prefix. Losses within 1e-12
+        (relative) tie; the lowest index wins.
+    loss_path_ : ndarray of shape (n_picks,), float64
+        Loss after each pick, on the rows given (optimistic).
+    weights_ : ndarray of shape (n_members,), float64
+        Share of each member in `picks_`, averaged over bags and shrunk if asked for;
+        non-negative, sums to 1.
+    loss_ : float
+        Loss of `weights_` on the rows given (optimistic).
+    duality_gap_ : float
+        Upper bound on what any other convex weights could gain (Frank-Wolfe [2]_),
+        often loose; NaN for losses that are not convex and for scorers.
+    near_ties_ : list of ndarray, int64
+        For each pick the other members whose loss was within 1e-4 (relative) of it.
+    frontier_ : Bunch
+        ``losses``, ``costs`` and ``picks`` of the undominated ensembles among the
+        prefixes of the path and, with `cost`, of ten runs in which cost has a price.
+        Without `cost` each distinct member costs 1.
+    shrinkage_ : float
+        The shrinkage used.
+    bag_picks_ : list of ndarray, int64
+        Picks of each bag; only with `bagging`.
+    nested_score_ : Bunch
+        Only with `nested_cv`: ``loss`` on rows that no choice has seen, its standard
+        error ``se`` over the folds, ``optimism`` (what `loss_` is too low by),
+        ``best_member_loss`` and ``uniform_loss`` on the same rows, ``fold_losses``.
+    n_features_in_ : int
+        Number of columns of P.
+
+    Raises
+    ------
+    ValueError
+        If P holds no probabilities, y has one class (for ``"auc"``: not two), weights
+        are unfit or not taken by the scorer, or parameters contradict each other.
+
+    Notes
+    -----
+    O(n_rounds * n_samples * n_members), times n_classes for ``"zero_one"`` at most and
+    times log(n_samples) for ``"auc"``; ``"brier"`` needs one Gram matrix,
+    O(n_samples * n_classes * n_members**2), whatever the number of rounds. With more
+    than two classes log loss copies the true class's columns, 1 / n_classes of P.
+
+    References
+    ----------
+    .. [1] Caruana et al., "Ensemble Selection from Libraries of Models", ICML 2004.
+    .. [2] Jaggi, "Revisiting Frank-Wolfe", ICML 2013.
+    .. [3] Caruana et al., "Getting the Most Out of Ensemble Selection", ICDM 2006.
+
+    Examples
+    --------
+    >>> P = [[0.1, 0.6], [0.4, 0.5], [0.9, 0.5]]
+    >>> combiner = EnsembleSelectionClassifier(n_rounds=5).fit(P, ["no", "no", "yes"])
+    >>> combiner.picks_
+    array([0])
+    """
+
+    _parameter_constraints: dict = {
+        "loss": [
+            StrOptions({"log_loss", "brier", "zero_one", "auc"} | _SCORERS),
+            callable,
+        ],
+        **base.PARAMETERS,
+    }
+
+    def __init__(
+        self,
+        *,
+        loss="log_loss",
+        n_rounds=50,
+        init="best",
+        replacement=True,
+        max_members=None,
+        cost=None,
+        max_cost=None,
+        min_gain=0.0,
+        patience=None,
+        time_limit=None,
+        callback=None,
+        bagging=None,
+        n_bags=20,
+        bag_share=0.5,
+        shrinkage=0.0,
+        nested_cv=None,
+        rules="exact",
+        warm_start=False,
+        random_state=0,
+        n_jobs=None,
+    ):
+        self.loss = loss
+        self.n_rounds = n_rounds
+        self.init = init
+        self.replacement = replacement
+        self.max_members = max_members
+        self.cost = cost
+        self.max_cost = max_cost
+        self.min_gain = min_gain
+        self.patience = patience
+        self.time_limit = time_limit
+        self.callback = callback
+        self.bagging = bagging
+        self.n_bags = n_bags
+        self.bag_share = bag_share
+        self.shrinkage = shrinkage
+        self.nested_cv = nested_cv
+        self.rules = rules
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, P, y, sample_weight=None):
+        """Select members.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, n_members * n_outputs)
+            Out-of-fold probabilities.
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; an integer weight equals that many copies of the row.
+
+        Returns
+        -------
+        self : EnsembleSelectionClassifier
+        """
+        before = getattr(self, "picks_", ()) if self.warm_start else ()
+        P, codes, weight = validate_classification(self, P, y, sample_weight)
+        n_outputs = layout.n_outputs_for(len(self.classes_))
+        n_members = layout.count_members(P, n_outputs)
+        found = self._scores(P, codes, base.plain(weight), n_outputs)
+        if self.rules == "autogluon":
+            members = list(layout.to_cube(P, n_outputs))
+            if n_outputs == 1:
+                members = [member[:, 0] for member in members]
+            base.select_as_autogluon(self, found, members, codes, self.loss)
+        else:
+            before = [pick for pick in before if pick < n_members]
+            base.select(self, found, codes, before)
+        return self
+
+    def explain(self):
+        """Tell why each member has the weight it has.
+
+        Returns
+        -------
+        rows : list of dict
+            For each member ``name``, ``weight``, ``n_picks``, ``first_pick`` (round, or
+            None), ``own_loss``, ``loss_without`` (of the other weights, rescaled; NaN
+            without weight) and ``closest``: how far its loss was from that of the pick
+            in its best round. ``pandas.DataFrame(rows)`` shows them as a table.
+        """
+        return base.explain(self)
+
+    def _combine(self, P):
+        return mix_probabilities(self, P)
+
+    def _scores(self, P, codes, weight, n_outputs):
+        """Return the scores of the loss."""
+        n_classes = len(self.classes_)
+        if self.loss == "log_loss":
+            return _log_scores(P, codes, weight, n_classes)
+        if self.loss == "brier":
+            targets = layout.one_hot(codes, n_classes)
+            design = kernels.design.Design(P, targets.ravel(), n_outputs)
+            return scores.SquareScores(design, weight, n_outputs)
+        if self.loss == "zero_one":
+            offsets = np.zeros(n_classes)
+            return decision_scores.LabelScores(P, codes, weight, _error_rate, offsets)
+        if self.loss == "auc":
+            if n_classes != 2:
+                raise ValueError(
+                    f"loss='auc' is of two classes; y has {n_classes}. Use the scorer "
+                    "'roc_auc_ovr'."
+                )
+            return decision_scores.RankScores(P, codes, weight)
+        loss = scorer_loss(self.loss, self.classes_)
+        return decision_scores.CallableScores(P, codes, weight, n_outputs, loss)
+
+
+def _log_scores(P, codes, weight, n_classes):
+    design = kernels.design.Design(P, np.zeros(len(codes)), n_classes, codes=codes)
+    if n_classes > 2:
+        ones, zeros = np.ones(len(codes)), np.zeros(len(codes))
+        return scores.LogScores(design.true_class(), ones, zeros, weight, LOG_CLIP)
+    # p where the second class is true, else 1 - p.
+    return scores.LogScores(P, 2.0 * codes - 1.0, 1.0 - codes, weight, LOG_CLIP)
+
+
+def _error_rate(hits, predicted, true):
+    return (true.sum() - hits.sum(axis=-1)) / true.sum()

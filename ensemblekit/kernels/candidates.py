@@ -1,0 +1,303 @@
+"""Losses of all candidates at once: the mean of the picks so far and one member more.
+
+Rows are read once, and every inner loop runs across members along a row of P. `total`
+is the sum of the picks, `n_picks` how many there are with the candidate. Accumulators
+are float64 whatever P is; P may be a memory map.
+"""
+
+import math
+
+import numpy as np
+
+from ._jit import njit
+
+# 16 probabilities of at least 2.2e-16 multiply to far above the smallest float.
+PRODUCT_ROWS = 16
+# A float64 is (-1)^s 1.mantissa * 2^(exponent - 1023), the exponent from bit 52 on.
+MANTISSA = (1 << 52) - 1
+ONE = 1023 << 52
+LOG_2 = math.log(2.0)
+# Losses are summed in spans first: rounding grows with the longer of the two sums.
+SPAN_ROWS = 1024
+
+
+def frozen(array):
+    """Return a read-only C-ordered view: one compiled version serves memory maps."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+@njit
+def lowest(losses):
+    """Return the lowest index among ties: equal columns may differ in the last bit."""
+    best = losses.min()
+    j = 0
+    while losses[j] > best + 1e-12 * abs(best):
+        j += 1
+    return j
+
+
+@njit
+def squares(gram, square, cross, n_picks, losses):
+    """Write mean squares from a residual Gram matrix into losses. O(m).
+
+    square : s'Gs and cross : (m,) Gs, with s the sum of the picks' unit vectors
+    """
+    for j in range(losses.shape[0]):
+        # Rounding may leave a perfect mixture just below 0.
+        total = max(square + 2.0 * cross[j] + gram[j, j], 0.0)
+        losses[j] = total / n_picks**2
+
+
+@njit
+def logs(base, sign, offset, times, total, n_picks, clip, losses):
+    """Write the mean -log of every mixture (total + A_j) / n_picks into losses.
+
+    A_ij = offset_i + sign_i base_ij is the probability of the true class
+    times : (n,) int64 >= 0, how often each row counts; empty for once each
+    clip : of the mixture, from below; at least 6e-20
+
+    Probabilities are multiplied; every 16 rows the exponent of the product goes to an
+    integer, so that one logarithm for each member serves all rows.
+    """
+    n, m = base.shape
+    product, power = np.ones(m), np.zeros(m, np.int64)
+    bits = product.view(np.int64)
+    floor, scale = clip * n_picks, 1.0 / n_picks
+    whole = scale**PRODUCT_ROWS
+    n_factors, n_counted = 0, 0
+    for i in range(n):
+        count = times[i] if times.shape[0] > 0 else 1
+        row, before, shift, slope = base[i], total[i], offset[i], sign[i]
+        n_counted += count
+        for _ in range(count):
+            for j in range(m):
+                # 1 - p first: it may be small.
+                product[j] *= max(before + (shift + slope * row[j]), floor)
+            n_factors += 1
+            if n_factors == PRODUCT_ROWS:
+                for j in range(m):
+                    product[j] *= whole
+                    power[j] += (bits[j] >> 52) - 1023
+                    bits[j] = (bits[j] & MANTISSA) | ONE
+                n_factors = 0
+    part = scale**n_factors
+    for j in range(m):
+        losses[j] = -(math.log(product[j] * part) + power[j] * LOG_2) / n_counted
+
+
+@njit
+def weighted_logs(base, sign, offset, weight, total, n_picks, clip, losses):
+    """Write the weighted mean -log of every mixture into losses: see `logs`."""
+    n, m = base.shape
+    span, scale = np.empty(m), 1.0 / n_picks
+    losses[:] = 0.0
+    for first in range(0, n, SPAN_ROWS):
+        span[:] = 0.0
+        for i in range(first, min(first + SPAN_ROWS, n)):
+            if weight[i] > 0.0:
+                row, before, shift, slope = base[i], total[i], offset[i], sign[i]
+                for j in range(m):
+                    mixture = (before + (shift + slope * row[j])) * scale
+                    span[j] -= weight[i] * math.log(max(mixture, clip))
+        losses += span
+    losses /= weight.sum()
+
+
+@njit
+def piecewise(P, target, low, high, bend, weight, total, n_picks, losses):
+    """Write the weighted mean of a loss of two slopes into losses.
+
+    P : (n, m * d) member-major; target, total : (n, d)
+    low, high : (d,) slopes of z = prediction - y below and above 0, low <= 0 <= high
+    bend : 0 for a kink at 0; else quadratic up to |z| = bend (Huber)
+    """
+    n, d = target.shape
+    m, scale = losses.shape[0], 1.0 / n_picks
+    span = np.empty(m)
+    losses[:] = 0.0
+    for first in range(0, n, SPAN_ROWS):
+        span[:] = 0.0
+        for i in range(first, min(first + SPAN_ROWS, n)):
+            if weight[i] == 0.0:
+                continue
+            row, share = P[i], weight[i]
+            for k in range(d):
+                before, truth = total[i, k], target[i, k]
+                down, up = low[k], high[k]
+                for j in range(m):
+                    z = (before + row[j * d + k]) * scale - truth
+                    if bend > 0.0:
+                        inside = min(abs(z), bend)
+                        span[j] += share * inside * (abs(z) - 0.5 * inside)
+                    else:
+                        span[j] += share * max(down * z, up * z)
+        losses += span
+    losses /= weight.sum() * d
+
+
+@njit
+def binary_labels(P, codes, weight, total, threshold, n_picks, hits, predicted):
+    """Add the weight of right rows and of rows called class 1 to hits and predicted.
+
+    The label is 1 where the mean of the picks is above threshold
+    hits, predicted : (m, 2) float64, of both classes; zeroed here
+    """
+    n, m = P.shape
+    called = np.zeros((2, m))  # by true class: weight of rows called 1
+    locked = np.zeros((2, 2))
+    cut = threshold * n_picks
+    for i in range(n):
+        truth = codes[i]
+        # Rounded sums are monotone, so these two tests lock a label exactly.
+        if total[i] > cut or total[i] + 1.0 <= cut:
+            locked[truth, 1 if total[i] > cut else 0] += weight[i]
+        else:
+            row, before, cost, ones = P[i], total[i], weight[i], called[truth]
+            for j in range(m):
+                ones[j] += cost if before + row[j] > cut else 0.0
+    open_rows = np.zeros(2)
+    for i in range(n):
+        if not (total[i] > cut or total[i] + 1.0 <= cut):
+            open_rows[codes[i]] += weight[i]
+    for j in range(m):
+        hits[j, 1] = locked[1, 1] + called[1, j]
+        hits[j, 0] = locked[0, 0] + (open_rows[0] - called[0, j])
+        predicted[j, 1] = hits[j, 1] + locked[0, 1] + called[0, j]
+        predicted[j, 0] = hits[j, 0] + locked[1, 0] + (open_rows[1] - called[1, j])
+
+
+@njit
+def labels(P, codes, weight, total, offsets, n_picks, hits, predicted):
+    """Add up right rows and calls of every candidate by class: see `binary_labels`.
+
+    The label is the first largest of the mean of the picks plus offsets, (K,)
+    P : (n, m * K) member-major; total : (n, K); hits, predicted : (m, K)
+    """
+    n, n_classes = total.shape
+    m = hits.shape[0]
+    hits[:] = 0.0
+    predicted[:] = 0.0
+    settled_hits, settled = np.zeros(n_classes), np.zeros(n_classes)
+    start = np.empty(n_classes)
+    for i in range(n):
+        truth, cost, row = codes[i], weight[i], P[i]
+        top = 0
+        for k in range(n_classes):
+            start[k] = total[i, k] + offsets[k] * n_picks
+            if start[k] > start[top]:
+                top = k
+        locked = True
+        for k in range(n_classes):
+            # No probability in [0, 1] can move the first place.
+            if k != top and start[k] + 1.0 >= start[top]:
+                locked = False
+        if locked:
+            settled[top] += cost
+            settled_hits[top] += cost if top == truth else 0.0
+            continue
+        for j in range(m):
+            first, best = 0, start[0] + row[j * n_classes]
+            for k in range(1, n_classes):
+                value = start[k] + row[j * n_classes + k]
+                if value > best:
+                    first, best = k, value
+            predicted[j, first] += cost
+            if first == truth:
+                hits[j, first] += cost
+    for j in range(m):
+        hits[j] += settled_hits
+        predicted[j] += settled
+
+
+@njit
+def rank_keys(P, first, codes, before, share, n_picks, keys):
+    """Write (before + share p) / n_picks of the candidates from `first` on as keys.
+
+    Keys sort by value: the bits of a float in [0, 2) ascend with it and leave the
+    lowest place free; the class goes there. keys : (k, n) uint64
+    """
+    bits = np.empty(1, np.float64)
+    view = bits.view(np.uint64)
+    for i in range(codes.shape[0]):
+        start, row, label = before[i], P[i], np.uint64(codes[i])
+        for a in range(keys.shape[0]):
+            # + 0.0 turns -0.0 into 0.0, whose bits are 0.
+            bits[0] = (start + share * row[first + a]) / n_picks + 0.0
+            keys[a, i] = (view[0] << np.uint64(1)) | label
+
+
+@njit
+def ranked_wins(keys):
+    """Return twice the pairs that the positive wins, ties one half: an integer.
+
+    keys : (n,) uint64, ascending, the class in the lowest bit
+    """
+    wins, below, one = np.int64(0), np.int64(0), np.uint64(1)
+    start = 0
+    n = keys.shape[0]
+    while start < n:
+        value, stop, positive = keys[start] >> one, start, np.int64(0)
+        while stop < n and keys[stop] >> one == value:
+            positive += np.int64(keys[stop] & one)
+            stop += 1
+        negative = stop - start - positive
+        wins += positive * (2 * below + negative)
+        below += negative
+        start = stop
+    return wins
+
+
+@njit
+def weighted_wins(order, values, codes, weight):
+    """Return the weight of pairs that the positive wins, ties one half.
+
+    order : (n,) that sorts values
+    """
+    wins, below, start, n = 0.0, 0.0, 0, order.shape[0]
+    while start < n:
+        value, stop, positive, negative = values[order[start]], start, 0.0, 0.0
+        while stop < n and values[order[stop]] == value:
+            i = order[stop]
+            if codes[i] == 1:
+                positive += weight[i]
+            else:
+                negative += weight[i]
+            stop += 1
+        wins += positive * (below + 0.5 * negative)
+        below += negative
+        start = stop
+    return wins
+
+
+@njit
+def close_calls(P, codes, total, n_picks, wrong, close):
+    """Count wrong rows, and rows whose label rounding could turn, of every candidate.
+
+    P : (n, m * d), d = 1 for two classes; total : (n, d); wrong, close : (m,)
+    Other sums of the same numbers may differ by 1e-9 at most: such rows count as close.
+    """
+    n, d = total.shape
+    wrong[:] = 0.0
+    close[:] = 0.0
+    for i in range(n):
+        row, truth = P[i], codes[i]
+        for j in range(wrong.shape[0]):
+            if d == 1:
+                margin = (total[i, 0] + row[j]) / n_picks - 0.5
+                label = 1 if margin > 0.0 else 0
+                margin = abs(margin)
+            else:
+                label, best, margin = 0, total[i, 0] + row[j * d], np.inf
+                for k in range(1, d):
+                    value = total[i, k] + row[j * d + k]
+                    if value > best:
+                        margin, label, best = value - best, k, value
+                    else:
+                        margin = min(margin, best - value)
+                margin /= n_picks
+            if margin < 1e-9:
+                close[j] += 1.0
+            elif label != truth:
+                wrong[j] += 1.0

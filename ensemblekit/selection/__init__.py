@@ -1,0 +1,1 @@
+"""Ensemble selection on predictions: scores of candidates, greedy rules, bags."""

@@ -1,0 +1,77 @@
+"""Selections from many draws of members or rows, averaged: less noise in the weights.
+
+Caruana et al., "Getting the most out of ensemble selection", ICDM 2006.
+"""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from .greedy import select
+
+
+def member_draws(n_members, share, n_bags, rng):
+    """Return which members each bag may pick, (n_bags, n_members) bool."""
+    size = max(1, int(n_members * share))
+    drawn = np.zeros((n_bags, n_members), bool)
+    for bag in drawn:
+        bag[rng.permutation(n_members)[:size]] = True
+    return drawn
+
+
+def row_draws(weight, strata, n_bags, rng):
+    """Return how often each row counts in each bag, (n_bags, n) float64.
+
+    As many rows as the weights sum to are drawn within each stratum (class), with
+    probabilities in proportion to the weights; weights that are no counts keep their
+    sum. strata : (n,) int
+    """
+    draws = np.zeros((n_bags, len(weight)))
+    for stratum in np.unique(strata):
+        rows = np.flatnonzero((strata == stratum) & (weight > 0.0))
+        if not len(rows):
+            continue
+        total = weight[rows].sum()
+        size = max(1, round(total * min(1.0, len(rows) / total)))
+        if (weight[rows] == np.floor(weight[rows])).all():
+            size = round(total)
+        counts = rng.multinomial(size, weight[rows] / total, n_bags)
+        draws[:, rows] = counts * (1.0 if size == round(total) else total / size)
+    return draws
+
+
+def select_in_bags(scores, rules, bags, kind, n_jobs):
+    """Return the picks of each bag, up to the best prefix of its path.
+
+    bags : rows of `member_draws` (kind "members") or `row_draws` ("rows")
+    """
+
+    def one(bag):
+        if kind == "members":
+            allowed = bag if rules.allowed is None else bag & rules.allowed
+            own_scores = copy.copy(scores)  # picks of its own, Gram matrix shared
+            own_rules = replace(rules, allowed=allowed, callback=None)
+        else:
+            own_scores = scores.weighted(bag)
+            own_rules = replace(rules, callback=None)
+        path = select(own_scores, own_rules)
+        return path.picks[: path.best(rules.min_gain)]
+
+    tasks = (delayed(one)(bag) for bag in bags)
+    return Parallel(n_jobs=n_jobs, prefer="threads")(tasks)
+
+
+def mean_shares(picks, n_members):
+    """Return the mean over bags of each member's share of the picks, (n_members,)."""
+    shares = [np.bincount(own, minlength=n_members) / len(own) for own in picks]
+    return np.mean(shares, axis=0)
+
+
+def leaders(own, share=0.1, least=5):
+    """Return equal weights on the members of least own loss: a tenth, at least five."""
+    k = min(len(own), max(least, int(len(own) * share)))
+    weights = np.zeros(len(own))
+    weights[np.argsort(own, kind="stable")[:k]] = 1.0 / k
+    return weights

@@ -1,0 +1,217 @@
+"""Scores of decisions: hard labels, ranks, and any scikit-learn scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .. import kernels
+from .scores import Scores
+
+# Candidates of one sweep over P's rows: as many as share a cache line.
+_RANKED_AT_ONCE = 8
+
+
+@dataclass
+class LabelScores(Scores):
+    """Losses of hard labels, from right rows and calls by class.
+
+    codes : (n,) int64; value : hits, predicted, true -> losses, over leading axes
+    offsets : (K,) added to the mean of the picks before the largest is taken
+    """
+
+    P: np.ndarray
+    codes: np.ndarray
+    weight: np.ndarray
+    value: Callable
+    offsets: np.ndarray
+
+    def __post_init__(self):
+        self.P = kernels.candidates.frozen(np.asarray(self.P, np.float64))
+        self.n_classes = len(self.offsets)
+        self.n_outputs = 1 if self.n_classes == 2 else self.n_classes
+        self.n_members = self.P.shape[1] // self.n_outputs
+        self.true = np.bincount(self.codes, self.weight, self.n_classes)
+
+    def start(self):
+        """Forget all picks."""
+        super().start()
+        self._total = np.zeros((len(self.P), self.n_outputs))
+        counts = self.n_members, self.n_classes
+        self._hits, self._predicted = np.empty(counts), np.empty(counts)
+
+    def losses(self):
+        """Return the loss of the picks with each member added. O(n m K) at most."""
+        rows = self.P, self.codes, self.weight
+        counts = self.n_picks + 1, self._hits, self._predicted
+        if self.n_classes == 2:
+            # p + b > (1 - p): the second class is called above a threshold.
+            threshold = 0.5 * (1.0 + self.offsets[0] - self.offsets[1])
+            kernels.candidates.binary_labels(
+                *rows, self._total[:, 0], threshold, *counts
+            )
+        else:
+            kernels.candidates.labels(*rows, self._total, self.offsets, *counts)
+        return self.value(self._hits, self._predicted, self.true)
+
+    def add(self, member):
+        """Take a member."""
+        d = self.n_outputs
+        self._total += self.P[:, member * d : (member + 1) * d]
+        self.n_picks += 1
+
+    def of(self, weights):
+        """Return the loss of each mixture."""
+        return np.array([self._loss_of(self.mixture(w)) for w in weights])
+
+    def mixture(self, weights):
+        """Return the mixture's probabilities of all classes, (n, K)."""
+        cube = self.P.reshape(len(self.P), self.n_members, -1)
+        mean = np.einsum("ijk,j->ik", cube, weights)
+        return np.hstack([1.0 - mean, mean]) if self.n_classes == 2 else mean
+
+    def _loss_of(self, E):
+        calls = (E + self.offsets).argmax(axis=1)
+        right = self.weight * (calls == self.codes)
+        hits = np.bincount(self.codes, right, self.n_classes)
+        predicted = np.bincount(calls, self.weight, self.n_classes)
+        return float(self.value(hits, predicted, self.true))
+
+    def weighted(self, weight):
+        """Return the scores under other row weights."""
+        return replace(self, weight=weight)
+
+    def rows(self, mask):
+        """Return the scores on some rows."""
+        parts = {name: getattr(self, name)[mask] for name in ("P", "codes", "weight")}
+        return replace(self, **parts)
+
+
+@dataclass
+class RankScores(Scores):
+    """1 - ROC AUC of two classes, exactly: ties count one half.
+
+    P : (n, m) probabilities of the second class; codes : (n,) int64 of 0 and 1
+    """
+
+    P: np.ndarray
+    codes: np.ndarray
+    weight: np.ndarray
+
+    def __post_init__(self):
+        self.P = kernels.candidates.frozen(self.P)
+        self.n_members = self.P.shape[1]
+
+    def start(self):
+        """Forget all picks."""
+        super().start()
+        self._total = np.zeros(len(self.P))
+
+    def losses(self):
+        """Return the loss of the picks with each member added. O(n m log n)."""
+        n_picks = self.n_picks + 1
+        if not (self.weight == 1.0).all():
+            mixtures = ((self._total + column) / n_picks for column in self.P.T)
+            return np.array([self._loss_of(mixture) for mixture in mixtures])
+        return self.errors(self._total, 1.0, n_picks)
+
+    def errors(self, before, share, n_picks):
+        """Return 1 - AUC of (before + share P) / n_picks for each member, unweighted."""
+        wins = np.empty(self.n_members)
+        keys = np.empty((_RANKED_AT_ONCE, len(self.P)), np.uint64)
+        for first in range(0, self.n_members, _RANKED_AT_ONCE):
+            some = keys[: self.n_members - first]
+            kernels.candidates.rank_keys(
+                self.P, first, self.codes, before, share, n_picks, some
+            )
+            for a, own in enumerate(some):
+                own.sort()
+                wins[first + a] = kernels.candidates.ranked_wins(own)
+        positives = int(self.codes.sum())
+        pairs = 2 * positives * (len(self.codes) - positives)
+        return (pairs - wins) / pairs
+
+    def add(self, member):
+        """Take a member."""
+        self._total += self.P[:, member]
+        self.n_picks += 1
+
+    def of(self, weights):
+        """Return the loss of each mixture."""
+        return np.array([self._loss_of(self.P @ w) for w in weights])
+
+    def _loss_of(self, mixture):
+        mixture = np.ascontiguousarray(mixture, np.float64)
+        wins = kernels.candidates.weighted_wins(
+            np.argsort(mixture), mixture, self.codes, self.weight
+        )
+        positives = self.weight[self.codes == 1].sum()
+        pairs = positives * (self.weight.sum() - positives)
+        return float((pairs - wins) / pairs)
+
+    def weighted(self, weight):
+        """Return the scores under other row weights."""
+        return replace(self, weight=weight)
+
+    def rows(self, mask):
+        """Return the scores on some rows."""
+        return RankScores(self.P[mask], self.codes[mask], self.weight[mask])
+
+
+@dataclass
+class CallableScores(Scores):
+    """Any function of a mixture's predictions: slow, one call for each candidate.
+
+    loss : (mixture (n, d), y, weight) -> float, lower is better
+    """
+
+    P: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    n_outputs: int
+    loss: Callable
+
+    least = -np.inf
+
+    def __post_init__(self):
+        self.n_members = self.P.shape[1] // self.n_outputs
+
+    def start(self):
+        """Forget all picks."""
+        super().start()
+        self._total = np.zeros((len(self.P), self.n_outputs))
+
+    def losses(self):
+        """Return the loss of the picks with each member added."""
+        candidates = ((self._total + self._of(j)) for j in range(self.n_members))
+        n_picks = self.n_picks + 1
+        return np.array([self._loss_of(total / n_picks) for total in candidates])
+
+    def add(self, member):
+        """Take a member."""
+        self._total += self._of(member)
+        self.n_picks += 1
+
+    def of(self, weights):
+        """Return the loss of each mixture."""
+        cube = self.P.reshape(len(self.P), self.n_members, -1)
+        return np.array(
+            [self._loss_of(np.einsum("ijk,j->ik", cube, w)) for w in weights]
+        )
+
+    def _of(self, member):
+        return self.P[:, member * self.n_outputs : (member + 1) * self.n_outputs]
+
+    def _loss_of(self, mixture):
+        return self.loss(mixture, self.y, self.weight)
+
+    def weighted(self, weight):
+        """Return the scores under other row weights."""
+        return replace(self, weight=weight)
+
+    def rows(self, mask):
+        """Return the scores on some rows."""
+        parts = {name: getattr(self, name)[mask] for name in ("P", "y", "weight")}
+        return replace(self, **parts)

@@ -1,0 +1,195 @@
+"""Greedy selection with replacement, under limits.
+
+Caruana et al., "Ensemble selection from libraries of models", ICML 2004.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from .. import kernels
+
+# Losses this close (relative) are one: BLAS may give copies different last bits.
+_TIE = 1e-12
+# Members this close (relative) to the one picked could as well have been.
+_NEAR = 1e-4
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What may be picked, and when to stop.
+
+    n_rounds : int, picks in all; replacement : whether a member may come again
+    max_members : most distinct members, or None
+    cost : (m,) float64 >= 0 of a member's first pick, or None; max_cost : most in all
+    price : added to the loss for each unit of a new member's cost
+    allowed : (m,) bool, or None for all
+    patience : rounds without a gain above min_gain before it stops, or None
+    time_limit : seconds, or None; callback : (round, loss, member) -> whether to stop
+    """
+
+    n_rounds: int = 50
+    replacement: bool = True
+    max_members: int | None = None
+    cost: np.ndarray | None = None
+    max_cost: float = np.inf
+    price: float = 0.0
+    allowed: np.ndarray | None = None
+    patience: int | None = None
+    min_gain: float = 0.0
+    time_limit: float | None = None
+    callback: Callable | None = None
+
+    @property
+    def free(self):
+        """Return whether every member may be picked in every round."""
+        limits = self.max_members, self.cost, self.allowed
+        return self.replacement and all(limit is None for limit in limits)
+
+
+@dataclass
+class Path:
+    """What was picked.
+
+    picks : members in order; losses : after each pick; near : for each round the
+    members that came close; own : (m,) loss of each member alone; closest : (m,) least
+    distance to the pick of a round
+    """
+
+    picks: list[int] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    near: list[np.ndarray] = field(default_factory=list)
+    own: np.ndarray = field(default_factory=lambda: np.empty(0))
+    closest: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def best(self, min_gain=0.0):
+        """Return the length of the shortest prefix of least loss."""
+        losses = np.array(self.losses)
+        slack = max(_TIE * abs(losses.min()), min_gain)
+        return int(np.argmax(losses <= losses.min() + slack)) + 1
+
+    def costs(self, cost):
+        """Return the cost of the distinct members of each prefix."""
+        new = np.zeros(len(self.picks), bool)
+        new[np.unique(self.picks, return_index=True)[1]] = True
+        return np.cumsum(np.where(new, cost[self.picks], 0.0))
+
+
+def select(scores, rules, start=()):
+    """Pick members one by one, each the best addition to the mean of the picks.
+
+    start : members picked before the first round, in order
+    Ties go to the lowest index. Stops early where the loss cannot fall any more.
+    """
+    began = time.monotonic()
+    path = Path()
+    scores.start()
+    losses = scores.losses()
+    path.own = losses.copy()
+    path.closest = np.full(len(losses), np.inf)
+    for member in start:
+        _take(path, scores, int(member), losses[member], np.empty(0, np.int64))
+        losses = scores.losses()
+    used = np.zeros(len(losses), bool)
+    used[path.picks] = True
+    while len(path.picks) < rules.n_rounds:
+        candidates = losses if rules.free else _permitted(losses, used, path, rules)
+        member = kernels.candidates.lowest(candidates)
+        loss = float(losses[member])
+        if not np.isfinite(candidates[member]):
+            break
+        distance = losses - loss
+        np.minimum(path.closest, distance, out=path.closest)
+        _take(path, scores, member, loss, _close(candidates, loss, member))
+        used[member] = True
+        if loss <= scores.least or _is_over(path, rules, began):
+            break
+        losses = scores.losses()
+    return path
+
+
+def _take(path, scores, member, loss, near):
+    path.picks.append(member)
+    path.losses.append(float(loss))
+    path.near.append(near)
+    scores.add(member)
+
+
+def _close(losses, loss, member):
+    near = np.flatnonzero(losses <= loss + _NEAR * abs(loss))
+    return near[near != member]
+
+
+def _permitted(losses, used, path, rules):
+    """Return the losses, with prices, and inf for members that may not be picked."""
+    allowed = np.ones(len(losses), bool)
+    if rules.allowed is not None:
+        allowed &= rules.allowed
+    if not rules.replacement:
+        allowed &= ~used
+    if rules.max_members is not None and used.sum() >= rules.max_members:
+        allowed &= used
+    priced = losses
+    if rules.cost is not None:
+        allowed &= used | (rules.cost[used].sum() + rules.cost <= rules.max_cost)
+        priced = losses + rules.price * np.where(used, 0.0, rules.cost)
+    return np.where(allowed, priced, np.inf)
+
+
+def _is_over(path, rules, began):
+    done = len(path.losses)
+    if rules.time_limit is not None and time.monotonic() - began > rules.time_limit:
+        return True
+    if rules.patience is not None and done > rules.patience:
+        before = min(path.losses[: -rules.patience])
+        if min(path.losses) >= before - max(rules.min_gain, _TIE * abs(before)):
+            return True
+    if rules.callback is not None:
+        return bool(rules.callback(done, path.losses[-1], path.picks[-1]))
+    return False
+
+
+def sorted_opening(scores, own):
+    """Return the prefix of the members, best first, whose mean loses least.
+
+    Caruana et al., section 2.3 (sorted ensemble initialization).
+    """
+    order = np.argsort(own, kind="stable")
+    scores.start()
+    losses = []
+    for member in order:
+        losses.append(scores.losses()[member])
+        scores.add(member)
+    path = Path(losses=losses)
+    return order[: path.best()].tolist()
+
+
+def frontier(scores, rules, cost, path, n_prices=10):
+    """Return the undominated (loss, cost, picks) of runs at prices of cost.
+
+    path : of price 0; the other prices are geometric up to the one at which a single
+    member is the best choice
+    """
+    paths = [path]
+    if cost.any() and n_prices:
+        spread = path.own.max() - path.own.min()
+        highest = spread / max(np.ptp(cost), cost.max() * 1e-3)
+        for price in highest * np.logspace(-4, 0, n_prices):
+            priced = replace(rules, cost=cost, price=float(price), callback=None)
+            paths.append(select(scores, priced))
+    records = [
+        (loss, spent, len(set(one.picks[: k + 1])), one.picks[: k + 1])
+        for one in paths
+        for k, (loss, spent) in enumerate(
+            zip(one.losses, one.costs(cost).tolist(), strict=True)
+        )
+    ]
+    records.sort(key=lambda record: (record[1], record[0], record[2], record[3]))
+    kept, lowest = [], np.inf
+    for record in records:
+        if record[0] < lowest - _TIE * abs(lowest if np.isfinite(lowest) else 0.0):
+            kept.append(record)
+            lowest = record[0]
+    return kept

@@ -1,0 +1,266 @@
+"""What a mean of picks would lose with each member added: one class for each loss.
+
+All answer the same questions, so that every rule of selection serves every loss:
+
+start() forgets the picks; losses() returns the loss with each member added, (m,);
+add(j) takes member j; of(weights) returns the losses of mixtures, weights (b, m) of sum
+1; slope(weights) the gradient of a convex loss, or None; weighted(weight) the same
+scores under other row weights; rows(mask) on some rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+
+
+class Scores:
+    """What the scores of all losses share: the picks so far.
+
+    P : (n, m * d) member-major; weight : (n,) float64 >= 0
+    least : the lowest loss there can be; convex : whether `slope` gives a certificate
+    """
+
+    n_members: int
+    weight: np.ndarray
+    least = 0.0
+    convex = False
+
+    def start(self):
+        """Forget all picks."""
+        self.n_picks = 0
+
+    def slope(self, weights):
+        """Return the gradient of the loss at weights (m,), or None."""
+        return None
+
+    def gap(self, weights):
+        """Return how far convex weights may still fall (Frank-Wolfe), or NaN.
+
+        Jaggi, "Revisiting Frank-Wolfe", ICML 2013.
+        """
+        slope = self.slope(weights) if self.convex else None
+        if slope is None:
+            return np.nan
+        return max(float((slope - slope.min()) @ weights), 0.0)
+
+
+@dataclass
+class LogScores(Scores):
+    """Log loss of the linear pool.
+
+    base, sign, offset : A_ij = offset_i + sign_i base_ij is the probability that member
+    j gives to the true class; clip : of mixtures, from below
+    """
+
+    base: np.ndarray
+    sign: np.ndarray
+    offset: np.ndarray
+    weight: np.ndarray
+    clip: float
+
+    convex = True
+
+    def __post_init__(self):
+        self.base = kernels.candidates.frozen(self.base)
+        self.n_members = self.base.shape[1]
+
+    @cached_property
+    def _times(self):
+        """Return the weights as counts, empty for ones, None where they are none."""
+        if (self.weight == 1.0).all():
+            return np.empty(0, np.int64)
+        counts = self.weight.astype(np.int64)
+        whole = (counts == self.weight).all() and counts.max() <= 64
+        return counts if whole else None
+
+    def start(self):
+        """Forget all picks."""
+        super().start()
+        self._total, self._losses = np.zeros(len(self.base)), np.empty(self.n_members)
+
+    def losses(self):
+        """Return the loss of the picks with each member added. O(n m)."""
+        rows = self.base, self.sign, self.offset
+        rest = self._total, self.n_picks + 1, self.clip, self._losses
+        if self._times is None:
+            kernels.candidates.weighted_logs(*rows, self.weight, *rest)
+        else:
+            kernels.candidates.logs(*rows, self._times, *rest)
+        return self._losses
+
+    def add(self, member):
+        """Take a member."""
+        self._total += self.offset + self.sign * self.base[:, member]
+        self.n_picks += 1
+
+    def of(self, weights):
+        """Return the loss of each mixture."""
+        share = self.weight / self.weight.sum()
+        return np.array([-share @ np.log(self._mixture(w)) for w in weights])
+
+    def _mixture(self, weights):
+        mixture = self.offset + self.sign * (self.base @ weights)
+        return np.maximum(mixture, self.clip)
+
+    def slope(self, weights):
+        """Return the gradient -mean(A_j / mixture)."""
+        pull = -self.weight / self.weight.sum() / self._mixture(weights)
+        return (pull * self.sign) @ self.base + pull @ self.offset
+
+    def weighted(self, weight):
+        """Return the scores under other row weights."""
+        return replace(self, weight=weight)
+
+    def rows(self, mask):
+        """Return the scores on some rows."""
+        names = ("base", "sign", "offset", "weight")
+        return replace(self, **{name: getattr(self, name)[mask] for name in names})
+
+
+@dataclass
+class SquareScores(Scores):
+    """Squared error and Brier score, from the Gram matrix of the residuals.
+
+    design : rows of residuals (`kernels.design`), `terms` of them for each sample
+    """
+
+    design: Any
+    weight: np.ndarray
+    terms: int = 1
+
+    convex = True
+
+    def __post_init__(self):
+        self.n_members = self.design.n_members
+
+    @cached_property
+    def gram(self):
+        """Return the mean Gram matrix of the residuals."""
+        spread = np.repeat(self.weight, self.design.n_rows // len(self.weight))
+        total = self.weight.sum() * self.design.n_rows / len(self.weight) / self.terms
+        return self.design.gram(spread) / total
+
+    def start(self):
+        """Forget all picks."""
+        super().start()
+        self._square, self._cross = 0.0, np.zeros(self.n_members)
+        self._losses = np.empty(self.n_members)
+
+    def losses(self):
+        """Return the loss of the picks with each member added. O(m)."""
+        kernels.candidates.squares(
+            self.gram, self._square, self._cross, self.n_picks + 1, self._losses
+        )
+        return self._losses
+
+    def add(self, member):
+        """Take a member."""
+        self._square += 2.0 * self._cross[member] + self.gram[member, member]
+        self._cross += self.gram[member]
+        self.n_picks += 1
+
+    def of(self, weights):
+        """Return the loss of each mixture."""
+        return np.maximum(np.einsum("bi,ij,bj->b", weights, self.gram, weights), 0.0)
+
+    def slope(self, weights):
+        """Return the gradient 2 G w."""
+        return 2.0 * self.gram @ weights
+
+    def weighted(self, weight):
+        """Return the scores under other row weights."""
+        return replace(self, weight=weight)
+
+    def rows(self, mask):
+        """Return the scores on some rows."""
+        return replace(
+            self, design=self.design.take_rows(mask), weight=self.weight[mask]
+        )
+
+
+@dataclass
+class PiecewiseScores(Scores):
+    """Absolute error, pinball loss and Huber's: two slopes, and a bend between them.
+
+    target : (n, d); low, high : (d,) slopes below and above 0; bend : Huber's, or 0
+    """
+
+    P: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    bend: float = 0.0
+
+    convex = True
+
+    def __post_init__(self):
+        self.P = kernels.candidates.frozen(self.P)
+        self.n_members = self.P.shape[1] // self.target.shape[1]
+
+    def start(self):
+        """Forget all picks."""
+        super().start()
+        self._total = np.zeros_like(self.target)
+        self._losses = np.empty(self.n_members)
+
+    def losses(self):
+        """Return the loss of the picks with each member added. O(n m)."""
+        kernels.candidates.piecewise(
+            self.P,
+            self.target,
+            self.low,
+            self.high,
+            self.bend,
+            self.weight,
+            self._total,
+            self.n_picks + 1,
+            self._losses,
+        )
+        return self._losses
+
+    def add(self, member):
+        """Take a member."""
+        d = self.target.shape[1]
+        self._total += self.P[:, member * d : (member + 1) * d]
+        self.n_picks += 1
+
+    def of(self, weights):
+        """Return the loss of each mixture."""
+        share = self.weight / self.weight.sum()
+        return np.array([share @ self._row_losses(self._rest(w)) for w in weights])
+
+    def _rest(self, weights):
+        cube = self.P.reshape(len(self.P), self.n_members, -1)
+        return np.einsum("ijk,j->ik", cube, weights) - self.target
+
+    def _row_losses(self, z):
+        if self.bend == 0.0:
+            return np.maximum(self.low * z, self.high * z).mean(axis=1)
+        inside = np.minimum(np.abs(z), self.bend)
+        return (inside * (np.abs(z) - 0.5 * inside)).mean(axis=1)
+
+    def slope(self, weights):
+        """Return a subgradient: any proves a bound."""
+        z = self._rest(weights)
+        bent = np.clip(z, -self.bend, self.bend)
+        steep = np.where(z > 0.0, self.high, np.where(z < 0.0, self.low, 0.0))
+        steep = bent if self.bend else steep
+        steep = steep * (self.weight / self.weight.sum() / z.shape[1])[:, None]
+        cube = self.P.reshape(len(self.P), self.n_members, -1)
+        return np.einsum("ijk,ik->j", cube, steep)
+
+    def weighted(self, weight):
+        """Return the scores under other row weights."""
+        return replace(self, weight=weight)
+
+    def rows(self, mask):
+        """Return the scores on some rows."""
+        parts = {name: getattr(self, name)[mask] for name in ("P", "target", "weight")}
+        return replace(self, **parts)
