@@ -61,10 +61,19 @@ class Task:
 TASKS = (Task("regression"), Task("binary", 2), Task("multiclass", 3))
 
 
+def make_combiner(name):
+    """Make a public combiner with its defaults, around another where it needs one."""
+    if name == "DecisionOffsetClassifier":
+        return ensemblekit.DecisionOffsetClassifier(
+            ensemblekit.ConvexClassifier(ridge=0.1)
+        )
+    return getattr(ensemblekit, name)()
+
+
 def combiner_cases():
     """Yield (combiner, task) for every public combiner and every task it serves."""
     for name in combine.__all__:
-        combiner = getattr(ensemblekit, name)()
+        combiner = make_combiner(name)
         for task in TASKS:
             if is_classifier(combiner) == bool(task.n_classes):
                 yield combiner, task
@@ -206,6 +215,7 @@ def check_refitting_with_other_parameters_forgets_the_old_fit(combiner, task):
     P, y, _ = task.make()
     loss = "brier" if task.n_classes else "huber"
     other = {"kind": "rank", "ridge": 0.5, "loss": loss, "tol": 1e-6, "n_rounds": 3}
+    other["metric"] = "accuracy"
     changed = {key: other[key] for key in combiner.get_params() if key in other}
     again = clone(combiner).fit(P, y).set_params(**changed)
     again.fit(P[:, : 3 * task.n_outputs], y)

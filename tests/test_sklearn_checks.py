@@ -3,26 +3,26 @@
 import lightgbm
 import pytest
 import xgboost
+from sklearn.base import is_classifier, is_regressor
 from sklearn.ensemble import StackingClassifier, StackingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-import ensemblekit
 from ensemblekit import CrossFit, StackedClassifier, StackedRegressor, combine
 
-from .checks import on_legal_matrix
+from .checks import make_combiner, on_legal_matrix
 
 # One check of older scikit-learn draws fewer rows of a class than there are folds.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The least populated class in y:UserWarning"
 )
 
-COMBINERS = [getattr(ensemblekit, name) for name in combine.__all__]
-REGRESSORS = [c() for c in COMBINERS if c.__name__.endswith("Regressor")]
-CLASSIFIERS = [c() for c in COMBINERS if c.__name__.endswith("Classifier")]
+COMBINERS = [make_combiner(name) for name in combine.__all__]
+REGRESSORS = [c for c in COMBINERS if is_regressor(c)]
+CLASSIFIERS = [c for c in COMBINERS if is_classifier(c)]
 REFUSALS = ("Probabilities are needed", "are no probabilities", "not a multiple")
-LEGAL = [on_legal_matrix(type(c))() for c in CLASSIFIERS]
+LEGAL = [on_legal_matrix(type(c))(**c.get_params(deep=False)) for c in CLASSIFIERS]
 
 TREE_C = ("tree", DecisionTreeClassifier(random_state=0))
 TREE_R = ("tree", DecisionTreeRegressor(random_state=0))

@@ -11,6 +11,7 @@ _MODULES = (
     "design",
     "greedy",
     "linear_stack",
+    "offsets",
     "polytope",
     "simplex_qp",
 )

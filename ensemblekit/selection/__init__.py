@@ -1,0 +1,1 @@
+"""Selection of members and of decisions: functions on arrays behind the combiners."""
