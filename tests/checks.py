@@ -184,9 +184,9 @@ def check_keeps_no_copy_of_the_rows(combiner, task):
 
 def check_pickle_clone_and_params(combiner, task):
     P, y, _ = task.make()
-    params = combiner.get_params()
-    fitted = clone(combiner).fit(P, y)
-    assert fitted.get_params() == params
+    fitted = clone(combiner)
+    params = fitted.get_params()
+    assert fitted.fit(P, y).get_params() == params
     expected = task.predict(fitted, P)
     assert_array_equal(task.predict(pickle.loads(pickle.dumps(fitted)), P), expected)
     assert_array_equal(task.predict(clone(fitted).fit(P, y), P), expected)

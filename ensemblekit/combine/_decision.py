@@ -61,9 +61,9 @@ class DecisionOffsetClassifier(
     Raises
     ------
     ValueError
-        If P holds no probabilities, y has one class, weights are unfit or not taken by
-        the inner combiner, a row is held out twice, fewer than two folds train on all
-        classes, or the metric is unknown.
+        If P holds no probabilities, y has one class, weights are unfit, leave a class
+        without rows or are not taken by the inner combiner, a row is held out twice,
+        fewer than two folds train on all classes, or the metric is unknown.
 
     Notes
     -----
@@ -120,7 +120,7 @@ class DecisionOffsetClassifier(
         """
         P, codes, weight = validate_classification(self, P, y, sample_weight)
         offsets.find_scorer(self.metric, len(self.classes_))  # refused before fitting
-        self._check_weights_are_taken(sample_weight)
+        self._check_weights(sample_weight, codes, weight)
         passed = None if sample_weight is None else weight
         E, rows, folds = self._predict_held_out(P, codes, weight, passed)
         chosen = offsets.cross_fitted(
@@ -154,13 +154,20 @@ class DecisionOffsetClassifier(
     def _combine(self, P):
         return np.asarray(self.combiner_.predict_proba(P), dtype=np.float64)
 
-    def _check_weights_are_taken(self, sample_weight):
-        if sample_weight is None or has_fit_parameter(self.combiner, "sample_weight"):
+    def _check_weights(self, sample_weight, codes, weight):
+        if sample_weight is None:
             return
-        raise ValueError(
-            f"sample_weight is given, but {type(self.combiner).__name__}.fit takes "
-            "none. Use a combiner whose fit does, or fit without weights."
-        )
+        if not has_fit_parameter(self.combiner, "sample_weight"):
+            raise ValueError(
+                f"sample_weight is given, but {type(self.combiner).__name__}.fit takes "
+                "none. Use a combiner whose fit does, or fit without weights."
+            )
+        weightless = self.classes_[np.bincount(codes, weight) == 0.0].tolist()
+        if weightless:
+            raise ValueError(
+                f"sample_weight is zero in all rows of class {weightless[0]!r}; "
+                "offsets need weight in each class. Leave out the rows without."
+            )
 
     def _fit_inner(self, P, codes, weight, rows):
         params = {} if weight is None else {"sample_weight": weight[rows]}
@@ -189,6 +196,6 @@ def _check_held_out_once(rows, n_rows):
     if times.max() > 1:
         row = int(np.argmax(times > 1))
         raise ValueError(
-            f"cv holds out row {row} {times[row]} times; offsets chosen on a row cannot "
-            "be judged by it. Use splits that hold out each row at most once."
+            f"cv holds out row {row} {times[row]} times; offsets chosen on a row "
+            "cannot be judged by it. Use splits that hold out each row at most once."
         )

@@ -12,6 +12,7 @@ import numpy as np
 
 from ._jit import njit
 
+# All up to F1_WEIGHTED are sums over classes; the last two are not.
 ACCURACY, BALANCED, F1, F1_MACRO, F1_WEIGHTED, MCC, KAPPA = range(7)
 
 # Metrics closer than this are equal: running sums of weights leave rounding behind.
@@ -115,7 +116,7 @@ def _tolerance(E, offsets):
 
 @njit
 def _breakpoints(E, offsets, k):
-    """Return t : (n,), row i is in class k if b_k > t_i, and its class if not : (n,)."""
+    """Return t : (n,), row i is in class k if b_k > t_i, and its class otherwise."""
     n, n_classes = E.shape
     t, rivals = np.empty(n), np.empty(n, np.int64)
     first = 1 if k == 0 else 0
@@ -233,7 +234,7 @@ def _values(metric, hits, predicted, true):
 
 @njit
 def _value(metric, hits, predicted, true):
-    if metric == MCC or metric == KAPPA:
+    if metric >= MCC:
         return _agreement(metric, hits, predicted, true)
     total = 0.0
     for k in range(true.shape[0]):

@@ -123,7 +123,8 @@ def cross_fitted(E, codes, weight, folds, metric, classes=None):
     Raises
     ------
     ValueError
-        If there are fewer than two folds, or the metric is for two classes only.
+        If there are fewer than two folds, the metric is for two classes only, or it
+        reads more than labels.
     """
     rows = weight > 0
     E, codes, weight, folds = E[rows], codes[rows], weight[rows], folds[rows]
@@ -260,7 +261,15 @@ def _call_scorer(scorer, labels, E, codes, weight, classes):
     params = {} if (weight == weight[0]).all() else {"sample_weight": weight}
     with warnings.catch_warnings():  # at the outermost cuts a class is never predicted
         warnings.simplefilter("ignore", UndefinedMetricWarning)
-        return float(scorer(estimator, E, classes[codes], **params))
+        try:
+            return float(scorer(estimator, E, classes[codes], **params))
+        except AttributeError as error:
+            if type(estimator).__name__ not in str(error):
+                raise
+            raise ValueError(
+                "The metric asks for more than labels, but offsets change labels only. "
+                f"Use a metric of labels, such as 'balanced_accuracy' ({error})."
+            ) from error
 
 
 def _smallest_best(cuts, value, offsets, k):
