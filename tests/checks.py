@@ -7,6 +7,7 @@ Each ``check_*`` takes an unfitted combiner and its Task (how to make P and y fo
 import pickle
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -371,6 +372,7 @@ CHECKS = [
 ]
 
 
+@cache  # pickle wants one class of a name
 def on_legal_matrix(combiner_class):
     """Derive a class whose fit and predict turn X into probabilities first.
 

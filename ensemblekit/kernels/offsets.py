@@ -165,25 +165,25 @@ def _sweep(metric, t, order, rivals, codes, weight, true, k, tolerance):
         if rivals[i] == codes[i]:
             hits[rivals[i]] += weight[i]
     scores[0] = _value(metric, hits, predicted, true)
-    # Of most metrics only two summands change; the sum is kept.
+    # Of a sum only two summands change at a row; the sum is kept.
     is_sum = metric <= F1_WEIGHTED and (metric != F1_MACRO or true.min() > 0.0)
     divisor = _divisor(metric, predicted, true)
-    total = scores[0] * divisor
+    total, summands = 0.0, np.empty(true.shape[0])
+    for j in range(true.shape[0]):
+        summands[j] = _summand(metric, j, hits[j], predicted[j], true[j])
+        total += summands[j]
     for r in range(n):
         i = order[r]
         rival, w = rivals[i], weight[i]
-        if is_sum:
-            total -= _summand(metric, rival, hits, predicted, true)
-            total -= _summand(metric, k, hits, predicted, true)
         predicted[rival] -= w
         predicted[k] += w
-        if codes[i] == rival:
-            hits[rival] -= w
-        elif codes[i] == k:
-            hits[k] += w
+        hits[rival] -= w if codes[i] == rival else 0.0
+        hits[k] += w if codes[i] == k else 0.0
         if is_sum:
-            total += _summand(metric, rival, hits, predicted, true)
-            total += _summand(metric, k, hits, predicted, true)
+            left = _summand(metric, rival, hits[rival], predicted[rival], true[rival])
+            joined = _summand(metric, k, hits[k], predicted[k], true[k])
+            total += (left - summands[rival]) + (joined - summands[k])
+            summands[rival], summands[k] = left, joined
         if r == n - 1 or t[order[r + 1]] - t[i] > tolerance:
             if is_sum:
                 scores[r + 1] = total / divisor
@@ -238,7 +238,7 @@ def _value(metric, hits, predicted, true):
         return _agreement(metric, hits, predicted, true)
     total = 0.0
     for k in range(true.shape[0]):
-        total += _summand(metric, k, hits, predicted, true)
+        total += _summand(metric, k, hits[k], predicted[k], true[k])
     return total / _divisor(metric, predicted, true)
 
 
@@ -246,15 +246,15 @@ def _value(metric, hits, predicted, true):
 def _summand(metric, k, hits, predicted, true):
     """Return what class k adds to the metric, before the division."""
     if metric == ACCURACY:
-        return hits[k]
+        return hits
     if metric == BALANCED:
-        return hits[k] / true[k] if true[k] > 0.0 else 0.0
+        return hits / true if true > 0.0 else 0.0
     if metric == F1 and k != 1:
         return 0.0
     # Where a class is neither true nor predicted its F1 is 0, or not counted.
-    size = predicted[k] + true[k]
-    f1 = 2.0 * hits[k] / size if size > 0.0 else 0.0
-    return f1 * true[k] if metric == F1_WEIGHTED else f1
+    size = predicted + true
+    f1 = 2.0 * hits / size if size > 0.0 else 0.0
+    return f1 * true if metric == F1_WEIGHTED else f1
 
 
 @njit
@@ -262,24 +262,26 @@ def _divisor(metric, predicted, true):
     if metric == F1:
         return 1.0
     total = true.sum()
-    if metric == BALANCED:
-        return float((true > 0.0).sum())
-    if metric == F1_MACRO:
-        return float((predicted + true > _EMPTY * total).sum())
-    return total
+    if metric in (ACCURACY, F1_WEIGHTED):
+        return total
+    present = 0.0
+    for k in range(true.shape[0]):
+        rows = true[k] if metric == BALANCED else predicted[k] + true[k]
+        present += rows > _EMPTY * total
+    return present
 
 
 @njit
 def _agreement(metric, hits, predicted, true):
     """Return Matthews' correlation or Cohen's kappa; 0 where either is 0 / 0."""
-    total = true.sum()
+    scale = 1.0 / true.sum()
     chance, predicted_rest, true_rest = 0.0, 0.0, 0.0
     for k in range(true.shape[0]):
-        p, q = predicted[k] / total, true[k] / total
+        p, q = predicted[k] * scale, true[k] * scale
         chance += p * q
         predicted_rest += p * (1.0 - p)
         true_rest += q * (1.0 - q)
-    beyond = hits.sum() / total - chance
+    beyond = hits.sum() * scale - chance
     if metric == KAPPA:
         return beyond / (1.0 - chance) if 1.0 - chance > _EMPTY else 0.0
     if predicted_rest <= _EMPTY or true_rest <= _EMPTY:
