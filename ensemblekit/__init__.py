@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._average import AverageClassifier, AverageRegressor
     from .combine._convex_classifier import ConvexClassifier
     from .combine._convex_regressor import ConvexRegressor
+    from .combine._decision import DecisionOffsetClassifier
     from .combine._linear import LinearStackClassifier, LinearStackRegressor
     from .combine._pool import ConvexPoolRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier

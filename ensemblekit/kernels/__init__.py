@@ -11,6 +11,7 @@ _MODULES = (
     "crps",
     "design",
     "linear_stack",
+    "offsets",
     "polytope",
     "simplex_qp",
 )

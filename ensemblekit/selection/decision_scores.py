@@ -118,7 +118,7 @@ class RankScores(Scores):
         return self.errors(self._total, 1.0, n_picks)
 
     def errors(self, before, share, n_picks):
-        """Return 1 - AUC of (before + share P) / n_picks for each member, unweighted."""
+        """Return 1 - AUC of (before + share P) / n_picks of each member, equal rows."""
         wins = np.empty(self.n_members)
         keys = np.empty((_RANKED_AT_ONCE, len(self.P)), np.uint64)
         for first in range(0, self.n_members, _RANKED_AT_ONCE):
