@@ -12,6 +12,8 @@ _MODULES = (
     "greedy",
     "linear_stack",
     "polytope",
+    "population",
+    "population_losses",
     "simplex_qp",
 )
 

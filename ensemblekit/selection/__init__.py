@@ -1,0 +1,1 @@
+"""Search for the members of an ensemble by the loss on the rows given."""
