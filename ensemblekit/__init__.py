@@ -24,6 +24,14 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     )
     from .combine._linear import LinearStackClassifier, LinearStackRegressor
     from .combine._pool import ConvexPoolRegressor
+    from .combine._population import (
+        QOEnsembleSelectionClassifier,
+        QOEnsembleSelectionRegressor,
+    )
+    from .combine._population_diversity import (
+        QDOEnsembleSelectionClassifier,
+        QDOEnsembleSelectionRegressor,
+    )
     from .crossfit import CrossFit
     from .exceptions import MemberError
     from .leaderboard import cross_fitted_predictions

@@ -24,6 +24,7 @@ LEVELS = {
     "losses": 1,
     "layout": 1,
     "convex": 1,
+    "selection": 1,
     "library": 1,
     "combine": 2,
     "_folds": 3,

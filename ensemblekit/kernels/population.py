@@ -187,47 +187,62 @@ def _with_room(state, batch):
 
 # Which solutions were seen.
 @njit
-def _key(state, counts):
-    """Return a number that counts have in common with all their multiples.
-
-    Two other vectors share it with probability 2**-62: one would then be skipped.
-    """
-    divisor = 0
-    for j in range(counts.shape[0]):
-        if counts[j] > 0:
-            divisor = math.gcd(divisor, counts[j])
-            if divisor == 1:
-                break
+def _sums(state, counts, divisor):
+    """Return the two sums that make the key of counts / divisor."""
     low, high = 0, 0
     for j in range(counts.shape[0]):
         if counts[j] > 0:
             share = np.int64(counts[j]) // divisor
             low = (low + share * state.hashing[0, j]) % PRIME
             high = (high + share * state.hashing[1, j]) % PRIME
+    return low, high
+
+
+@njit
+def _divisor(counts):
+    divisor = 0
+    for j in range(counts.shape[0]):
+        if counts[j] > 0:
+            divisor = math.gcd(divisor, counts[j])
+            if divisor == 1:
+                break
+    return divisor
+
+
+@njit
+def _key(low, high):
     return high * (PRIME + 1) + low
 
 
 @njit
-def _slot(state, counts):
-    """Return the place of counts in the table, and their key."""
-    key = _key(state, counts)
-    last = state.table.shape[0] - 1
+def _slot(table, key):
+    """Return the place of a key, or the free one for it."""
+    last = table.shape[0] - 1
     slot = key & last
-    while state.table[slot] != -1 and state.table[slot] != key:
+    while table[slot] != -1 and table[slot] != key:
         slot = (slot + 1) & last
-    return slot, key
+    return slot
+
+
+@njit
+def _key_of(state, counts):
+    """Return a number that counts have in common with all their multiples.
+
+    Two other vectors share it with probability 2**-62: one would then be skipped.
+    """
+    low, high = _sums(state, counts, _divisor(counts))
+    return _key(low, high)
 
 
 @njit
 def _seen(state, counts):
-    slot, _ = _slot(state, counts)
-    return state.table[slot] != -1
+    return state.table[_slot(state.table, _key_of(state, counts))] != -1
 
 
 @njit
 def _remember(state, counts):
-    slot, key = _slot(state, counts)
-    state.table[slot] = key
+    key = _key_of(state, counts)
+    state.table[_slot(state.table, key)] = key
 
 
 @njit
@@ -523,11 +538,28 @@ def _add(state, counts, draw):
         j = int(draw[t] * m)
         if _try(state, counts, j, 1, j, 0):
             return True
-    for step in range(1, MAX_STEP, 2):
-        for t in range(m):
-            other = (j + t) % m
-            if _try(state, counts, other, step, other, 0):
+    step = 1
+    while step < MAX_STEP and not _add_untried(state, counts, j, step):
+        step += 2
+    return step < MAX_STEP
+
+
+@njit
+def _add_untried(state, counts, begin, step):
+    """Add to the first member from `begin` on, in a circle, that gives a new vector."""
+    m, divisor = counts.shape[0], _divisor(counts)
+    low, high = _sums(state, counts, 1)
+    simple = math.gcd(divisor, step) == 1
+    for t in range(m):
+        j = (begin + t) % m
+        if simple and counts[j] == 0:  # the key changes by one term
+            one = (low + step * state.hashing[0, j]) % PRIME
+            two = (high + step * state.hashing[1, j]) % PRIME
+            if state.table[_slot(state.table, _key(one, two))] == -1:
+                counts[j] += step
                 return True
+        elif _try(state, counts, j, step, j, 0):
+            return True
     return False
 
 

@@ -69,7 +69,7 @@ def greedy_picks(scores, n_rounds):
         Ends early only at a loss of 0; ties go to the lowest index.
     """
     counts = np.zeros(scores.n_members, np.int32)
-    picks = []
+    picks: list[int] = []
     while len(picks) < n_rounds:
         losses = scores.of(counts + np.eye(len(counts), dtype=np.int32))
         lowest = losses.min()
@@ -179,7 +179,8 @@ class _Run:
         singles = np.eye(m, dtype=np.int32)
         losses = self.scores.of(singles)
         self.order = np.argsort(losses, kind="stable")
-        picks = [] if self.published else np.argsort(self.order)[list(start_picks)]
+        picks = np.array([] if self.published else start_picks, np.int64)
+        picks = np.argsort(self.order)[picks]
         self._make_state(descriptors, rules, len(picks))
         kernels.population.admit(self.state, singles)
         self._enter(singles, losses[self.order], archived=not self.published)
