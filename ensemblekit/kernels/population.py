@@ -25,7 +25,6 @@ N_CELLS = SIDE * SIDE
 WINDOW = 10  # batches whose successes set the chances
 PATIENCE = 50  # rejected children in one batch, before all of them are mutated
 MAX_TOTAL = 1_000_000  # picks in one solution: crossover may add those of its parents
-MAX_STEP = 201  # of a mutation; steps grow by 2 where all smaller ones were taken
 NUDGE = 1e-6  # descriptors on a bound belong to the cell above it
 PRIME = 2_147_483_647  # keys are two sums modulo it, and products stay below 2**62
 
@@ -412,6 +411,8 @@ def _propose(state, elites, draw, family, batch, origin, filled):
     _load(state, elites[chosen[1]], family[1])
     for child in range(_cross(state, draw[SLICE], family)):
         counts = family[2 + child]
+        if not counts.any():
+            continue
         mutated = state.numbers[REJECTED] >= PATIENCE
         mutated = mutated or draw[CHILDREN + child] < state.chances[MUTATE]
         source[1] = mutated
@@ -419,7 +420,7 @@ def _propose(state, elites, draw, family, batch, origin, filled):
             place = MUTATIONS + child * (N_TRIALS + 1)
             new = _mutate(state, counts, draw[place : place + N_TRIALS + 1])
         else:
-            new = counts.sum() > 0 and not _seen(state, counts)
+            new = not _seen(state, counts)
             state.numbers[REJECTED] += not new
         if new:
             filled = _accept(state, counts, source, batch, origin, filled)
@@ -538,10 +539,10 @@ def _add(state, counts, draw):
         j = int(draw[t] * m)
         if _try(state, counts, j, 1, j, 0):
             return True
-    step = 1
-    while step < MAX_STEP and not _add_untried(state, counts, j, step):
+    step = 1  # it grows by 2 where all smaller ones were taken
+    while step < MAX_TOTAL and not _add_untried(state, counts, j, step):
         step += 2
-    return step < MAX_STEP
+    return step < MAX_TOTAL
 
 
 @njit
