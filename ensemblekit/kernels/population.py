@@ -392,8 +392,18 @@ def _ask(state, draws, batch, origin, filled):
 
 @njit
 def _ranked_elites(state):
-    elites = state.cells[state.cells >= 0]
-    return elites[np.argsort(state.losses[elites], kind="mergesort")]
+    """Return the archive's solutions from the lowest loss on; ties by cell."""
+    ranked, n = np.empty(N_CELLS, np.int64), 0
+    for cell in range(N_CELLS):
+        s = state.cells[cell]
+        if s >= 0:
+            place = n
+            while place > 0 and state.losses[ranked[place - 1]] > state.losses[s]:
+                ranked[place] = ranked[place - 1]
+                place -= 1
+            ranked[place] = s
+            n += 1
+    return ranked[:n]
 
 
 @njit
@@ -458,23 +468,24 @@ def _choose(state, elites, n_parents, draw):
 
 @njit
 def _hold_tournament(n_elites, n_parents, draw, chosen):
-    """Draw 10 elites for each parent; rank i of them wins with weight 0.2**i."""
-    ranks = np.arange(n_elites)
+    """Draw 10 elites for each parent; the i-th best of them wins with weight 0.2**i."""
+    ranks, is_drawn = np.arange(n_elites), np.zeros(n_elites, np.bool_)
     n_drawn = min(10 * n_parents, n_elites)
     for t in range(n_drawn):
         other = t + int(draw[t] * (n_elites - t))
         ranks[t], ranks[other] = ranks[other], ranks[t]
-    drawn = np.sort(ranks[:n_drawn])
+        is_drawn[ranks[t]] = True
     for p in range(n_parents):
-        left = n_drawn - p
-        # The weights 0.2**i, i < left, add up to (1 - 0.2**left) / 0.8.
-        rest, winner, weight = draw[20 + p] * (1.0 - 0.2**left) / 0.8, 0, 1.0
-        while rest >= weight and winner < left - 1:
-            rest -= weight
-            weight *= 0.2
-            winner += 1
-        chosen[p] = drawn[winner]
-        drawn[winner : left - 1] = drawn[winner + 1 : left].copy()
+        # The weights 0.2**i, i < n, add up to (1 - 0.2**n) / 0.8.
+        rest, weight = draw[20 + p] * (1.0 - 0.2 ** (n_drawn - p)) / 0.8, 1.0
+        for rank in range(n_elites):
+            if is_drawn[rank]:
+                chosen[p] = rank
+                if rest < weight:
+                    break
+                rest -= weight
+                weight *= 0.2
+        is_drawn[chosen[p]] = False
 
 
 @njit
@@ -566,11 +577,10 @@ def _add_untried(state, counts, begin, step):
 
 @njit
 def _remove(state, counts, draw):
-    members = np.flatnonzero(counts)
     if counts.sum() < 2:
         return False
     for t in range(N_TRIALS):
-        j = members[int(draw[t] * members.shape[0])]
+        j = _member(counts, draw[t])
         if _try(state, counts, j, -1, j, 0):
             return True
     return False
@@ -578,13 +588,24 @@ def _remove(state, counts, draw):
 
 @njit
 def _swap(state, counts, draw):
-    members, m = np.flatnonzero(counts), counts.shape[0]
     for t in range(0, N_TRIALS, 2):
-        j = members[int(draw[t] * members.shape[0])]
-        other = int(draw[t + 1] * m)
+        j, other = _member(counts, draw[t]), int(draw[t + 1] * counts.shape[0])
         if other != j and _try(state, counts, j, -1, other, 1):
             return True
     return False
+
+
+@njit
+def _member(counts, draw):
+    """Return one of the members that have picks, each with equal chances."""
+    size, j = 0, -1
+    for k in range(counts.shape[0]):
+        size += counts[k] > 0
+    left = int(draw * size)
+    while left >= 0:
+        j += 1
+        left -= counts[j] > 0
+    return j
 
 
 @njit
