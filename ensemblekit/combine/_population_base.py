@@ -1,6 +1,7 @@
 """What the population-based selections share: scores, start, search, results."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
@@ -58,7 +59,7 @@ class Rows:
         """Return the number of columns of one member."""
         return layout.n_outputs_for(self.n_classes) if self.n_classes else 1
 
-    @property
+    @cached_property
     def errors(self):
         """Return base, sign, offset of residuals, or true-class probabilities."""
         if self.n_classes:

@@ -503,16 +503,18 @@ def _cross(state, draw, family):
 @njit
 def _two_point(first, second, draw, published, children):
     """Return whether there are members enough for a slice."""
-    union = np.flatnonzero(first + second)
-    u = union.shape[0]
+    m, u = first.shape[0], 0
+    for j in range(m):
+        u += first[j] + second[j] > 0
     if u < (3 if published else 2):
         return False
     begin, end = _slice(draw, u, published)
-    children[0] = first
-    children[1] = second
-    for j in union[begin:end]:
-        children[0, j] = second[j]
-        children[1, j] = first[j]
+    position = 0  # among the members that either parent has
+    for j in range(m):
+        exchanged = begin <= position < end
+        children[0, j] = second[j] if exchanged else first[j]
+        children[1, j] = first[j] if exchanged else second[j]
+        position += first[j] + second[j] > 0
     return True
 
 
