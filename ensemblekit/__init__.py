@@ -23,6 +23,14 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._pool import ConvexPoolRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
+    from .combine._population import (
+        QOEnsembleSelectionClassifier,
+        QOEnsembleSelectionRegressor,
+    )
+    from .combine._population_diversity import (
+        QDOEnsembleSelectionClassifier,
+        QDOEnsembleSelectionRegressor,
+    )
     from .crossfit import CrossFit
     from .exceptions import MemberError
     from .leaderboard import cross_fitted_predictions

@@ -13,6 +13,8 @@ _MODULES = (
     "linear_stack",
     "offsets",
     "polytope",
+    "population",
+    "population_losses",
     "simplex_qp",
 )
 
