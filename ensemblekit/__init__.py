@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         EnsembleSelectionClassifier,
         EnsembleSelectionRegressor,
     )
+    from .combine._hill import HillClimbingClassifier, HillClimbingRegressor
     from .combine._linear import LinearStackClassifier, LinearStackRegressor
     from .combine._pool import ConvexPoolRegressor
     from .crossfit import CrossFit

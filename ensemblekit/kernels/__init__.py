@@ -10,6 +10,7 @@ _MODULES = (
     "crps",
     "design",
     "greedy",
+    "hill",
     "linear_stack",
     "polytope",
     "simplex_qp",
