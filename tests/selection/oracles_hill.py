@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ensemblekit import evaluate_loss
+
 TIE = 1e-12
 
 
@@ -32,9 +34,22 @@ def climb(members, loss, steps, min_gain=0.0, max_members=None, fit=lambda v: v)
     return np.array(picks), np.array(taken), np.array(path), current
 
 
+def class_loss(loss, y, weight, probabilities):
+    """Evaluate a loss; AUC by all pairs, so that a loss of 0 is exactly 0."""
+    if loss != "auc":
+        return evaluate_loss(loss, y, probabilities, weight)
+    weight = np.ones(len(y)) if weight is None else weight
+    p = probabilities[:, 1]
+    pairs = np.outer(weight[y == 0], weight[y == 1])
+    above = p[y == 0][:, None] - p[y == 1]
+    return (pairs * ((above > 0) + 0.5 * (above == 0))).sum() / pairs.sum()
+
+
 def clip_rows(probabilities):
-    """Clip to [0, 1] and divide each row by its sum."""
+    """Clip to [0, 1] and divide each row by its sum; of two classes, the second."""
     clipped = np.clip(probabilities, 0.0, 1.0)
+    if clipped.shape[1] == 2:
+        return np.column_stack([1.0 - clipped[:, 1], clipped[:, 1]])
     return clipped / clipped.sum(axis=1, keepdims=True)
 
 
