@@ -13,6 +13,8 @@ from ._jit import njit
 
 # 16 probabilities of at least 2.2e-16 multiply to far above the smallest float.
 PRODUCT_ROWS = 16
+# Steps of a grid that are tried on each side of the best step.
+AROUND = 2
 # Codes of the table of losses.
 ABSOLUTE_ERROR, HUBER, PINBALL, LOG_LOSS, BRIER, ZERO_ONE = 1, 2, 3, 4, 5, 6
 
@@ -60,6 +62,7 @@ def log_losses(base, sign, offset, members, current, rows, weight, steps, clip):
     mixture's probabilities of the true class
     rows : (n_rows,) int64; equal weights one after the other share logarithms
     clip : probabilities are clipped to [clip, 1] here
+    Steps that cannot be the best of an ascending grid in (0, 1) are not computed: inf.
     """
     arrays = (base, sign, offset, members, current, rows, weight, steps)
     return _log_losses(*[_frozen(array) for array in arrays], clip)
@@ -185,51 +188,78 @@ def _add_error(sums, now, p, y, weight, stay, steps):
 
 @njit
 def _log_losses(base, sign, offset, members, current, rows, weight, steps, clip):
-    n, n_steps = rows.shape[0], steps.shape[0]
-    losses = np.zeros((members.shape[0], n_steps))
-    stay, product, total = 1.0 - steps, np.ones(n_steps), 0.0
-    for i in rows:
-        total += weight[i]
+    losses = np.full((members.shape[0], steps.shape[0]), np.inf)
+    now, cost, member = current[rows], weight[rows], np.empty(rows.shape[0])
+    total = 0.0
+    for value in cost:
+        total += value
     for a in range(members.shape[0]):
-        sums, j, first = losses[a], members[a], 0
-        while first < n:
-            cost, product[:] = weight[rows[first]], 1.0
-            last = first
-            while (
-                last < n and last < first + PRODUCT_ROWS and weight[rows[last]] == cost
-            ):
-                i = rows[last]
-                now, p = current[i], offset[i] + sign[i] * base[i, j]
-                for k in range(n_steps):
-                    mixture = stay[k] * now + steps[k] * p
-                    product[k] *= min(max(mixture, clip), 1.0)
-                last += 1
-            for k in range(n_steps):
-                sums[k] -= cost * math.log(product[k])
-            first = last
+        for i in range(rows.shape[0]):
+            row = rows[i]
+            member[i] = offset[row] + sign[row] * base[row, members[a]]
+        first, last = _candidates(now, member, cost, steps, clip)
+        losses[a, first:last] = 0.0
+        _add_log_losses(
+            losses[a, first:last], now, member, cost, steps[first:last], clip
+        )
     return losses / total
+
+
+@njit
+def _candidates(now, member, cost, steps, clip):
+    """Return first, last: the least loss of a grid is among steps[first:last].
+
+    Where nothing is clipped the loss is convex, and Newton's method finds about where.
+    """
+    n_steps, low, high = steps.shape[0], steps[0], steps[-1]
+    if n_steps <= 2 * AROUND or low <= 0.0 or high >= 1.0:
+        return 0, n_steps
+    for i in range(now.shape[0]):
+        # From the first step to the last, the mixture is no less than this.
+        if max((1.0 - high) * now[i], low * member[i]) < clip:
+            return 0, n_steps
+    best = _newton_step(now, member, cost, low, high, clip, 0.1 * low)
+    nearest = int(np.searchsorted(steps, best))
+    return max(nearest - AROUND, 0), min(nearest + AROUND, n_steps)
+
+
+@njit
+def _add_log_losses(sums, now, member, cost, steps, clip):
+    n, n_steps, first = now.shape[0], steps.shape[0], 0
+    stay, product = 1.0 - steps, np.ones(n_steps)
+    while first < n:
+        last = first
+        product[:] = 1.0
+        while last < n and last < first + PRODUCT_ROWS and cost[last] == cost[first]:
+            for k in range(n_steps):
+                mixture = stay[k] * now[last] + steps[k] * member[last]
+                product[k] *= min(max(mixture, clip), 1.0)
+            last += 1
+        for k in range(n_steps):
+            sums[k] -= cost[first] * math.log(product[k])
+        first = last
 
 
 @njit
 def _log_line(base, sign, offset, members, current, rows, weight, high, clip):
     steps = np.zeros(members.shape[0])
-    now, member = current[rows], np.empty(rows.shape[0])
+    now, cost, member = current[rows], weight[rows], np.empty(rows.shape[0])
     for a in range(members.shape[0]):
         for i in range(rows.shape[0]):
             row = rows[i]
             member[i] = offset[row] + sign[row] * base[row, members[a]]
-        steps[a] = _newton_step(now, member, weight[rows], high, clip)
+        steps[a] = _newton_step(now, member, cost, 0.0, high, clip, 1e-12)
     return steps
 
 
 @njit
-def _newton_step(now, member, weight, high, clip):
-    """Return the w in [0, high] at which the log loss of the mixture is stationary."""
-    if _slopes(now, member, weight, 0.0, clip)[0] >= 0.0:
-        return 0.0
+def _newton_step(now, member, weight, low, high, clip, tol):
+    """Return the w in [low, high] at which the log loss of the mixture is least."""
+    if _slopes(now, member, weight, low, clip)[0] >= 0.0:
+        return low
     if _slopes(now, member, weight, high, clip)[0] <= 0.0:
         return high
-    left, right, step = 0.0, high, 0.5 * high
+    left, right, step = low, high, 0.5 * (low + high)
     for _ in range(60):
         slope, curvature = _slopes(now, member, weight, step, clip)
         if slope < 0.0:
@@ -240,7 +270,7 @@ def _newton_step(now, member, weight, high, clip):
         step = step - slope / curvature if curvature > 0.0 else left
         if not left < step < right:
             step = 0.5 * (left + right)
-        if abs(step - before) <= 1e-12:
+        if abs(step - before) <= tol:
             break
     return step
 
