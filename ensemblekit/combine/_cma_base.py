@@ -12,6 +12,7 @@ from ._mixture_base import distinct_members, make_loss
 
 EXPLICIT_SIZE = 50
 EVALUATIONS_PER_MEMBER = 50
+_TIE = 1e-12
 # exp overflows single precision above it: the published code clips there.
 _LARGEST_POWER = 88.72
 # A covariance of more members takes longer than the losses do.
@@ -23,10 +24,7 @@ def softmax_weights(x):
 
     They stay out because the start, all 0 but for one member, then means that member.
     """
-    powers = np.where(x == 0.0, 0.0, np.exp(x - x.max()))
-    if not powers.any():
-        powers = np.ones(len(x))
-    weights = powers / powers.sum()
+    weights = _softmax(x)
     weights[np.argmax(weights)] += 1.0 - weights.sum()
     return weights
 
@@ -39,7 +37,7 @@ def explicit_weights(x, size=EXPLICIT_SIZE):
     each of the smallest upwards; too few are spread evenly, and the rest goes to the
     largest. Of equal counts the lower index keeps, or gets, the count.
     """
-    weights = softmax_weights(x)
+    weights = _softmax(x)
     counts = np.round(np.where(weights <= 0.5 / size, 0.0, weights) * size)
     counts = counts.astype(np.int64)
     if not counts.any():
@@ -55,6 +53,13 @@ def explicit_weights(x, size=EXPLICIT_SIZE):
         counts[chosen] += share
         counts[np.argmax(counts)] += rest
     return counts / size
+
+
+def _softmax(x):
+    powers = np.where(x == 0.0, 0.0, np.exp(x - x.max()))
+    if not powers.any():
+        powers = np.ones(len(x))
+    return powers / powers.sum()
 
 
 NORMALIZATIONS = {
@@ -149,7 +154,7 @@ def search(losses, cube, normalize, init, sigma, n_evaluations, rng):
         W[:, members] = [normalize(x) for x in tried.points]
         tried.losses = losses(W)
         lowest = int(np.argmin(tried.losses))
-        if tried.losses[lowest] < best[1]:
+        if tried.losses[lowest] < best[1] - _TIE * abs(best[1]):
             best = W[lowest], tried.losses[lowest]
     return *best, n_evaluations
 
