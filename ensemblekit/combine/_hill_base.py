@@ -75,7 +75,7 @@ def final_weights(picks, steps, n_members):
     for member, step in zip(picks, steps, strict=True):
         weights *= 1.0 - step
         weights[member] += step
-    weights[picks[0]] += 1.0 - weights.sum()
+    weights[np.argmax(weights)] += 1.0 - weights.sum()
     return weights
 
 
@@ -180,7 +180,10 @@ def classification_table(combiner, P, y, weight, weighted):
     column = partial(_class_column, P, layout.n_outputs_for(n_classes))
     if not in_table(loss):
         price = make_loss(combiner, y, weight, weighted)
-        evaluate = _by_prediction(column, lambda m: price(clip_probabilities(m)))
+        finish = layout.class_probabilities
+        if combiner.allow_negative:
+            finish = clip_probabilities
+        evaluate = _by_prediction(column, lambda mixture: price(finish(mixture)))
         return RowTable(n_members, column, evaluate)
     code, rows = LOSSES[loss].code, np.flatnonzero(weight > 0.0)
 
@@ -197,10 +200,10 @@ def clip_probabilities(mixture):
 
     mixture : (n_samples, n_outputs); one column is the probability of class 1.
     """
-    if mixture.min() >= 0.0 and mixture.max() <= 1.0:
-        return layout.class_probabilities(mixture)
-    clipped = layout.class_probabilities(np.clip(mixture, 0.0, 1.0))
-    return clipped / clipped.sum(axis=1, keepdims=True)
+    clipped = np.clip(mixture, 0.0, 1.0)
+    if clipped.shape[1] > 1:
+        clipped /= clipped.sum(axis=1, keepdims=True)
+    return layout.class_probabilities(clipped)
 
 
 def _log_loss_table(P, y, weight, n_classes):

@@ -328,6 +328,18 @@ def test_single_precision_and_any_memory_order(class_predictions):
         assert_allclose(found.loss_path_, expected.loss_path_, rtol=1e-6)
 
 
+@chose_negative
+@pytest.mark.parametrize("loss", ["neg_log_loss", "log_loss", "brier", "zero_one"])
+def test_the_path_ends_at_the_loss_of_the_prediction(loss, class_predictions):
+    P, y, weight = class_predictions(4, 3)
+    P = P.astype(np.float32)  # rows sum to 1 only roughly
+    found = HillClimbingClassifier(loss=loss, step=0.1, allow_negative=True)
+    found.fit(P, y, sample_weight=weight)
+    name = loss.removeprefix("neg_")
+    combined = evaluate_loss(name, y, found.predict_proba(P), weight)
+    assert_allclose(found.loss_path_[-1], combined, rtol=1e-12)
+
+
 def test_many_rows_of_sure_members_do_not_underflow():
     y = np.arange(4096) % 2
     sure = np.where(y == 1, 0.0, 1.0)
