@@ -63,7 +63,7 @@ def bench_climb(n_samples, n_members=50):
     print(f"\nHill climbing, {n_samples} rows, {n_members} members, step 0.01")
     P, y = harness.correlated_probabilities(n_samples, n_members)
     for loss, metric in METRICS.items():
-        peers = {"scikit-learn": metric}
+        peers = {"numpy" if loss == "zero_one" else "scikit-learn": metric}
         if loss in NUMPY:
             peers["numpy"] = NUMPY[loss]
         bench(loss, HillClimbingClassifier(loss=loss), peers, P, y)

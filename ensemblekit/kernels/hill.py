@@ -15,6 +15,8 @@ from ._jit import njit
 PRODUCT_ROWS = 16
 # Steps of a grid that are tried on each side of the best step.
 AROUND = 2
+# Probabilities that lead by more have a label that rounding cannot change.
+MARGIN = 1e-9
 # Codes of the table of losses.
 ABSOLUTE_ERROR, HUBER, PINBALL, LOG_LOSS, BRIER, ZERO_ONE = 1, 2, 3, 4, 5, 6
 
@@ -95,22 +97,30 @@ def auc_losses(P, members, current, y, rows, weight, steps):
     and, as the lowest bit, the label. Others sort positions.
     """
     equal = bool((weight[rows] == weight[rows[0]]).all())
-    truth, cost, now = y[rows], weight[rows], current[rows]
+    truth, cost, now = y[rows].astype(np.uint64), weight[rows], current[rows]
     losses = np.empty((len(members), len(steps)))
     for a, member in enumerate(members):
         column = P[rows, member].astype(np.float64)
+        clip = steps.min() < 0.0 or min(now.min(), column.min()) < 0.0
         for k, step in enumerate(steps):
-            # Adding 0 turns -0.0 into 0.0, whose bits differ.
-            mixture = np.clip((1.0 - step) * now + step * column, 0.0, 1.0) + 0.0
+            mixture = (1.0 - step) * now + step * column
+            if clip:
+                mixture = np.clip(mixture, 0.0, 1.0)
+            mixture += 0.0  # turns -0.0 into 0.0, whose bits differ
             losses[a, k] = one_minus_auc(mixture, truth, None if equal else cost)
     return losses
 
 
 def one_minus_auc(values, y, weight):
-    """Return 1 - ROC AUC of `values` in [0, 1], without -0.0; no weight: equal ones."""
+    """Return 1 - ROC AUC of `values` in [0, 2), without -0.0; no weight: equal ones.
+
+    y : (n,) integer codes, at best uint64
+    """
     if weight is None:
         # Below 2 the top bit is free, and bits of floats >= 0 are in their order.
-        keys = (values.view(np.uint64) << np.uint64(1)) | y.astype(np.uint64)
+        keys = (values.view(np.uint64) << np.uint64(1)) | y.astype(
+            np.uint64, copy=False
+        )
         keys.sort()
         return _sorted_keys_loss(keys)
     order = np.argsort(values, kind="stable")
@@ -148,6 +158,12 @@ def _value_losses(code, P, members, current, y, rows, weight, steps, parameter):
             else:
                 _add_error(sums, current[i], P[i, j], y[i], weight[i], stay, steps)
     return losses / total
+
+
+@njit
+def _between(steps):
+    """Return whether every mixture lies between current and member."""
+    return steps.min() >= 0.0 and steps.max() <= 1.0
 
 
 @njit
@@ -291,18 +307,32 @@ def _slopes(now, member, weight, step, clip):
 def _class_losses(code, n_classes, P, members, current, y, rows, weight, steps, clip):
     losses = np.zeros((members.shape[0], steps.shape[0]))
     mixture, total = np.empty(n_classes), 0.0
+    labels = code == ZERO_ONE and _between(steps)
     for i in rows:
         total += weight[i]
     for a in range(members.shape[0]):
         for i in rows:
             first = members[a] * n_classes
             row = P[i, first : first + n_classes]
+            if labels and _lead(current[i]) == _lead(row) >= 0:
+                losses[a] += weight[i] if _lead(row) != y[i] else 0.0
+                continue
             for k in range(steps.shape[0]):
                 for c in range(n_classes):
                     value = (1.0 - steps[k]) * current[i, c] + steps[k] * row[c]
                     mixture[c] = min(max(value, 0.0), 1.0)
                 losses[a, k] += weight[i] * _row_loss(code, mixture, y[i], clip)
     return losses / total
+
+
+@njit
+def _lead(probabilities):
+    """Return the class that leads by more than rounding can change, or -1."""
+    top = np.argmax(probabilities)
+    for c in range(probabilities.shape[0]):
+        if c != top and probabilities[c] > probabilities[top] - MARGIN:
+            return -1
+    return top
 
 
 @njit
