@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against __all__
     from .combine._average import AverageClassifier, AverageRegressor
+    from .combine._cma import CMAEnsembleClassifier, CMAEnsembleRegressor
     from .combine._convex_classifier import ConvexClassifier
     from .combine._convex_regressor import ConvexRegressor
     from .combine._decision import DecisionOffsetClassifier
+    from .combine._hill import HillClimbingClassifier, HillClimbingRegressor
     from .combine._linear import LinearStackClassifier, LinearStackRegressor
     from .combine._pool import ConvexPoolRegressor
-    from .combine._selection_classifier import EnsembleSelectionClassifier
-    from .combine._selection_regressor import EnsembleSelectionRegressor
     from .combine._population import (
         QOEnsembleSelectionClassifier,
         QOEnsembleSelectionRegressor,
@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         QDOEnsembleSelectionClassifier,
         QDOEnsembleSelectionRegressor,
     )
+    from .combine._selection_classifier import EnsembleSelectionClassifier
+    from .combine._selection_regressor import EnsembleSelectionRegressor
     from .crossfit import CrossFit
     from .exceptions import MemberError
     from .leaderboard import cross_fitted_predictions

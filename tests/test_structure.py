@@ -129,7 +129,16 @@ def run_python(code):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-HEAVY = ["numba", "cvxpy", "pandas", "matplotlib", "lightgbm", "xgboost", "polars"]
+HEAVY = [
+    "numba",
+    "cma",
+    "cvxpy",
+    "pandas",
+    "matplotlib",
+    "lightgbm",
+    "xgboost",
+    "polars",
+]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ _MODULES = (
     "candidates",
     "crps",
     "design",
+    "hill",
     "linear_stack",
     "offsets",
     "polytope",
