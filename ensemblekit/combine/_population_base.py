@@ -9,10 +9,9 @@ from sklearn.utils import Bunch, check_random_state
 from .. import kernels, layout
 from .._sklearn import Integral, Interval, StrOptions
 from ..convex.fit import first_copies
-from ..losses import LOG_CLIP, evaluate_loss
-from ..selection import population
+from ..selection import greedy, population
 from ..selection.descriptors import configuration_similarity, loss_correlation
-from ._base import residual_gram
+from ._scores_base import class_scores, plain, value_scores
 
 _GREEDY_ROUNDS = 50
 _DESCRIPTORS = ("configuration_similarity", "ensemble_size", "loss_correlation")
@@ -66,13 +65,6 @@ class Rows:
             return layout.true_class(self.P, self.y, self.n_classes)
         return self.P, np.ones(len(self.y)), -self.y
 
-    def gram(self):
-        """Return the mean Gram matrix of the residuals."""
-        if self.n_classes == 0:
-            return residual_gram(self.P, self.y[:, None], self.weight)
-        targets = layout.one_hot(self.y, self.n_classes)
-        return residual_gram(self.P, targets, self.weight, targets.shape[1])
-
 
 def distinct_rows(P, y, weight, n_classes=0):
     """Return `Rows` without the members that are copies of an earlier one."""
@@ -87,13 +79,15 @@ def distinct_rows(P, y, weight, n_classes=0):
 def fit_population(combiner, archive, rows, names, configurations=None):
     """Search, and set the fitted attributes of a combiner."""
     seed = check_random_state(combiner.random_state).randint(np.iinfo(np.int32).max)
-    scores, greedy = build_scores(combiner.loss, rows)
-    n_rounds = 0 if combiner.definition == "published" else _GREEDY_ROUNDS
-    picks = greedy(n_rounds) if n_rounds else np.empty(0, np.int64)
+    given = combiner, rows.P, rows.y, plain(rows.weight)
+    scores = class_scores(*given) if rows.n_classes else value_scores(*given)
+    picks = []
+    if combiner.definition == "corrected":
+        picks = greedy.select(scores, greedy.Rules(_GREEDY_ROUNDS)).picks
     found = population.search(
         scores,
         [_similarity(name, rows, configurations) for name in names],
-        picks,
+        np.array(picks, np.int64),
         archive=archive,
         n_evaluations=combiner.n_evaluations,
         batch_size=combiner.batch_size,
@@ -112,82 +106,6 @@ def fit_population(combiner, archive, rows, names, configurations=None):
         found.n_init_evaluations + len(picks) * scores.n_members
     )
     combiner.archive_ = _archive(found, rows, names, archive)
-
-
-def build_scores(loss, rows):
-    """Return what scores ensembles of the rows' members, and its greedy selection.
-
-    Returns
-    -------
-    scores : object with ``n_members`` and ``of(counts)`` -> (b,) losses
-    greedy : callable (n_rounds) -> picks
-    """
-    scores: LogLossScores | QuadraticScores | EvaluatedScores
-    if loss == "log_loss":
-        scores = LogLossScores(rows)
-    elif loss in ("squared_error", "brier"):
-        scores = QuadraticScores(rows)
-    else:
-        scores = EvaluatedScores(loss, rows)
-    return scores, scores.greedy
-
-
-class LogLossScores:
-    """Log losses of ensembles, one logarithm for 16 rows of equal weight."""
-
-    def __init__(self, rows):
-        self.n_members = len(rows.members)
-        equal = (rows.weight == rows.weight[0]).all()
-        self.arrays = *rows.errors, np.empty(0) if equal else rows.weight
-
-    def of(self, counts):
-        """Return the losses of the ensembles with these counts."""
-        return kernels.population_losses.log_losses(*self.arrays, counts, LOG_CLIP)
-
-    def greedy(self, n_rounds):
-        """Return the members that greedy selection picks."""
-        return kernels.greedy.select_log_loss(*self.arrays, n_rounds, LOG_CLIP)[0]
-
-
-class QuadraticScores:
-    """Squared errors or Brier scores of ensembles, from the Gram matrix alone."""
-
-    def __init__(self, rows):
-        self.n_members = len(rows.members)
-        self.gram = rows.gram()
-
-    def of(self, counts):
-        """Return the losses of the ensembles with these counts."""
-        return kernels.population_losses.quadratic_losses(self.gram, counts)
-
-    def greedy(self, n_rounds):
-        """Return the members that greedy selection picks."""
-        return kernels.greedy.select_squared_error(self.gram, n_rounds)[0]
-
-
-class EvaluatedScores:
-    """Losses of ensembles by `evaluate_loss`: slow, and for any loss of the table."""
-
-    def __init__(self, loss, rows):
-        self.n_members = len(rows.members)
-        self.loss, self.rows = loss, rows
-
-    def of(self, counts):
-        """Return the losses of the ensembles with these counts."""
-        return np.array([self._loss(row / row.sum()) for row in counts])
-
-    def _loss(self, weights):
-        rows = self.rows
-        mixture = layout.weighted_mean(rows.P, weights, rows.n_outputs)
-        if rows.n_classes:
-            mixture = layout.class_probabilities(mixture)
-        else:
-            mixture = mixture[:, 0]
-        return evaluate_loss(self.loss, rows.y, mixture, rows.weight)
-
-    def greedy(self, n_rounds):
-        """Return the members that greedy selection picks."""
-        return population.greedy_picks(self, n_rounds)
 
 
 def read_descriptors(descriptors, configurations):

@@ -101,11 +101,6 @@ def read_rules(combiner, n_members, names):
     )
 
 
-def plain(weight):
-    """Return ones for equal weights: kernels have a faster way for them."""
-    return np.ones(len(weight)) if (weight == weight[0]).all() else weight
-
-
 def member_names(combiner, n_members):
     """Return a name for each member: that of its first column."""
     names = list(column_names(combiner))

@@ -1,23 +1,20 @@
 """EnsembleSelectionClassifier: greedy selection of probabilities."""
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer_names
 
-from .. import kernels, layout
+from .. import layout
 from .._sklearn import (
     StrOptions,
     _fit_context,
 )
-from ..losses import LOG_CLIP
-from ..selection import decision_scores, scores
-from ..selection.scorers import scorer_loss
 from . import _selection_base as base
 from ._base import (
     ClassificationCombinerMixin,
     mix_probabilities,
     validate_classification,
 )
+from ._scores_base import class_scores, plain
 
 __all__ = ["EnsembleSelectionClassifier"]
 
@@ -229,15 +226,15 @@ class EnsembleSelectionClassifier(
         P, codes, weight = validate_classification(self, P, y, sample_weight)
         n_outputs = layout.n_outputs_for(len(self.classes_))
         n_members = layout.count_members(P, n_outputs)
-        found = self._scores(P, codes, base.plain(weight), n_outputs)
+        scores = class_scores(self, P, codes, plain(weight))
         if self.rules == "autogluon":
             members = list(layout.to_cube(P, n_outputs))
             if n_outputs == 1:
                 members = [member[:, 0] for member in members]
-            base.select_as_autogluon(self, found, members, codes, self.loss)
+            base.select_as_autogluon(self, scores, members, codes, self.loss)
         else:
             before = [pick for pick in before if pick < n_members]
-            base.select(self, found, codes, before)
+            base.select(self, scores, codes, before)
         return self
 
     def explain(self):
@@ -255,38 +252,3 @@ class EnsembleSelectionClassifier(
 
     def _combine(self, P):
         return mix_probabilities(self, P)
-
-    def _scores(self, P, codes, weight, n_outputs):
-        """Return the scores of the loss."""
-        n_classes = len(self.classes_)
-        if self.loss == "log_loss":
-            return _log_scores(P, codes, weight, n_classes)
-        if self.loss == "brier":
-            targets = layout.one_hot(codes, n_classes)
-            design = kernels.design.Design(P, targets.ravel(), n_outputs)
-            return scores.SquareScores(design, weight, n_outputs)
-        if self.loss == "zero_one":
-            offsets = np.zeros(n_classes)
-            return decision_scores.LabelScores(P, codes, weight, _error_rate, offsets)
-        if self.loss == "auc":
-            if n_classes != 2:
-                raise ValueError(
-                    f"loss='auc' is of two classes; y has {n_classes}. Use the scorer "
-                    "'roc_auc_ovr'."
-                )
-            return decision_scores.RankScores(P, codes, weight)
-        loss = scorer_loss(self.loss, self.classes_)
-        return decision_scores.CallableScores(P, codes, weight, n_outputs, loss)
-
-
-def _log_scores(P, codes, weight, n_classes):
-    design = kernels.design.Design(P, np.zeros(len(codes)), n_classes, codes=codes)
-    if n_classes > 2:
-        ones, zeros = np.ones(len(codes)), np.zeros(len(codes))
-        return scores.LogScores(design.true_class(), ones, zeros, weight, LOG_CLIP)
-    # p where the second class is true, else 1 - p.
-    return scores.LogScores(P, 2.0 * codes - 1.0, 1.0 - codes, weight, LOG_CLIP)
-
-
-def _error_rate(hits, predicted, true):
-    return (true.sum() - hits.sum(axis=-1)) / true.sum()

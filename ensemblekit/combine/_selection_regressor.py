@@ -5,7 +5,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import get_scorer_names
 from sklearn.utils.metaestimators import available_if
 
-from .. import kernels, layout
+from .. import layout
 from .._sklearn import (
     Interval,
     Real,
@@ -14,16 +14,14 @@ from .._sklearn import (
     check_sample_weight,
     forget_fitted,
 )
-from ..selection import decision_scores, scores
-from ..selection.scorers import scorer_loss
 from . import _selection_base as base
 from ._base import (
     RegressionCombinerMixin,
     check_all_finite,
-    check_gram,
     validate_new,
     validate_rows,
 )
+from ._scores_base import plain, value_scores
 
 __all__ = ["EnsembleSelectionRegressor"]
 
@@ -253,12 +251,12 @@ class EnsembleSelectionRegressor(
         weight = check_sample_weight(sample_weight, P)
         n_outputs = self._n_outputs(y)
         n_members = layout.count_members(P, n_outputs, "outputs of each member")
-        found = self._scores(P, y, base.plain(weight), n_outputs)
+        scores = value_scores(self, P, y, plain(weight), n_outputs)
         if self.rules == "autogluon":
-            base.select_as_autogluon(self, found, list(P.T), y, self.loss)
+            base.select_as_autogluon(self, scores, list(P.T), y, self.loss)
         else:
             before = [pick for pick in before if pick < n_members]
-            base.select(self, found, np.zeros(len(y), np.int64), before)
+            base.select(self, scores, np.zeros(len(y), np.int64), before)
         self.n_outputs_ = n_outputs
         return self
 
@@ -316,27 +314,3 @@ class EnsembleSelectionRegressor(
                 f"and {levels.tolist()}."
             )
         return len(levels)
-
-    def _scores(self, P, y, weight, n_outputs):
-        """Return the scores of the loss."""
-        if self.loss == "squared_error":
-            design = kernels.design.Design(P, y.ravel(), n_outputs)
-            found = scores.SquareScores(design, weight, 1)
-            with np.errstate(over="ignore", invalid="ignore"):
-                gram = found.gram
-            check_gram(gram, design, np.repeat(weight, n_outputs))
-            return found
-        if self.loss not in ("absolute_error", "huber", "pinball"):
-            return decision_scores.CallableScores(
-                P, y, weight, n_outputs, scorer_loss(self.loss)
-            )
-        target = np.repeat(y[:, None], n_outputs, axis=1) if y.ndim == 1 else y
-        levels = np.full(n_outputs, self.level)
-        if self.quantile_levels is not None:
-            levels = np.asarray(self.quantile_levels, np.float64)
-        low, high = -levels, 1.0 - levels
-        if self.loss == "absolute_error":
-            low, high = -np.ones(n_outputs), np.ones(n_outputs)
-        bend = self.delta if self.loss == "huber" else 0.0
-        target = np.ascontiguousarray(target)
-        return scores.PiecewiseScores(P, target, weight, low, high, float(bend))

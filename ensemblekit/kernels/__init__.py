@@ -12,10 +12,10 @@ _MODULES = (
     "design",
     "hill",
     "linear_stack",
+    "mixtures",
     "offsets",
     "polytope",
     "population",
-    "population_losses",
     "simplex_qp",
 )
 

@@ -196,11 +196,8 @@ class Design:
             return self
         if 8 * len(self.P) * self.n_members > _LITTLE:
             return self
-        return replace(self, P=self.true_class(), n_outputs=1, codes=None)
-
-    def true_class(self):
-        """Return each member's probability of the row's class, (n, m), dtype of P."""
-        return _true_class(_read_only(self.P), self.codes, self.n_outputs)
+        picked = true_class(self.P, self.codes, self.n_outputs)
+        return replace(self, P=picked, n_outputs=1, codes=None)
 
     @property
     def _centre(self):
@@ -224,7 +221,7 @@ class Design:
                 block = part[start:stop]
                 if self.codes is not None:
                     codes = self.codes[first + start : first + stop]
-                    block = _true_class(_read_only(block), codes, self.n_outputs)
+                    block = true_class(block, codes, self.n_outputs)
                 elif spread > 1:
                     block = _rows_of_outputs(block, spread)
                 block = _read_only(np.ascontiguousarray(block, np.float64))
@@ -249,8 +246,9 @@ def _read_only(block):
     return block
 
 
-def _true_class(block, codes, n_outputs):
-    """Return each member's column of the row's own class."""
+def true_class(P, codes, n_outputs):
+    """Return each member's column of the row's own class, (n, m), in the dtype of P."""
+    block = _read_only(P)
     picked = np.empty((len(block), block.shape[1] // n_outputs), block.dtype)
     _pick(block, codes, n_outputs, picked)
     return picked

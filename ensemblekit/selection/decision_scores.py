@@ -64,7 +64,7 @@ class LabelScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
-        return np.array([self._loss_of(self.mixture(w)) for w in weights])
+        return np.array([self._loss_of(self.mixture(w / w.sum())) for w in weights])
 
     def mixture(self, weights):
         """Return the mixture's probabilities of all classes, (n, K)."""
@@ -140,7 +140,7 @@ class RankScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
-        return np.array([self._loss_of(self.P @ w) for w in weights])
+        return np.array([self._loss_of(self.P @ (w / w.sum())) for w in weights])
 
     def _loss_of(self, mixture):
         mixture = np.ascontiguousarray(mixture, np.float64)
@@ -198,7 +198,7 @@ class CallableScores(Scores):
         """Return the loss of each mixture."""
         cube = self.P.reshape(len(self.P), self.n_members, -1)
         return np.array(
-            [self._loss_of(np.einsum("ijk,j->ik", cube, w)) for w in weights]
+            [self._loss_of(np.einsum("ijk,j->ik", cube, w / w.sum())) for w in weights]
         )
 
     def _of(self, member):

@@ -60,26 +60,6 @@ class Found:
     n_init_evaluations: int
 
 
-def greedy_picks(scores, n_rounds):
-    """Select members greedily, with replacement, through the scores alone.
-
-    Returns
-    -------
-    picks : ndarray of shape (n_picks,), int64
-        Ends early only at a loss of 0; ties go to the lowest index.
-    """
-    counts = np.zeros(scores.n_members, np.int32)
-    picks: list[int] = []
-    while len(picks) < n_rounds:
-        losses = scores.of(counts + np.eye(len(counts), dtype=np.int32))
-        lowest = losses.min()
-        picks.append(int(np.argmax(losses <= lowest + _TIE * abs(lowest))))
-        counts[picks[-1]] += 1
-        if lowest == 0.0:
-            break
-    return np.array(picks, np.int64)
-
-
 def search(
     scores,
     descriptors,

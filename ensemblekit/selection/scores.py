@@ -3,9 +3,9 @@
 All answer the same questions, so that every rule of selection serves every loss:
 
 start() forgets the picks; losses() returns the loss with each member added, (m,);
-add(j) takes member j; of(weights) returns the losses of mixtures, weights (b, m) of sum
-1; slope(weights) the gradient of a convex loss, or None; weighted(weight) the same
-scores under other row weights; rows(mask) on some rows.
+add(j) takes member j; of(weights) returns losses of mixtures, weights (b, m) >= 0, any
+sum; slope(weights) the gradient of a convex loss, or None; weighted(weight) the
+same scores under other row weights; rows(mask) on some rows.
 """
 
 from __future__ import annotations
@@ -101,8 +101,10 @@ class LogScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
-        share = self.weight / self.weight.sum()
-        return np.array([-share @ np.log(self._mixture(w)) for w in weights])
+        weight = np.empty(0) if (self.weight == 1.0).all() else self.weight
+        return kernels.mixtures.log_losses(
+            self.base, self.sign, self.offset, weight, weights, self.clip
+        )
 
     def _mixture(self, weights):
         mixture = self.offset + self.sign * (self.base @ weights)
@@ -167,7 +169,8 @@ class SquareScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
-        return np.maximum(np.einsum("bi,ij,bj->b", weights, self.gram, weights), 0.0)
+        weights = np.asarray(weights, np.float64)
+        return kernels.mixtures.quadratic_losses(self.gram, weights)
 
     def slope(self, weights):
         """Return the gradient 2 G w."""
@@ -234,7 +237,8 @@ class PiecewiseScores(Scores):
     def of(self, weights):
         """Return the loss of each mixture."""
         share = self.weight / self.weight.sum()
-        return np.array([share @ self._row_losses(self._rest(w)) for w in weights])
+        rests = (self._rest(w / w.sum()) for w in weights)
+        return np.array([share @ self._row_losses(rest) for rest in rests])
 
     def _rest(self, weights):
         cube = self.P.reshape(len(self.P), self.n_members, -1)

@@ -150,7 +150,7 @@ def test_published_definition(regression_predictions, class_predictions, combine
         {"n_evaluations": 123},
         {"random_state": np.random.RandomState(3)},
     ],
-    ids=str,
+    ids=lambda changed: " ".join(changed),
 )
 @pytest.mark.parametrize("combiner", REGRESSORS, ids=str)
 def test_parameters(regression_predictions, combiner, changed):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from ensemblekit.combine._selection_classifier import _error_rate
+from ensemblekit.combine._scores_base import _label_loss
 from ensemblekit.selection.decision_scores import LabelScores
 from ensemblekit.selection.greedy import Rules, select
 from ensemblekit.selection.scores import LogScores, SquareScores
@@ -41,7 +41,7 @@ def select_log_loss(base, sign, offset, weight, n_rounds, clip):
 
 def select_zero_one(P, y, weight, n_classes, n_rounds):
     offsets = np.zeros(n_classes)
-    return run(LabelScores(P, y, weight, _error_rate, offsets), n_rounds)
+    return run(LabelScores(P, y, weight, _label_loss("accuracy"), offsets), n_rounds)
 
 
 def regression(n=100, m=7, seed=0):

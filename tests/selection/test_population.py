@@ -3,11 +3,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from ensemblekit import evaluate_loss, kernels
-from ensemblekit.selection import population
+from ensemblekit.selection import greedy, population
 from ensemblekit.selection.descriptors import (
     configuration_similarity,
     loss_correlation,
 )
+from ensemblekit.selection.scores import LogScores
 
 
 class Scores:
@@ -36,7 +37,21 @@ class QuickScores(Scores):
     def of(self, counts):
         self.asked += [tuple(row) for row in counts.tolist()]
         arrays = self.P, 2.0 * self.y - 1.0, 1.0 - self.y, np.empty(0)
-        return kernels.population_losses.log_losses(*arrays, counts, 2.2e-16)
+        return kernels.mixtures.log_losses(*arrays, counts, 2.2e-16)
+
+
+def greedy_picks(scores, n_rounds):
+    """Members that greedy selection picks, through the scores alone."""
+    counts = np.zeros(scores.n_members, np.int32)
+    picks: list[int] = []
+    while len(picks) < n_rounds:
+        losses = scores.of(counts + np.eye(len(counts), dtype=np.int32))
+        lowest = losses.min()
+        picks.append(int(np.argmax(losses <= lowest + 1e-12 * abs(lowest))))
+        counts[picks[-1]] += 1
+        if lowest == 0.0:
+            break
+    return np.array(picks, np.int64)
 
 
 def descriptors_of(P, y):
@@ -114,9 +129,10 @@ def test_the_worst_of_quality_and_the_best_of_each_cell_stay(
 def test_never_worse_than_greedy(class_predictions, archive, seed):
     P, y, _ = class_predictions(n_members=12, n_samples=200, seed=seed)
     scores = QuickScores("log_loss", P, y)
-    picks = population.greedy_picks(scores, 50)
-    arrays = P, 2.0 * y - 1.0, 1.0 - y, np.empty(0)
-    assert_array_equal(picks, kernels.greedy.select_log_loss(*arrays, 50, 2.2e-16)[0])
+    picks = greedy_picks(scores, 50)
+    rows = P, 2.0 * y - 1.0, 1.0 - y, np.ones(len(y))
+    path = greedy.select(LogScores(*rows, 2.2e-16), greedy.Rules(50))
+    assert_array_equal(picks, path.picks)
     crossover = "average" if archive == "quality" else "two_point"
     found = population.search(
         scores,
@@ -136,7 +152,7 @@ def test_never_worse_than_greedy(class_predictions, archive, seed):
 def test_any_loss_and_choice_of_parents(class_predictions, loss, elite):
     P, y, _ = class_predictions(n_members=5, n_samples=60)
     scores = Scores(loss, P, y)
-    picks = population.greedy_picks(scores, 10)
+    picks = greedy_picks(scores, 10)
     assert len(scores.asked) == 5 * len(picks)
     for archive in population.ARCHIVES:
         found = population.search(
@@ -166,7 +182,7 @@ def test_permuting_members_permutes_all(class_predictions, archive, definition):
     for seed in range(5):
         P, y, _ = class_predictions(n_members=9, n_samples=97, seed=seed)
         options = {"archive": archive, "definition": definition, "seed": seed}
-        picks = population.greedy_picks(QuickScores("log_loss", P, y), 20)
+        picks = greedy_picks(QuickScores("log_loss", P, y), 20)
         one = population.search(
             QuickScores("log_loss", P, y), descriptors_of(P, y), picks, **options
         )

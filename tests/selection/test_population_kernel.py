@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from ensemblekit.kernels import population, population_losses
+from ensemblekit.kernels import mixtures as mixture_losses
+from ensemblekit.kernels import population
 
 from . import oracles_population as oracle
 
@@ -174,7 +175,7 @@ def test_log_losses(n, m, weighted, dtype):
     counts = rng.integers(0, 4, (7, m)).astype(np.int32)
     counts[:, 0] += 1
     counts[:, m // 2 + 1 :: 3] = 0
-    found = population_losses.log_losses(
+    found = mixture_losses.log_losses(
         P, 2.0 * y - 1.0, 1.0 - y, weight.astype(float), counts, EPS
     )
     logs = np.log(np.maximum(mixtures(P.astype(float), y, counts), EPS))
@@ -187,7 +188,7 @@ def test_log_losses_of_certain_mistakes():
     P, y = np.zeros((n, 3)), np.ones(n)
     arrays = P, 2.0 * y - 1.0, 1.0 - y, np.empty(0)
     counts = np.array([[1, 0, 2]], np.int32)
-    assert population_losses.log_losses(*arrays, counts, 1e-15)[0] == pytest.approx(
+    assert mixture_losses.log_losses(*arrays, counts, 1e-15)[0] == pytest.approx(
         34.538776394910684, rel=1e-15
     )
 
@@ -198,7 +199,7 @@ def test_quadratic_losses(m):
     residuals = rng.normal(size=(50, m))
     counts = rng.integers(0, 5, (20, m)).astype(np.int32)
     counts[:, -1] += 1
-    found = population_losses.quadratic_losses(residuals.T @ residuals / 50, counts)
+    found = mixture_losses.quadratic_losses(residuals.T @ residuals / 50, counts)
     mixed = residuals @ (counts / counts.sum(axis=1, keepdims=True)).T
     assert_allclose(found, (mixed**2).mean(axis=0), rtol=1e-12)
 
@@ -206,4 +207,4 @@ def test_quadratic_losses(m):
 def test_a_perfect_mixture_has_no_negative_loss():
     gram = np.array([[1.0, -1.0 - 1e-16], [-1.0 - 1e-16, 1.0]])
     counts = np.array([[1, 1]], np.int32)
-    assert population_losses.quadratic_losses(gram, counts)[0] == 0.0
+    assert mixture_losses.quadratic_losses(gram, counts)[0] == 0.0

@@ -1,0 +1,84 @@
+"""From a combiner's loss to the scores of selection."""
+
+import numpy as np
+
+from .. import kernels, layout
+from ..losses import LOG_CLIP
+from ..selection.decision_scores import CallableScores, LabelScores, RankScores
+from ..selection.offsets import METRICS, metric_from_counts
+from ..selection.scores import LogScores, PiecewiseScores, SquareScores
+from ._base import check_gram
+from ._mixture_base import check_loss, make_loss
+
+
+def plain(weight):
+    """Return ones for equal weights: kernels have a faster way for them."""
+    return np.ones(len(weight)) if (weight == weight[0]).all() else weight
+
+
+def value_scores(combiner, P, y, weight, n_outputs=1):
+    """Return the scores of a regressor's loss.
+
+    y : (n,) or (n, n_outputs); with quantile_levels (n,) for all outputs
+    """
+    check_loss(combiner, "regression", y, weight)
+    if combiner.loss == "squared_error":
+        design = kernels.design.Design(P, y.ravel(), n_outputs)
+        scores = SquareScores(design, weight, 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            gram = scores.gram
+        check_gram(gram, design, np.repeat(weight, n_outputs))
+        return scores
+    if combiner.loss not in ("absolute_error", "huber", "pinball"):
+        return _callable_scores(combiner, P, y, weight, n_outputs)
+    target = np.repeat(y[:, None], n_outputs, axis=1) if y.ndim == 1 else y
+    levels = np.full(n_outputs, getattr(combiner, "level", 0.5))
+    if getattr(combiner, "quantile_levels", None) is not None:
+        levels = np.asarray(combiner.quantile_levels, np.float64)
+    low, high = -levels, 1.0 - levels
+    if combiner.loss == "absolute_error":
+        low, high = -np.ones(n_outputs), np.ones(n_outputs)
+    bend = getattr(combiner, "delta", 1.0) if combiner.loss == "huber" else 0.0
+    target = np.ascontiguousarray(target)
+    return PiecewiseScores(P, target, weight, low, high, float(bend))
+
+
+def class_scores(combiner, P, codes, weight):
+    """Return the scores of a classifier's loss."""
+    loss, n_classes = combiner.loss, len(combiner.classes_)
+    check_loss(combiner, "classification", codes, weight)
+    n_outputs = layout.n_outputs_for(n_classes)
+    if loss == "log_loss":
+        return LogScores(*layout.true_class(P, codes, n_classes), weight, LOG_CLIP)
+    if loss == "brier":
+        targets = layout.one_hot(codes, n_classes)
+        design = kernels.design.Design(P, targets.ravel(), n_outputs)
+        return SquareScores(design, weight, n_outputs)
+    if loss == "zero_one" or loss in METRICS:
+        value = _label_loss("accuracy" if loss == "zero_one" else loss)
+        return LabelScores(P, codes, weight, value, np.zeros(n_classes))
+    if loss == "auc":
+        return RankScores(P, codes, weight)
+    return _callable_scores(combiner, P, codes, weight, n_outputs)
+
+
+def _label_loss(metric):
+    def value(hits, predicted, true):
+        if metric == "accuracy":  # in the order of the definition: exact for counts
+            return (true.sum() - hits.sum(axis=-1)) / true.sum()
+        return 1.0 - metric_from_counts(hits, predicted, true, metric)
+
+    return value
+
+
+def _callable_scores(combiner, P, y, weight, n_outputs):
+    weighted = bool((weight != 1.0).any())
+
+    def loss(mixture, y, weight):
+        if hasattr(combiner, "classes_"):
+            mixture = layout.class_probabilities(mixture)
+        elif y.ndim == 1:
+            mixture = mixture[:, 0]
+        return make_loss(combiner, y, weight, weighted)(mixture)
+
+    return CallableScores(P, y, weight, n_outputs, loss)
