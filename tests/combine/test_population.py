@@ -28,9 +28,11 @@ def check_losses(combiner, P, y, weight):
         mixed.weights_ = weights
         return evaluate_loss(loss, y, method(P), weight)
 
-    assert_allclose(found.loss_, loss_of(found.weights_), rtol=1e-9)
+    assert_allclose(found.loss_, loss_of(found.weights_), rtol=1e-9, atol=1e-15)
     archive = found.archive_
-    assert_allclose(archive.losses, list(map(loss_of, archive.weights)), rtol=1e-9)
+    assert_allclose(
+        archive.losses, list(map(loss_of, archive.weights)), rtol=1e-9, atol=1e-15
+    )
     assert found.loss_ <= archive.losses[0] * (1 + 1e-12)
     assert (np.diff(archive.losses) >= 0).all()
     assert_allclose(archive.weights.sum(axis=1), 1.0)
