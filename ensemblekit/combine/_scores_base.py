@@ -47,6 +47,11 @@ def class_scores(combiner, P, codes, weight):
     """Return the scores of a classifier's loss."""
     loss, n_classes = combiner.loss, len(combiner.classes_)
     check_loss(combiner, "classification", codes, weight)
+    if getattr(combiner, "tune_offsets", False) and loss not in ("zero_one", *METRICS):
+        raise ValueError(
+            f"tune_offsets needs a loss of labels, 'zero_one' or one of {METRICS}; "
+            f"got loss={loss!r}. DecisionOffsetClassifier tunes offsets for any other."
+        )
     n_outputs = layout.n_outputs_for(n_classes)
     if loss == "log_loss":
         return LogScores(*layout.true_class(P, codes, n_classes), weight, LOG_CLIP)
@@ -55,8 +60,10 @@ def class_scores(combiner, P, codes, weight):
         design = kernels.design.Design(P, targets.ravel(), n_outputs)
         return SquareScores(design, weight, n_outputs)
     if loss == "zero_one" or loss in METRICS:
-        value = _label_loss("accuracy" if loss == "zero_one" else loss)
-        return LabelScores(P, codes, weight, value, np.zeros(n_classes))
+        metric = "accuracy" if loss == "zero_one" else loss
+        value, tuned = _label_loss(metric), getattr(combiner, "tune_offsets", False)
+        zeros = np.zeros(n_classes)
+        return LabelScores(P, codes, weight, value, zeros, metric if tuned else None)
     if loss == "auc":
         return RankScores(P, codes, weight)
     return _callable_scores(combiner, P, codes, weight, n_outputs)

@@ -9,7 +9,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Integral, Interval, Real, StrOptions
-from ..selection import autogluon, bags, greedy
+from ..selection import autogluon, bags, greedy, offsets
 from ..selection.greedy import Rules
 from ._base import column_names, row_folds
 
@@ -55,6 +55,7 @@ _OWN = {
     "shrinkage": 0.0,
     "nested_cv": None,
     "warm_start": False,
+    "tune_offsets": False,
 }
 
 
@@ -122,6 +123,8 @@ def select(combiner, scores, strata, before=()):
     combiner.near_ties_ = path.near[:best]
     combiner._path_ = path
     combiner.weights_ = weights
+    if getattr(combiner, "tune_offsets", False):
+        _tune_offsets(combiner, scores, rules, strata)
     combiner.loss_ = float(scores.of(weights[None])[0])
     combiner.duality_gap_ = scores.gap(weights)
     combiner._without_ = _losses_without(scores, weights)
@@ -223,6 +226,31 @@ def _nested(combiner, scores, rules, strata):
         uniform_loss=float(mean[2]),
         fold_losses=np.array(losses)[:, 0],
     )
+
+
+def _tune_offsets(combiner, scores, rules, strata):
+    """Choose offsets with the members, without each fold; keep them if they gain."""
+    fresh, rules = copy.copy(combiner), replace(rules, callback=None)
+    parts, chosen = [], []
+    for fold, (train, test) in enumerate(_splits(combiner, scores, strata)):
+        own = scores.rows(train)
+        weights = _find(fresh, own, rules, strata[train])[1]
+        own.tune(weights)
+        chosen.append(own.offsets)
+        held_out = scores.rows(test)
+        parts.append((held_out.mixture(weights), test, np.full(len(test), fold)))
+    E, rows, folds = (np.concatenate(part) for part in zip(*parts, strict=True))
+    counted = scores.weight[rows] > 0.0
+    rows = rows[counted]
+    combiner.offsets_ = offsets.judge(
+        E[counted],
+        scores.codes[rows],
+        scores.weight[rows],
+        folds[counted],
+        np.array(chosen),
+        scores.metric,
+    ).offsets
+    scores.offsets = combiner.offsets_
 
 
 def _losses_without(scores, weights):

@@ -37,9 +37,17 @@ class EnsembleSelectionClassifier(
             default="log_loss"
         ``"zero_one"`` is the share of rows whose most probable class is wrong (equal
         ones: the first), ``"auc"`` 1 - ROC AUC of two classes. Also the name of a
-        scikit-learn scorer or a callable ``scorer(estimator, X, y)`` (X then holds row
-        numbers), whose negative is lowered: slow, one call for each member in each
-        round.
+        scikit-learn scorer (``"balanced_accuracy"``, ``"f1"``, ``"f1_macro"``,
+        ``"f1_weighted"`` and ``"matthews_corrcoef"`` are as fast as the former) or a
+        callable ``scorer(estimator, X, y)`` (X then holds row numbers), whose negative
+        is lowered: slow, one call for each member in each round.
+    tune_offsets : bool, default=False
+        For losses of labels (``"zero_one"``, ``"balanced_accuracy"``, ``"f1"``, ..):
+        whether to choose decision offsets with the members. Every five picks offsets
+        are chosen anew, so that members are not judged by a line between the classes
+        that will move; the final ones are the median over folds whose members and
+        offsets are chosen without them, 0 unless they gain one standard error there.
+        `predict` adds them; probabilities are left alone.
     n_rounds : int, default=50
         Picks in all, counted with repeats; >= 1.
     init : "best", "sorted" or int, default="best"
@@ -96,6 +104,8 @@ class EnsembleSelectionClassifier(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+    offsets_ : ndarray of shape (n_classes,), float64
+        Only with `tune_offsets`: added to probabilities before the largest is taken.
     picks_ : ndarray of shape (n_picks,), int64
         Members in the order chosen, up to the best prefix. Losses within 1e-12
         (relative) tie; the lowest index wins.
@@ -158,6 +168,7 @@ class EnsembleSelectionClassifier(
             StrOptions({"log_loss", "brier", "zero_one", "auc"} | _SCORERS),
             callable,
         ],
+        "tune_offsets": ["boolean"],
         **base.PARAMETERS,
     }
 
@@ -165,6 +176,7 @@ class EnsembleSelectionClassifier(
         self,
         *,
         loss="log_loss",
+        tune_offsets=False,
         n_rounds=50,
         init="best",
         replacement=True,
@@ -186,6 +198,7 @@ class EnsembleSelectionClassifier(
         n_jobs=None,
     ):
         self.loss = loss
+        self.tune_offsets = tune_offsets
         self.n_rounds = n_rounds
         self.init = init
         self.replacement = replacement
@@ -236,6 +249,21 @@ class EnsembleSelectionClassifier(
             before = [pick for pick in before if pick < n_members]
             base.select(self, scores, codes, before)
         return self
+
+    def predict(self, P):
+        """Return the class of the highest probability, plus `offsets_` if tuned.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, n_members * n_outputs)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), dtype of `classes_`
+            Ties go to the first in `classes_`.
+        """
+        added = getattr(self, "offsets_", 0.0)
+        return self.classes_[(self.predict_proba(P) + added).argmax(axis=1)]
 
     def explain(self):
         """Tell why each member has the weight it has.

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import kernels
+from . import offsets
 from .scores import Scores
 
 # Candidates of one sweep over P's rows: as many as share a cache line.
 _RANKED_AT_ONCE = 8
+# Picks after which offsets are chosen anew.
+_TUNED_EVERY = 5
 
 
 @dataclass
@@ -20,6 +23,7 @@ class LabelScores(Scores):
 
     codes : (n,) int64; value : hits, predicted, true -> losses, over leading axes
     offsets : (K,) added to the mean of the picks before the largest is taken
+    metric : one of `offsets.METRICS`: offsets are then chosen anew every five picks
     """
 
     P: np.ndarray
@@ -27,6 +31,7 @@ class LabelScores(Scores):
     weight: np.ndarray
     value: Callable
     offsets: np.ndarray
+    metric: str | None = None
 
     def __post_init__(self):
         self.P = kernels.candidates.frozen(np.asarray(self.P, np.float64))
@@ -41,6 +46,8 @@ class LabelScores(Scores):
         self._total = np.zeros((len(self.P), self.n_outputs))
         counts = self.n_members, self.n_classes
         self._hits, self._predicted = np.empty(counts), np.empty(counts)
+        if self.metric is not None:
+            self.offsets = np.zeros(self.n_classes)
 
     def losses(self):
         """Return the loss of the picks with each member added. O(n m K) at most."""
@@ -61,6 +68,15 @@ class LabelScores(Scores):
         d = self.n_outputs
         self._total += self.P[:, member * d : (member + 1) * d]
         self.n_picks += 1
+        if self.metric is not None and self.n_picks % _TUNED_EVERY == 0:
+            self._tune(self._classes(self._total / self.n_picks))
+
+    def tune(self, weights):
+        """Choose the offsets for the mixture of these weights."""
+        self._tune(self.mixture(weights))
+
+    def _tune(self, E):
+        self.offsets = offsets.tune(E, self.codes, self.weight, self.metric)
 
     def of(self, weights):
         """Return the loss of each mixture."""
@@ -69,7 +85,9 @@ class LabelScores(Scores):
     def mixture(self, weights):
         """Return the mixture's probabilities of all classes, (n, K)."""
         cube = self.P.reshape(len(self.P), self.n_members, -1)
-        mean = np.einsum("ijk,j->ik", cube, weights)
+        return self._classes(np.einsum("ijk,j->ik", cube, weights))
+
+    def _classes(self, mean):
         return np.hstack([1.0 - mean, mean]) if self.n_classes == 2 else mean
 
     def _loss_of(self, E):
