@@ -64,13 +64,8 @@ def test_offsets_stay_at_zero_where_the_line_is_right():
 
 def test_integer_weights_equal_repeated_rows_in_the_same_folds(class_predictions):
     P, y, _ = class_predictions(n_samples=120)
-    folds = [
-        (np.flatnonzero(np.arange(120) % 3 != f), np.arange(f, 120, 3))
-            np.flatnonzero(np.arange(120) % 3 != f),
-            np.flatnonzero(np.arange(120) % 3 == f),
-        )
-        for f in range(3)
-    ]
+    fold = np.arange(120) % 3
+    folds = [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(3)]
     times = np.random.default_rng(0).integers(1, 3, 120)
     copies = np.repeat(np.arange(120), times)
     doubled = [
