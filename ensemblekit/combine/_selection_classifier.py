@@ -262,8 +262,8 @@ class EnsembleSelectionClassifier(
         labels : ndarray of shape (n_samples,), dtype of `classes_`
             Ties go to the first in `classes_`.
         """
-        added = getattr(self, "offsets_", 0.0)
-        return self.classes_[(self.predict_proba(P) + added).argmax(axis=1)]
+        shifted = self.predict_proba(P) + getattr(self, "offsets_", 0.0)
+        return self.classes_[shifted.argmax(axis=1)]
 
     def explain(self):
         """Tell why each member has the weight it has.
