@@ -32,7 +32,7 @@ PARAMETERS: dict = {
     "bag_share": [Interval(Real, 0, 1, closed="right")],
     "shrinkage": [StrOptions({"cv"}), Interval(Real, 0, 1, closed="both")],
     "nested_cv": ["cv_object", None],
-    "rules": [StrOptions({"exact", "autogluon"})],
+    "rules": [StrOptions({"exact", "autogluon", "autogluon_second_metric"})],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
     "n_jobs": [Integral, None],
@@ -278,24 +278,30 @@ def _frontier(scores, rules, path):
 
 def select_as_autogluon(combiner, scores, members, y, loss):
     """Select by the peer's rules and set the fitted attributes."""
+    rules = combiner.rules
     for name, default in _OWN.items():
-        if (
-            getattr(combiner, name) is not default
-            and getattr(combiner, name) != default
-        ):
+        value = getattr(combiner, name)
+        if value is not default and (np.ndim(value) > 0 or value != default):
             raise ValueError(
-                f"rules='autogluon' knows no {name}; leave it at {default!r}."
+                f"rules={rules!r} knows no {name}; leave it at {default!r}."
             )
+    if y.ndim > 1:
+        raise ValueError(
+            f"rules={rules!r} knows one target; y has {y.shape[1]}. Use rules='exact'."
+        )
     if loss not in ("log_loss", "auc", "zero_one", "squared_error"):
         raise ValueError(
-            f"rules='autogluon' reproduces log_loss, auc, zero_one and squared_error; "
+            f"rules={rules!r} reproduces log_loss, auc, zero_one and squared_error; "
             f"got loss={loss!r}. Use rules='exact'."
         )
     if (scores.weight != 1.0).any():
         raise ValueError(
             "AutoGluon's rules drop sample_weight; leave it out, or use rules='exact'."
         )
-    picks, path = autogluon.select(members, y, loss, scores, combiner.n_rounds)
+    tie_breaker = rules.removeprefix("autogluon").lstrip("_") or "random"
+    picks, path, _ = autogluon.select(
+        members, y, loss, scores, combiner.n_rounds, tie_breaker
+    )
     combiner.picks_, combiner.loss_path_ = picks.astype(np.int64), path
     weights = np.bincount(picks, minlength=len(members)) / len(picks)
     combiner.weights_ = weights / math.fsum(weights)
@@ -307,7 +313,9 @@ def explain(combiner):
     """Return one dictionary for each member: why it has the weight it has."""
     check_is_fitted(combiner)
     if not hasattr(combiner, "_path_"):
-        raise ValueError("rules='autogluon' leaves nothing to explain; use 'exact'.")
+        raise ValueError(
+            f"rules={combiner.rules!r} leaves nothing to explain; use 'exact'."
+        )
     m = len(combiner.weights_)
     counts = np.bincount(combiner.picks_, minlength=m)
     rows = []

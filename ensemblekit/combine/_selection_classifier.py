@@ -88,11 +88,12 @@ class EnsembleSelectionClassifier(
     nested_cv : int, splitter, iterable of (train, test) or None, default=None
         Row folds for `nested_score_`, and of ``shrinkage="cv"`` (there 5 if None).
         Where rows come in groups, give splits that keep groups together.
-    rules : {"exact", "autogluon"}, default="exact"
+    rules : {"exact", "autogluon", "autogluon_second_metric"}, default="exact"
         ``"autogluon"`` reproduces the picks of AutoGluon's EnsembleSelection: its
-        rounding, its ties, its random stream. For log loss, AUC, accuracy and RMSE
-        (``"squared_error"``, whose path is then the root), without sample weights and
-        with the other choices left alone.
+        rounding, its ties, its random stream; ``"autogluon_second_metric"`` with its
+        ``tie_breaker="second_metric"``, by which log loss decides first. For log
+        loss, AUC, accuracy and RMSE (``"squared_error"``, whose path is then the root),
+        without sample weights and with the other choices left alone.
     warm_start : bool, default=False
         Whether a further `fit` goes on from `picks_`, by member position: for members
         added behind the others, rows added, or a larger `n_rounds`.
@@ -240,7 +241,7 @@ class EnsembleSelectionClassifier(
         n_outputs = layout.n_outputs_for(len(self.classes_))
         n_members = layout.count_members(P, n_outputs)
         scores = class_scores(self, P, codes, plain(weight))
-        if self.rules == "autogluon":
+        if self.rules != "exact":
             members = list(layout.to_cube(P, n_outputs))
             if n_outputs == 1:
                 members = [member[:, 0] for member in members]

@@ -93,11 +93,12 @@ class EnsembleSelectionRegressor(
     nested_cv : int, splitter, iterable of (train, test) or None, default=None
         Row folds for `nested_score_`, and of ``shrinkage="cv"`` (there 5 if None).
         Where rows come in groups, give splits that keep groups together.
-    rules : {"exact", "autogluon"}, default="exact"
+    rules : {"exact", "autogluon", "autogluon_second_metric"}, default="exact"
         ``"autogluon"`` reproduces the picks of AutoGluon's EnsembleSelection: its
-        rounding, its ties, its random stream. For log loss, AUC, accuracy and RMSE
-        (``"squared_error"``, whose path is then the root), without sample weights and
-        with the other choices left alone.
+        rounding, its ties, its random stream; ``"autogluon_second_metric"`` with its
+        ``tie_breaker="second_metric"``, by which log loss decides first. For log
+        loss, AUC, accuracy and RMSE (``"squared_error"``, whose path is then the root),
+        without sample weights and with the other choices left alone.
     warm_start : bool, default=False
         Whether a further `fit` goes on from `picks_`, by member position: for members
         added behind the others, rows added, or a larger `n_rounds`.
@@ -252,7 +253,7 @@ class EnsembleSelectionRegressor(
         n_outputs = self._n_outputs(y)
         n_members = layout.count_members(P, n_outputs, "outputs of each member")
         scores = value_scores(self, P, y, plain(weight), n_outputs)
-        if self.rules == "autogluon":
+        if self.rules != "exact":
             base.select_as_autogluon(self, scores, list(P.T), y, self.loss)
         else:
             before = [pick for pick in before if pick < n_members]
