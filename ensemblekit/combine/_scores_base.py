@@ -81,11 +81,21 @@ def _label_loss(metric):
 def _callable_scores(combiner, P, y, weight, n_outputs):
     weighted = bool((weight != 1.0).any())
 
-    def loss(mixture, y, weight):
+    def loss(mixture, y, weight, numbers):
+        if not weighted and _are_counts(weight):
+            # Draws of rows: not every scorer takes weights, but all take copies.
+            rows = np.repeat(np.arange(len(y)), weight.astype(np.int64))
+            mixture, y, numbers = mixture[rows], y[rows], numbers[rows]
+            weight = np.ones(len(rows))
+        given = weighted or bool((weight != 1.0).any())
         if hasattr(combiner, "classes_"):
             mixture = layout.class_probabilities(mixture)
         elif y.ndim == 1:
             mixture = mixture[:, 0]
-        return make_loss(combiner, y, weight, weighted)(mixture)
+        return make_loss(combiner, y, weight, given, numbers)(mixture)
 
-    return CallableScores(P, y, weight, n_outputs, loss)
+    return CallableScores(P, y, weight, n_outputs, loss, np.arange(len(y)))
+
+
+def _are_counts(weight):
+    return bool((weight != 1.0).any() and (weight == np.floor(weight)).all())

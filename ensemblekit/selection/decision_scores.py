@@ -9,12 +9,14 @@ import numpy as np
 
 from .. import kernels
 from . import offsets
-from .scores import Scores
+from .scores import Scores, product
 
 # Candidates of one sweep over P's rows: as many as share a cache line.
 _RANKED_AT_ONCE = 8
 # Picks after which offsets are chosen anew.
 _TUNED_EVERY = 5
+# Sums of weights in another order: a loss up to this is none, or no path would end.
+_ROUNDING = 1e-12
 
 
 @dataclass
@@ -34,7 +36,7 @@ class LabelScores(Scores):
     metric: str | None = None
 
     def __post_init__(self):
-        self.P = kernels.candidates.frozen(np.asarray(self.P, np.float64))
+        self.P = kernels.candidates.frozen(self.P)
         self.n_classes = len(self.offsets)
         self.n_outputs = 1 if self.n_classes == 2 else self.n_classes
         self.n_members = self.P.shape[1] // self.n_outputs
@@ -61,7 +63,7 @@ class LabelScores(Scores):
             )
         else:
             kernels.candidates.labels(*rows, self._total, self.offsets, *counts)
-        return self.value(self._hits, self._predicted, self.true)
+        return _clean(self.value(self._hits, self._predicted, self.true))
 
     def add(self, member):
         """Take a member."""
@@ -95,7 +97,7 @@ class LabelScores(Scores):
         right = self.weight * (calls == self.codes)
         hits = np.bincount(self.codes, right, self.n_classes)
         predicted = np.bincount(calls, self.weight, self.n_classes)
-        return float(self.value(hits, predicted, self.true))
+        return float(_clean(self.value(hits, predicted, self.true)))
 
     def weighted(self, weight):
         """Return the scores under other row weights."""
@@ -158,7 +160,8 @@ class RankScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
-        return np.array([self._loss_of(self.P @ (w / w.sum())) for w in weights])
+        mixtures = (product(self.P, w / w.sum()) for w in weights)
+        return np.array([self._loss_of(mixture) for mixture in mixtures])
 
     def _loss_of(self, mixture):
         mixture = np.ascontiguousarray(mixture, np.float64)
@@ -167,7 +170,7 @@ class RankScores(Scores):
         )
         positives = self.weight[self.codes == 1].sum()
         pairs = positives * (self.weight.sum() - positives)
-        return float((pairs - wins) / pairs)
+        return float(_clean((pairs - wins) / pairs))
 
     def weighted(self, weight):
         """Return the scores under other row weights."""
@@ -182,7 +185,7 @@ class RankScores(Scores):
 class CallableScores(Scores):
     """Any function of a mixture's predictions: slow, one call for each candidate.
 
-    loss : (mixture (n, d), y, weight) -> float, lower is better
+    loss : (mixture (n, d), y, weight, numbers of the rows) -> float, lower is better
     """
 
     P: np.ndarray
@@ -190,6 +193,7 @@ class CallableScores(Scores):
     weight: np.ndarray
     n_outputs: int
     loss: Callable
+    numbers: np.ndarray
 
     least = -np.inf
 
@@ -223,7 +227,7 @@ class CallableScores(Scores):
         return self.P[:, member * self.n_outputs : (member + 1) * self.n_outputs]
 
     def _loss_of(self, mixture):
-        return self.loss(mixture, self.y, self.weight)
+        return self.loss(mixture, self.y, self.weight, self.numbers)
 
     def weighted(self, weight):
         """Return the scores under other row weights."""
@@ -231,5 +235,10 @@ class CallableScores(Scores):
 
     def rows(self, mask):
         """Return the scores on some rows."""
-        parts = {name: getattr(self, name)[mask] for name in ("P", "y", "weight")}
-        return replace(self, **parts)
+        names = ("P", "y", "weight", "numbers")
+        return replace(self, **{name: getattr(self, name)[mask] for name in names})
+
+
+def _clean(losses):
+    """Return the losses, 0 for those that are 0 but for rounding."""
+    return np.where(np.abs(losses) < _ROUNDING, 0.0, losses)

@@ -18,6 +18,24 @@ import numpy as np
 
 from .. import kernels
 
+# Numbers that are turned to double precision together.
+_BLOCK_SIZE = 2**18
+
+
+def product(P, weights):
+    """Return P @ weights; P in single precision is never copied as a whole."""
+    return np.concatenate([P[rows] @ weights for rows in _blocks(P)])
+
+
+def pulled(P, rows_pull):
+    """Return rows_pull @ P: see `product`."""
+    return np.sum([rows_pull[rows] @ P[rows] for rows in _blocks(P)], axis=0)
+
+
+def _blocks(P):
+    size = max(1, len(P) if P.dtype == np.float64 else _BLOCK_SIZE // P.shape[1])
+    return [slice(first, first + size) for first in range(0, len(P), size)]
+
 
 class Scores:
     """What the scores of all losses share: the picks so far.
@@ -108,13 +126,13 @@ class LogScores(Scores):
         )
 
     def _mixture(self, weights):
-        mixture = self.offset + self.sign * (self.base @ weights)
+        mixture = self.offset + self.sign * product(self.base, weights)
         return np.maximum(mixture, self.clip)
 
     def slope(self, weights):
         """Return the gradient -mean(A_j / mixture)."""
         pull = -self.weight / self.weight.sum() / self._mixture(weights)
-        return (pull * self.sign) @ self.base + pull @ self.offset
+        return pulled(self.base, pull * self.sign) + pull @ self.offset
 
     def weighted(self, weight):
         """Return the scores under other row weights."""
