@@ -68,6 +68,13 @@ def read_rules(combiner, n_members, names):
         If costs do not fit the members or admit none of them.
     """
     cost, max_cost = combiner.cost, combiner.max_cost
+    for name in ("max_members", "max_cost"):
+        mixed = combiner.bagging is not None or combiner.shrinkage != 0.0
+        if mixed and getattr(combiner, name) is not None:
+            raise ValueError(
+                f"{name} holds for one selection; bagging and shrinkage mix more "
+                f"members in. Leave out {name}, or bagging and shrinkage."
+            )
     if max_cost is not None and cost is None:
         raise ValueError("max_cost is given without cost, the cost of each member.")
     if cost is not None:
@@ -116,7 +123,8 @@ def select(combiner, scores, strata, before=()):
     """
     m = scores.n_members
     rules = read_rules(combiner, m, member_names(combiner, m))
-    path, weights = _find(combiner, scores, rules, strata, before)
+    cv = _row_splits(combiner)
+    path, weights = _find(combiner, scores, rules, strata, cv, before)
     best = path.best(rules.min_gain)
     combiner.picks_ = np.array(path.picks[:best], np.int64)
     combiner.loss_path_ = np.array(path.losses[:best])
@@ -130,10 +138,10 @@ def select(combiner, scores, strata, before=()):
     combiner._without_ = _losses_without(scores, weights)
     combiner.frontier_ = _frontier(scores, rules, path)
     if combiner.nested_cv is not None:
-        combiner.nested_score_ = _nested(combiner, scores, rules, strata)
+        combiner.nested_score_ = _nested(combiner, scores, rules, strata, cv)
 
 
-def _find(combiner, scores, rules, strata, before=()):
+def _find(combiner, scores, rules, strata, cv, before=()):
     """Return the path on the rows of scores, and the weights that follow."""
     path = greedy.select(scores, rules, _opening(combiner, scores, rules, before))
     if combiner.bagging is None:
@@ -143,7 +151,7 @@ def _find(combiner, scores, rules, strata, before=()):
         weights = _bagged(combiner, scores, rules, strata)
     shrinkage = combiner.shrinkage
     if shrinkage == "cv":
-        shrinkage = _choose_shrinkage(combiner, scores, rules, strata)
+        shrinkage = _choose_shrinkage(combiner, scores, rules, strata, cv)
     combiner.shrinkage_ = float(shrinkage)
     weights = (1.0 - shrinkage) * weights + shrinkage * bags.leaders(path.own)
     return path, weights / math.fsum(weights)
@@ -151,15 +159,9 @@ def _find(combiner, scores, rules, strata, before=()):
 
 def _opening(combiner, scores, rules, before):
     """Return the members that a selection starts from."""
-    start = list(before)
-    if not start and combiner.init != "best":
-        scores.start()
-        own = scores.losses().copy()
-        if combiner.init == "sorted":
-            start = greedy.sorted_opening(scores, own)
-        else:
-            start = np.argsort(own, kind="stable")[: combiner.init].tolist()
-    return start[: rules.n_rounds]
+    if len(before):
+        return greedy.admitted(before, rules, scores.n_members)
+    return greedy.opening(scores, rules, combiner.init)
 
 
 def _bagged(combiner, scores, rules, strata):
@@ -171,53 +173,85 @@ def _bagged(combiner, scores, rules, strata):
         )
     else:
         drawn = bags.row_draws(scores.weight, strata, combiner.n_bags, random)
-    picks = bags.select_in_bags(scores, rules, drawn, combiner.bagging, combiner.n_jobs)
+    picks = bags.select_in_bags(
+        scores, rules, drawn, combiner.bagging, combiner.n_jobs, combiner.init
+    )
     combiner.bag_picks_ = [np.array(own, np.int64) for own in picks]
     return bags.mean_shares(picks, scores.n_members)
 
 
-def _splits(combiner, scores, strata):
-    cv = 5 if combiner.nested_cv is None else combiner.nested_cv
-    stratify = bool(strata.any())
-    return row_folds(cv, strata, scores.weight, stratify)
+def _row_splits(combiner):
+    """Return the number of folds, the splitter or the splits that were asked for."""
+    cv = combiner.nested_cv
+    if cv is None:
+        return 5
+    return cv if isinstance(cv, Integral) or hasattr(cv, "split") else list(cv)
 
 
-def _choose_shrinkage(combiner, scores, rules, strata):
+def _folds(cv, scores, strata):
+    return row_folds(cv, strata, scores.weight, bool(strata.any()))
+
+
+def _within(cv, rows, n_rows):
+    """Return splits for some of n_rows rows; given ones keep what is among them."""
+    if not isinstance(cv, list):
+        return cv
+    numbers = np.arange(n_rows)
+    return [
+        tuple(np.flatnonzero(np.isin(rows, numbers[part])) for part in split)
+        for split in cv
+    ]
+
+
+def _choose_shrinkage(combiner, scores, rules, strata, cv):
     """Return the strongest shrinkage within a standard error of the best on folds."""
     losses, sizes = [], []
     plain = copy.copy(combiner)
     plain.shrinkage, rules = 0.0, replace(rules, callback=None)
-    for train, test in _splits(combiner, scores, strata):
-        path, weights = _find(plain, scores.rows(train), rules, strata[train])
+    for train, test in _folds(cv, scores, strata):
+        path, weights = _find(plain, scores.rows(train), rules, strata[train], cv)
         share = _SHRINKAGES[:, None]
         mixed = (1.0 - share) * weights + share * bags.leaders(path.own)
         held_out = scores.rows(test)
         losses.append(held_out.of(mixed))
         sizes.append(held_out.weight.sum())
-    mean = np.average(losses, axis=0, weights=sizes)
+    mean, _ = _mean_and_error(losses, sizes)
     best = int(np.argmin(mean))
     # Of the difference: folds differ more from each other than shrinkages do.
-    gain = np.array(losses) - np.array(losses)[:, [best]]
-    error = gain.std(axis=0, ddof=1) / np.sqrt(len(losses)) if len(losses) > 1 else 0.0
-    return _SHRINKAGES[np.flatnonzero(mean - mean[best] <= error)[-1]]
+    excess, error = _mean_and_error(
+        np.array(losses) - np.array(losses)[:, [best]], sizes
+    )
+    return _SHRINKAGES[np.flatnonzero(excess <= np.nan_to_num(error))[-1]]
 
 
-def _nested(combiner, scores, rules, strata):
+def _mean_and_error(losses, sizes):
+    """Return the mean over folds by their weight, and its standard error.
+
+    losses : (n_folds, k); the error of a single fold is NaN
+    """
+    losses, share = np.array(losses), np.array(sizes) / np.sum(sizes)
+    mean, n = share @ losses, len(losses)
+    if n == 1:
+        return mean, np.full(len(mean), np.nan)
+    return mean, np.sqrt(n / (n - 1) * share**2 @ (losses - mean) ** 2)
+
+
+def _nested(combiner, scores, rules, strata, cv):
     """Return what the selection scores on rows that it has not seen.
 
     All choices are made anew without each fold. So are those of the best member.
     """
     losses, sizes = [], []
     fresh, rules = copy.copy(combiner), replace(rules, callback=None)
-    for train, test in _splits(combiner, scores, strata):
-        path, weights = _find(fresh, scores.rows(train), rules, strata[train])
+    for train, test in _folds(cv, scores, strata):
+        inner = _within(cv, train, len(strata))
+        path, weights = _find(fresh, scores.rows(train), rules, strata[train], inner)
         held_out = scores.rows(test)
         uniform = np.full(len(weights), 1.0 / len(weights))
         best = np.eye(len(weights))[int(np.argmin(path.own))]
         losses.append(held_out.of(np.array([weights, best, uniform])))
         sizes.append(held_out.weight.sum())
-    mean = np.average(losses, axis=0, weights=sizes)
-    error = np.std(losses, axis=0, ddof=1) / np.sqrt(len(losses))
+    mean, error = _mean_and_error(losses, sizes)
     return Bunch(
         loss=float(mean[0]),
         se=float(error[0]),

@@ -123,6 +123,11 @@ class RankScores(Scores):
     def __post_init__(self):
         self.P = kernels.candidates.frozen(self.P)
         self.n_members = self.P.shape[1]
+        if not 0.0 < self.weight[self.codes == 1].sum() < self.weight.sum():
+            raise ValueError(
+                "AUC needs rows of both classes with positive weight, in every fold "
+                "too. Give stratified folds, or more rows."
+            )
 
     def start(self):
         """Forget all picks."""
