@@ -52,6 +52,11 @@ def class_scores(combiner, P, codes, weight):
             f"tune_offsets needs a loss of labels, 'zero_one' or one of {METRICS}; "
             f"got loss={loss!r}. DecisionOffsetClassifier tunes offsets for any other."
         )
+    if loss == "f1" and n_classes > 2:
+        raise ValueError(
+            f"loss='f1' is of the second of two classes; y has {n_classes}. Use "
+            "'f1_macro' or 'f1_weighted'."
+        )
     n_outputs = layout.n_outputs_for(n_classes)
     if loss == "log_loss":
         return LogScores(*layout.true_class(P, codes, n_classes), weight, LOG_CLIP)

@@ -131,8 +131,8 @@ def select(combiner, scores, strata, before=()):
     combiner.near_ties_ = path.near[:best]
     combiner._path_ = path
     combiner.weights_ = weights
-    if getattr(combiner, "tune_offsets", False):
-        _tune_offsets(combiner, scores, rules, strata)
+    if _tunes(combiner):
+        _tune_offsets(combiner, scores, rules, strata, cv)
     combiner.loss_ = float(scores.of(weights[None])[0])
     combiner.duality_gap_ = scores.gap(weights)
     combiner._without_ = _losses_without(scores, weights)
@@ -209,10 +209,13 @@ def _choose_shrinkage(combiner, scores, rules, strata, cv):
     plain = copy.copy(combiner)
     plain.shrinkage, rules = 0.0, replace(rules, callback=None)
     for train, test in _folds(cv, scores, strata):
-        path, weights = _find(plain, scores.rows(train), rules, strata[train], cv)
+        own, held_out = scores.rows(train), scores.rows(test)
+        path, weights = _find(plain, own, rules, strata[train], cv)
         share = _SHRINKAGES[:, None]
         mixed = (1.0 - share) * weights + share * bags.leaders(path.own)
-        held_out = scores.rows(test)
+        if _tunes(combiner):
+            own.tune(weights)
+            held_out.offsets = own.offsets
         losses.append(held_out.of(mixed))
         sizes.append(held_out.weight.sum())
     mean, _ = _mean_and_error(losses, sizes)
@@ -244,12 +247,18 @@ def _nested(combiner, scores, rules, strata, cv):
     losses, sizes = [], []
     fresh, rules = copy.copy(combiner), replace(rules, callback=None)
     for train, test in _folds(cv, scores, strata):
+        own, held_out = scores.rows(train), scores.rows(test)
         inner = _within(cv, train, len(strata))
-        path, weights = _find(fresh, scores.rows(train), rules, strata[train], inner)
-        held_out = scores.rows(test)
-        uniform = np.full(len(weights), 1.0 / len(weights))
+        path, weights = _find(fresh, own, rules, strata[train], inner)
         best = np.eye(len(weights))[int(np.argmin(path.own))]
-        losses.append(held_out.of(np.array([weights, best, uniform])))
+        uniform = np.full(len(weights), 1.0 / len(weights))
+        if _tunes(combiner):
+            _tune_offsets(fresh, own, rules, strata[train], inner)
+            held_out.offsets = fresh.offsets_
+        loss = held_out.of(weights[None])
+        if _tunes(combiner):
+            held_out.offsets = np.zeros_like(fresh.offsets_)
+        losses.append(np.r_[loss, held_out.of(np.array([best, uniform]))])
         sizes.append(held_out.weight.sum())
     mean, error = _mean_and_error(losses, sizes)
     return Bunch(
@@ -262,13 +271,17 @@ def _nested(combiner, scores, rules, strata, cv):
     )
 
 
-def _tune_offsets(combiner, scores, rules, strata):
+def _tunes(combiner):
+    return getattr(combiner, "tune_offsets", False)
+
+
+def _tune_offsets(combiner, scores, rules, strata, cv):
     """Choose offsets with the members, without each fold; keep them if they gain."""
     fresh, rules = copy.copy(combiner), replace(rules, callback=None)
     parts, chosen = [], []
-    for fold, (train, test) in enumerate(_splits(combiner, scores, strata)):
-        own = scores.rows(train)
-        weights = _find(fresh, own, rules, strata[train])[1]
+    for fold, (train, test) in enumerate(_folds(cv, scores, strata)):
+        own, inner = scores.rows(train), _within(cv, train, len(strata))
+        weights = _find(fresh, own, rules, strata[train], inner)[1]
         own.tune(weights)
         chosen.append(own.offsets)
         held_out = scores.rows(test)
@@ -314,8 +327,8 @@ def select_as_autogluon(combiner, scores, members, y, loss):
     """Select by the peer's rules and set the fitted attributes."""
     rules = combiner.rules
     for name, default in _OWN.items():
-        value = getattr(combiner, name)
-        if value is not default and (np.ndim(value) > 0 or value != default):
+        value = getattr(combiner, name, default)  # regressors tune no offsets
+        if value is not default and not (np.isscalar(value) and value == default):
             raise ValueError(
                 f"rules={rules!r} knows no {name}; leave it at {default!r}."
             )

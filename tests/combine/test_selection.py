@@ -801,3 +801,15 @@ def test_wrong_parameters(regression_predictions, parameters, message):
     P, y, _ = regression_predictions()
     with pytest.raises(ValueError, match=message):
         EnsembleSelectionRegressor(**parameters).fit(P, y)
+
+
+def test_f1_of_three_classes_is_refused(class_predictions):
+    P, y, _ = class_predictions(n_classes=3)
+    with pytest.raises(ValueError, match="second of two classes; y has 3"):
+        EnsembleSelectionClassifier(loss="f1").fit(P, y)
+
+
+def test_f1_takes_any_labels(class_predictions):
+    P, y, _ = class_predictions()
+    named = EnsembleSelectionClassifier(loss="f1").fit(P, np.array(["no", "yes"])[y])
+    assert_same(named, EnsembleSelectionClassifier(loss="f1").fit(P, y))

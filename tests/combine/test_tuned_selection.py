@@ -82,6 +82,42 @@ def test_integer_weights_equal_repeated_rows_in_the_same_folds(class_predictions
     assert_allclose(one.nested_score_.loss, two.nested_score_.loss)
 
 
+def test_nested_score_is_of_offsets_that_saw_no_held_out_row(class_predictions):
+    P, y, _ = class_predictions(n_samples=160)
+    fold = np.arange(160) % 4
+    folds = [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(4)]
+    options = {"loss": "balanced_accuracy", "tune_offsets": True, "n_rounds": 8}
+    for cost in (None, np.ones(6)):  # price runs of the frontier leave no offsets
+        found = EnsembleSelectionClassifier(nested_cv=folds, cost=cost, **options)
+        found.fit(P, y)
+        uniform = []
+        for f, (train, test) in enumerate(folds):
+            own, rest = fold[train], [g for g in range(4) if g != f]
+            inner = [(np.flatnonzero(own != g), np.flatnonzero(own == g)) for g in rest]
+            one = EnsembleSelectionClassifier(nested_cv=inner, **options)
+            one.fit(P[train], y[train])
+            loss = 1.0 - balanced_accuracy_score(y[test], one.predict(P[test]))
+            assert_allclose(found.nested_score_.fold_losses[f], loss, atol=1e-12)
+            plain = (P[test].mean(axis=1) > 0.5).astype(int)
+            uniform.append(1.0 - balanced_accuracy_score(y[test], plain))
+        assert_allclose(found.nested_score_.uniform_loss, np.mean(uniform))
+
+
+def test_labels_that_are_noise_promise_nothing():
+    # Offsets and members that fit noise gain on their own rows only.
+    losses = []
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        y, P = rng.integers(0, 2, 120), rng.random((120, 15))
+        found = EnsembleSelectionClassifier(
+            loss="balanced_accuracy", tune_offsets=True, nested_cv=4, n_rounds=8
+        ).fit(P, y)
+        losses.append((found.loss_, found.nested_score_.loss))
+    own, honest = np.mean(losses, axis=0)
+    assert own < 0.45
+    assert abs(honest - 0.5) < 0.03
+
+
 @pytest.mark.parametrize("loss", ["log_loss", "auc", "roc_auc"])
 def test_losses_without_labels_are_refused(class_predictions, loss):
     P, y, _ = class_predictions()
