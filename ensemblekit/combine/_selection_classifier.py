@@ -39,8 +39,9 @@ class EnsembleSelectionClassifier(
         ones: the first), ``"auc"`` 1 - ROC AUC of two classes. Also the name of a
         scikit-learn scorer (``"balanced_accuracy"``, ``"f1"``, ``"f1_macro"``,
         ``"f1_weighted"`` and ``"matthews_corrcoef"``, each as 1 - score, are as fast as
-        the former; ``"f1"`` is that of the second of two classes) or a callable ``scorer(estimator, X, y)`` (X then holds row numbers), whose negative
-        is lowered: slow, one call for each member in each round.
+        the former; ``"f1"`` is that of the second of two classes) or a callable
+        ``scorer(estimator, X, y)`` (X then holds row numbers), whose negative is
+        lowered: slow, one call for each member in each round.
     tune_offsets : bool, default=False
         For losses of labels (``"zero_one"``, ``"balanced_accuracy"``, ``"f1"``, ..):
         whether to choose decision offsets with the members. Every five picks offsets
