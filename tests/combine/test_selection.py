@@ -125,6 +125,44 @@ def test_max_cost(init):
         assert cost[list(set(found._path_.picks))].sum() <= budget
 
 
+def slow_selection(P, y, n_rounds, replacement, max_members, cost, max_cost):
+    """Picks under limits, and the loss after each, by trying every member."""
+    picks, losses = [], []
+    while len(picks) < n_rounds:
+        used = set(picks)
+        allowed = set(range(P.shape[1])) if replacement or not used else None
+        allowed = set(range(P.shape[1])) - used if allowed is None else allowed
+        if len(used) >= max_members:
+            allowed &= used
+        spent = cost[list(used)].sum()
+        allowed = {j for j in allowed if j in used or spent + cost[j] <= max_cost}
+        if not allowed:
+            break
+        picks.append(one_step(P, y, picks, allowed))
+        losses.append(squared(P, y, picks))
+    return picks, losses
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_all_limits_together(seed):
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(2, 9))
+    P, y = bad_and_good(n=57, m=m, seed=seed)
+    limits = {
+        "n_rounds": int(rng.integers(1, 15)),
+        "replacement": bool(rng.integers(2)),
+        "max_members": int(rng.integers(1, m + 1)),
+        "cost": rng.integers(0, 5, m).astype(float),
+        "max_cost": float(rng.integers(4, 14)),
+    }
+    picks, losses = slow_selection(P, y, **limits)
+    best = int(np.argmax(losses <= min(losses) * (1 + 1e-12))) + 1
+    found = EnsembleSelectionRegressor(**limits).fit(P, y)
+    assert_array_equal(found._path_.picks, picks)
+    assert_array_equal(found.picks_, picks[:best])
+    assert_allclose(found.loss_path_, losses[:best], rtol=1e-11)
+
+
 def test_warm_start_heeds_new_limits():
     P, y = bad_and_good()
     found = EnsembleSelectionRegressor(warm_start=True).fit(P, y)
