@@ -170,12 +170,12 @@ class RankScores(Scores):
 
     def _loss_of(self, mixture):
         mixture = np.ascontiguousarray(mixture, np.float64)
-        wins = kernels.candidates.weighted_wins(
-            np.argsort(mixture), mixture, self.codes, self.weight
+        # What the negatives win: 1 - AUC would lose the digits that ties are told by.
+        lost = kernels.candidates.weighted_wins(
+            np.argsort(mixture), mixture, 1 - self.codes, self.weight
         )
         positives = self.weight[self.codes == 1].sum()
-        pairs = positives * (self.weight.sum() - positives)
-        return float(_clean((pairs - wins) / pairs))
+        return float(lost / (positives * self.weight[self.codes == 0].sum()))
 
     def weighted(self, weight):
         """Return the scores under other row weights."""

@@ -338,6 +338,24 @@ def test_the_scale_of_weights_does_not_matter(case, scale):
     assert_allclose(own.loss_path_, other.loss_path_, rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_small_losses_of_ranks_keep_their_digits(seed):
+    rng = np.random.default_rng(seed)
+    y = np.r_[0, 1, rng.integers(0, 2, 400)]
+    P = np.column_stack([y, y, rng.random(402)]) * 0.5 + 0.1 * rng.random((402, 3))
+    P[0, :2], P[1, :2] = 0.9, 0.05  # one wrong pair of light rows, and their neighbours
+    weight = rng.uniform(0.5, 2.0, 402)
+    weight[:2] = 1e-3
+    scores = Case("auc", 1, 2).scores(P, y, weight)
+    scores.start()
+    higher = P[:, 0][:, None] > P[:, 0]
+    pairs = np.outer(weight * (y == 0), weight * (y == 1))
+    lost = pairs[higher].sum() / pairs.sum()
+    assert 0.0 < lost < 0.01
+    assert_allclose(scores.losses()[0], lost, rtol=1e-13)
+    assert_allclose(scores.of(np.eye(3)[:1])[0], lost, rtol=1e-13)
+
+
 # Slopes and certificates.
 @pytest.mark.parametrize("case", SMOOTH, ids=str)
 @each_weight
