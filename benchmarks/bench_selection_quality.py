@@ -7,36 +7,35 @@ their predictions on the test rows. Libraries are kept in the temporary folder, 
 second run takes seconds for each table.
 
 Without arguments: the 20 smallest tables, one split each. The published results:
-``--tables 44 --splits 3``. The tables (``manifest.csv`` and parquet files) are looked
-for in ``$ENSEMBLEKIT_DATA``, or in ``shared/data`` beside the checkout.
+``--tables 44 --splits 3``. Where the tables are looked for: ``real_tables.py``.
 """
 
 import argparse
-import os
-import tempfile
 import warnings
-import zlib
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import harness
 import numpy as np
 from joblib import Parallel, delayed
+from real_tables import (
+    CACHE,
+    DATA,
+    N_MANY,
+    N_STRONG,
+    Table,
+    build,
+    cached,
+    load,
+    read_manifest,
+)
 from scipy.stats import binomtest, wilcoxon
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 import ensemblekit
-from ensemblekit import CrossFit
-from ensemblekit.members import encode_categories, scale_and_encode
 
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
-DATA = Path(os.environ.get("ENSEMBLEKIT_DATA", BESIDE))
-CACHE = Path(tempfile.gettempdir()) / "ensemblekit-selection-quality"
-MAX_TRAIN, MAX_TEST = 3000, 20_000
-N_VALIDATION = (300, 1000, None)
+N_VALIDATION = (100, 300, 1000, None)
 PLAIN = "greedy"
 FLOOR = 1e-15
 
@@ -54,6 +53,7 @@ def combiners(task):
         PLAIN: select(),
         "greedy, 25 rounds": select(n_rounds=25),
         "members bagged": select(bagging="members"),
+        "members bagged, share 0.8": select(bagging="members", bag_share=0.8),
         "rows bagged": select(bagging="rows"),
         "shrinkage 0.5": select(shrinkage=0.5),
         "shrinkage cv": select(shrinkage="cv"),
@@ -68,171 +68,6 @@ def combiners(task):
         "hill climbing": make("HillClimbing"),
         "CMA-ES, softmax": make("CMAEnsemble"),
     }
-
-
-def classifiers():
-    """Return 16 members: a weak one, a copy and heavy tails among them."""
-    from lightgbm import LGBMClassifier
-    from sklearn.ensemble import (
-        ExtraTreesClassifier,
-        HistGradientBoostingClassifier,
-        RandomForestClassifier,
-    )
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.naive_bayes import GaussianNB
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.tree import DecisionTreeClassifier
-    from xgboost import XGBClassifier
-
-    trees = _trees(
-        LGBMClassifier,
-        XGBClassifier,
-        HistGradientBoostingClassifier,
-        RandomForestClassifier,
-        ExtraTreesClassifier,
-        DecisionTreeClassifier,
-    )
-    return trees | {
-        "logistic": _scaled(LogisticRegression(max_iter=200)),
-        "logistic_strong": _scaled(LogisticRegression(C=0.01, max_iter=200)),
-        "nearest_5": _scaled(KNeighborsClassifier(5)),
-        "nearest_30": _scaled(KNeighborsClassifier(30)),
-        "naive_bayes": _scaled(GaussianNB()),
-    }
-
-
-def regressors():
-    """Return 16 members for regression."""
-    from lightgbm import LGBMRegressor
-    from sklearn.ensemble import (
-        ExtraTreesRegressor,
-        HistGradientBoostingRegressor,
-        RandomForestRegressor,
-    )
-    from sklearn.linear_model import BayesianRidge, Ridge
-    from sklearn.neighbors import KNeighborsRegressor
-    from sklearn.tree import DecisionTreeRegressor
-    from xgboost import XGBRegressor
-
-    trees = _trees(
-        LGBMRegressor,
-        XGBRegressor,
-        HistGradientBoostingRegressor,
-        RandomForestRegressor,
-        ExtraTreesRegressor,
-        DecisionTreeRegressor,
-    )
-    return trees | {
-        "ridge": _scaled(Ridge()),
-        "ridge_strong": _scaled(Ridge(300.0)),
-        "bayesian_ridge": _scaled(BayesianRidge()),
-        "nearest_5": _scaled(KNeighborsRegressor(5)),
-        "nearest_30": _scaled(KNeighborsRegressor(30, weights="distance")),
-    }
-
-
-def _trees(lightgbm, xgboost, histogram, forest, extra, tree):
-    quiet = {"n_jobs": 1, "verbose": -1}
-    light = {"n_estimators": 60, "learning_rate": 0.1, "num_leaves": 15, **quiet}
-    deep = {"n_estimators": 100, "learning_rate": 0.06, "num_leaves": 31, **quiet}
-    shallow = {"n_estimators": 60, "max_depth": 4, "learning_rate": 0.12, "n_jobs": 1}
-    drawn = {"n_estimators": 50, "max_depth": 8, "learning_rate": 0.12, "n_jobs": 1}
-    models = {
-        "lightgbm": lightgbm(**light),
-        "lightgbm_copy": lightgbm(**light),
-        "lightgbm_deep": lightgbm(**deep, min_child_samples=8, reg_lambda=1.0),
-        "xgboost": xgboost(**shallow),
-        "xgboost_drawn": xgboost(**drawn, subsample=0.7, colsample_bytree=0.6),
-        "histogram": histogram(max_iter=50, learning_rate=0.12, max_leaf_nodes=12),
-        "forest": forest(60),
-        "forest_smooth": forest(60, min_samples_leaf=4, max_features=0.5),
-        "extra_trees": extra(60),
-        "extra_trees_smooth": extra(60, min_samples_leaf=3, max_features=0.7),
-        "stump": tree(max_depth=2),
-    }
-    return {k: make_pipeline(encode_categories(), m) for k, m in models.items()}
-
-
-def _scaled(model):
-    return make_pipeline(scale_and_encode(), model)
-
-
-@dataclass
-class Table:
-    """One line of the manifest."""
-
-    name: str
-    task: str
-    n_rows: int
-    n_classes: int
-
-    @property
-    def kind(self):
-        return "Regressor" if self.task == "regression" else "Classifier"
-
-    @property
-    def n_train(self):
-        """Training rows: half of the table, fewer with many classes (boosting)."""
-        return min(MAX_TRAIN, self.n_rows // 2, max(1000, 6000 // self.n_classes))
-
-    @property
-    def members(self):
-        return regressors() if self.task == "regression" else classifiers()
-
-
-def read_manifest():
-    """Return all tables, small ones first."""
-    import pandas as pd
-
-    lines = pd.read_csv(DATA / "manifest.csv").sort_values("n_rows")
-    columns = zip(
-        lines.name, lines.task, lines.n_rows, lines.n_classes.fillna(1), strict=True
-    )
-    return [Table(name, task, int(n), max(1, int(k))) for name, task, n, k in columns]
-
-
-def read_table(table):
-    """Return features and target: codes, or values in units of their deviation."""
-    import pandas as pd
-
-    frame = pd.read_parquet(DATA / f"{table.name}.parquet")
-    target = frame.pop("target").to_numpy()
-    if table.task == "regression":
-        target = target.astype(np.float64)
-        return frame, (target - target.mean()) / target.std()
-    return frame, np.unique(target.astype(str), return_inverse=True)[1]
-
-
-def cached(table, seed):
-    """Return the library's file; its name changes with members and row numbers."""
-    models = [member[-1] for member in table.members.values()]
-    settings = f"{models}{table.n_train}{MAX_TEST}"
-    mark = zlib.crc32(" ".join(settings.split()).encode())
-    return CACHE / f"{table.name}-{seed}-{mark:08x}.npz"
-
-
-def build(table, seed):
-    """Fit the members of one split, unless a file holds their predictions."""
-    path = cached(table, seed)
-    if path.exists():
-        return
-    start = perf_counter()
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        X, y = read_table(table)
-        rows = np.arange(len(y))
-        strata = None if table.task == "regression" else y
-        train, test = train_test_split(
-            rows, train_size=table.n_train, random_state=seed, stratify=strata
-        )
-        test = test[:MAX_TEST]
-        crossfit = CrossFit(list(table.members.items()), refit="all", random_state=seed)
-        P = crossfit.fit_transform(X.iloc[train], y[train])
-        P_test = crossfit.transform(X.iloc[test])
-    partial = path.with_suffix(f".{os.getpid()}.part.npz")
-    np.savez(partial, P=P, y=y[train], P_test=P_test, y_test=y[test])
-    partial.rename(path)
-    print(f"  {table.name} {seed}: {perf_counter() - start:.0f} s", flush=True)
 
 
 def validation_rows(table, y, n, seed):
@@ -273,15 +108,16 @@ def compare(table, losses):
     return rows
 
 
-def evaluate(table, seed, n):
+def evaluate(table, seed, n, n_members):
     """Fit all combiners on n validation rows of one split; None for all rows."""
-    with np.load(cached(table, seed)) as saved:
-        P, y, P_test, y_test = (saved[k] for k in ("P", "y", "P_test", "y_test"))
+    P, y, P_test, y_test = load(table, seed, n_members)
     rows = validation_rows(table, y, n, seed)
     losses, seconds = {}, {}
     for label, combiner in combiners(table.kind).items():
         start = perf_counter()
-        fitted = combiner.fit(P[rows], y[rows])
+        with warnings.catch_warnings():  # classes with fewer rows than folds
+            warnings.filterwarnings("ignore", "The least populated class")
+            fitted = combiner.fit(P[rows], y[rows])
         seconds[label] = perf_counter() - start
         losses[label] = row_losses(table, fitted, P_test, y_test)
     return len(rows), len(y_test), compare(table, losses), seconds
@@ -301,9 +137,12 @@ class Result:
     seconds: np.ndarray
 
 
-def run_table(table, seeds, n):
-    """Return the `Result` of one table, or None without any library."""
-    found = [evaluate(table, s, n) for s in seeds if cached(table, s).exists()]
+def run_table(table, seeds, n, n_members):
+    """Return the `Result` of one table, or None without library or with few rows."""
+    if n is not None and n < 5 * table.n_classes:  # shrinkage="cv" has 5 folds
+        return None
+    ready = [seed for seed in seeds if cached(table, seed).exists()]
+    found = [evaluate(table, seed, n, n_members) for seed in ready]
     if not found:
         return None
     values = np.array([list(rows.values()) for _, _, rows, _ in found])
@@ -361,13 +200,17 @@ def print_tables(results, labels, shown):
         print("| " + " | ".join(map(str, [*head, *cells, winner])) + " |")
 
 
-def report(tables, seeds, n):
+def report(tables, seeds, n, n_members=16):
     """Print what all methods reach with n validation rows at most."""
     labels = list(combiners("Regressor"))
-    results = [r for r in (run_table(t, seeds, n) for t in tables) if r is not None]
+    found = [run_table(table, seeds, n, n_members) for table in tables]
+    results = [result for result in found if result is not None]
     splits = sum(r.n_splits for r in results)
     rows = "all" if n is None else f"at most {n}"
-    print(f"\nValidation rows: {rows}; {len(results)} tables, {splits} splits")
+    print(
+        f"\nValidation rows: {rows}; first {n_members} members; {len(results)} tables, "
+        f"{splits} splits"
+    )
     print("Change of test loss against plain greedy, per cent; negative is better\n")
     print_methods(results, labels)
     shown = ["members bagged", "rows bagged", "shrinkage 0.5", "convex, ridge auto"]
@@ -383,6 +226,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tables", type=int, default=20, help="so many, small first")
     parser.add_argument("--splits", type=int, default=1, help="splits of each table")
+    parser.add_argument("--many", type=int, default=0, help="so many with 64 members")
     parser.add_argument("--jobs", type=int, default=1, help="processes that fit")
     parser.add_argument("--cached", action="store_true", help="fit no further members")
     options = parser.parse_args()
@@ -391,13 +235,21 @@ def main():
         print(f"skipped: no manifest.csv in {DATA}; set ENSEMBLEKIT_DATA")
         return
     CACHE.mkdir(exist_ok=True)
-    tables, seeds = read_manifest()[: options.tables], range(options.splits)
+    every, seeds = read_manifest(), range(options.splits)
+    tables = every[: options.tables]
+    many = [replace(t, many=True) for t in every if t.n_rows > 2000]
+    many = [t for t in many if t.n_classes <= 3][: options.many]
     if not options.cached:
         tasks = [delayed(build)(table, seed) for seed in seeds for table in tables]
+        tasks += [delayed(build)(table, 0) for table in many]
         Parallel(n_jobs=options.jobs, batch_size=1)(tasks)
     with threadpool_limits(1):
         for n in N_VALIDATION:
             report(tables, seeds, n)
+        for n in N_VALIDATION[:3]:
+            report(tables, seeds, n, N_STRONG)
+            if many:
+                report(many, [0], n, N_MANY)
 
 
 if __name__ == "__main__":
