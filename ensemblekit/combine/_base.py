@@ -310,6 +310,12 @@ def row_folds(cv, y, weight, stratify):
         If no split has weight on both sides.
     """
     if isinstance(cv, Integral):
+        largest = np.unique(y, return_counts=True)[1].max() if stratify else cv
+        if largest < cv:
+            raise ValueError(
+                f"{cv} folds need a class of {cv} rows at least; the largest has "
+                f"{largest}. Ask for fewer folds, or give splits."
+            )
         splitter = StratifiedKFold if stratify else KFold
         cv = splitter(n_splits=cv, shuffle=True, random_state=0)
     splits = check_cv(cv, y, classifier=stratify).split(np.empty((len(y), 1)), y)
