@@ -5,8 +5,8 @@ balanced accuracy with the label of the largest probability, offsets chosen with
 members or on top of them, and unconstrained CMA-ES weights, whose gain over greedy
 selection is the one to recover. Balanced accuracy on test rows.
 
-Tables and libraries are those of ``bench_selection_quality.py``; run that first, or wait
-for the members to be fitted.
+Tables and libraries are those of ``bench_selection_quality.py``; run that first, or
+wait for the members to be fitted.
 """
 
 import argparse
