@@ -169,6 +169,21 @@ def binary_labels(P, codes, weight, total, threshold, n_picks, hits, predicted):
 
 
 @njit
+def contenders(start, reach, found):
+    """Write the classes that can come first into found, and return how many.
+
+    start : (K,) sums before the candidate; reach : the most that it can add to one
+    Others cannot: rounded sums are monotone.
+    """
+    most, n_found = start.max(), 0
+    for k in range(start.shape[0]):
+        if start[k] + reach >= most:
+            found[n_found] = k
+            n_found += 1
+    return n_found
+
+
+@njit
 def labels(P, codes, weight, total, offsets, n_picks, hits, predicted):
     """Add up right rows and calls of every candidate by class: see `binary_labels`.
 
@@ -181,25 +196,22 @@ def labels(P, codes, weight, total, offsets, n_picks, hits, predicted):
     predicted[:] = 0.0
     settled_hits, settled = np.zeros(n_classes), np.zeros(n_classes)
     start = np.empty(n_classes)
+    open_classes = np.empty(n_classes, np.int64)
     for i in range(n):
         truth, cost, row = codes[i], weight[i], P[i]
-        top = 0
         for k in range(n_classes):
             start[k] = total[i, k] + offsets[k] * n_picks
-            if start[k] > start[top]:
-                top = k
-        locked = True
-        for k in range(n_classes):
-            # No probability in [0, 1] can move the first place.
-            if k != top and start[k] + 1.0 >= start[top]:
-                locked = False
-        if locked:
+        n_open = contenders(start, 1.0, open_classes)
+        if n_open == 1:
+            top = open_classes[0]
             settled[top] += cost
             settled_hits[top] += cost if top == truth else 0.0
             continue
         for j in range(m):
-            first, best = 0, start[0] + row[j * n_classes]
-            for k in range(1, n_classes):
+            first = open_classes[0]
+            best = start[first] + row[j * n_classes + first]
+            for a in range(1, n_open):
+                k = open_classes[a]
                 value = start[k] + row[j * n_classes + k]
                 if value > best:
                     first, best = k, value
@@ -212,20 +224,60 @@ def labels(P, codes, weight, total, offsets, n_picks, hits, predicted):
 
 
 @njit
+def mixed_labels(P, codes, weight, offsets, members, shares, hits, predicted):
+    """Add up right rows and calls of mixtures of some members: see `labels`.
+
+    members : (s,) int64; shares : (b, s), their weights in b mixtures
+    hits, predicted : (b, K)
+    """
+    n_classes = offsets.shape[0]
+    d = 1 if n_classes == 2 else n_classes
+    hits[:] = 0.0
+    predicted[:] = 0.0
+    mixture = np.empty(n_classes)
+    for i in range(codes.shape[0]):
+        truth, cost, row = codes[i], weight[i], P[i]
+        for b in range(shares.shape[0]):
+            mixture[:] = 0.0
+            for a in range(members.shape[0]):
+                share, block = shares[b, a], members[a] * d
+                for k in range(d):
+                    mixture[k] += share * row[block + k]
+            if d == 1:
+                mixture[1] = mixture[0]
+                mixture[0] = 1.0 - mixture[1]
+            first = 0
+            for k in range(n_classes):
+                mixture[k] += offsets[k]
+                if mixture[k] > mixture[first]:
+                    first = k
+            predicted[b, first] += cost
+            if first == truth:
+                hits[b, first] += cost
+
+
+@njit
 def rank_keys(P, first, codes, before, share, n_picks, keys):
     """Write (before + share p) / n_picks of the candidates from `first` on as keys.
 
     Keys sort by value: the bits of a float in [0, 2) ascend with it and leave the
     lowest place free; the class goes there. keys : (k, n) uint64
     """
-    bits = np.empty(1, np.float64)
-    view = bits.view(np.uint64)
-    for i in range(codes.shape[0]):
-        start, row, label = before[i], P[i], np.uint64(codes[i])
-        for a in range(keys.shape[0]):
-            # + 0.0 turns -0.0 into 0.0, whose bits are 0.
-            bits[0] = (start + share * row[first + a]) / n_picks + 0.0
-            keys[a, i] = (view[0] << np.uint64(1)) | label
+    n_keys, n = keys.shape
+    # Transposed span by span: the shifts then run along rows of the tile, in SIMD.
+    tile = np.empty((n_keys, SPAN_ROWS + 8))
+    bits, one = tile.view(np.uint64), np.uint64(1)
+    for start in range(0, n, SPAN_ROWS):
+        size = min(SPAN_ROWS, n - start)
+        for i in range(size):
+            row, ahead = P[start + i], before[start + i]
+            for a in range(n_keys):
+                # + 0.0 turns -0.0 into 0.0, whose bits are 0.
+                tile[a, i] = (ahead + share * row[first + a]) / n_picks + 0.0
+        for a in range(n_keys):
+            for i in range(size):
+                label = np.uint64(codes[start + i])
+                keys[a, start + i] = (bits[a, i] << one) | label
 
 
 @njit
@@ -281,23 +333,40 @@ def close_calls(P, codes, total, n_picks, wrong, close):
     n, d = total.shape
     wrong[:] = 0.0
     close[:] = 0.0
+    settled, slack = 0.0, 1e-9 * n_picks
+    open_classes = np.empty(d, np.int64)
     for i in range(n):
         row, truth = P[i], codes[i]
+        if d == 1:
+            close_binary_calls(row, truth, total[i, 0], n_picks, wrong, close)
+            continue
+        n_open = contenders(total[i], 1.0 + 2.0 * slack, open_classes)
+        if n_open == 1:
+            settled += 1.0 if open_classes[0] != truth else 0.0
+            continue
         for j in range(wrong.shape[0]):
-            if d == 1:
-                margin = (total[i, 0] + row[j]) / n_picks - 0.5
-                label = 1 if margin > 0.0 else 0
-                margin = abs(margin)
-            else:
-                label, best, margin = 0, total[i, 0] + row[j * d], np.inf
-                for k in range(1, d):
-                    value = total[i, k] + row[j * d + k]
-                    if value > best:
-                        margin, label, best = value - best, k, value
-                    else:
-                        margin = min(margin, best - value)
-                margin /= n_picks
-            if margin < 1e-9:
+            label = open_classes[0]
+            best, margin = total[i, label] + row[j * d + label], np.inf
+            for a in range(1, n_open):
+                k = open_classes[a]
+                value = total[i, k] + row[j * d + k]
+                if value > best:
+                    margin, label, best = value - best, k, value
+                else:
+                    margin = min(margin, best - value)
+            if margin < slack:
                 close[j] += 1.0
             elif label != truth:
                 wrong[j] += 1.0
+    wrong += settled
+
+
+@njit
+def close_binary_calls(row, truth, before, n_picks, wrong, close):
+    """Count one row of two classes: see `close_calls`."""
+    for j in range(row.shape[0]):
+        margin = (before + row[j]) / n_picks - 0.5
+        if abs(margin) < 1e-9:
+            close[j] += 1.0
+        elif (margin > 0.0) != (truth == 1):
+            wrong[j] += 1.0

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import kernels
+from .. import kernels, layout
 from .scores import Scores
 
-# Candidates of one sweep over P's rows: as many as share a cache line.
-_RANKED_AT_ONCE = 8
+# Candidates of one sweep over P's rows: neighbours share cache lines, but keys of all
+# would take as much memory as P.
+_MOST_AT_ONCE = 16
 
 
 @dataclass
@@ -29,7 +30,7 @@ class LabelScores(Scores):
     offsets: np.ndarray
 
     def __post_init__(self):
-        self.P = kernels.candidates.frozen(np.asarray(self.P, np.float64))
+        self.P = kernels.candidates.frozen(self.P)
         self.n_classes = len(self.offsets)
         self.n_outputs = 1 if self.n_classes == 2 else self.n_classes
         self.n_members = self.P.shape[1] // self.n_outputs
@@ -64,20 +65,27 @@ class LabelScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
-        return np.array([self._loss_of(self.mixture(w / w.sum())) for w in weights])
+        weights = np.asarray(weights, np.float64)
+        members = np.flatnonzero(weights.any(axis=0))
+        shares = weights[:, members] / weights.sum(axis=1, keepdims=True)
+        hits, predicted = np.empty((2, len(weights), self.n_classes))
+        kernels.candidates.mixed_labels(
+            self.P,
+            self.codes,
+            self.weight,
+            self.offsets,
+            members,
+            shares,
+            hits,
+            predicted,
+        )
+        return self.value(hits, predicted, self.true)
 
     def mixture(self, weights):
         """Return the mixture's probabilities of all classes, (n, K)."""
-        cube = self.P.reshape(len(self.P), self.n_members, -1)
-        mean = np.einsum("ijk,j->ik", cube, weights)
-        return np.hstack([1.0 - mean, mean]) if self.n_classes == 2 else mean
-
-    def _loss_of(self, E):
-        calls = (E + self.offsets).argmax(axis=1)
-        right = self.weight * (calls == self.codes)
-        hits = np.bincount(self.codes, right, self.n_classes)
-        predicted = np.bincount(calls, self.weight, self.n_classes)
-        return float(self.value(hits, predicted, self.true))
+        return layout.class_probabilities(
+            layout.weighted_mean(self.P, weights, self.n_outputs)
+        )
 
     def weighted(self, weight):
         """Return the scores under other row weights."""
@@ -120,8 +128,9 @@ class RankScores(Scores):
     def errors(self, before, share, n_picks):
         """Return 1 - AUC of (before + share P) / n_picks of each member, equal rows."""
         wins = np.empty(self.n_members)
-        keys = np.empty((_RANKED_AT_ONCE, len(self.P)), np.uint64)
-        for first in range(0, self.n_members, _RANKED_AT_ONCE):
+        at_once = min(self.n_members // 16 + 1, _MOST_AT_ONCE)
+        keys = np.empty((at_once, len(self.P)), np.uint64)
+        for first in range(0, self.n_members, at_once):
             some = keys[: self.n_members - first]
             kernels.candidates.rank_keys(
                 self.P, first, self.codes, before, share, n_picks, some
