@@ -130,14 +130,15 @@ class RankScores(Scores):
         wins = np.empty(self.n_members)
         at_once = min(self.n_members // 16 + 1, _MOST_AT_ONCE)
         keys = np.empty((at_once, len(self.P)), np.uint64)
+        short = np.empty(keys.shape, np.uint32)
+        mixtures = self.codes, before, share, n_picks
         for first in range(0, self.n_members, at_once):
-            some = keys[: self.n_members - first]
+            some = slice(self.n_members - first)
             kernels.candidates.rank_keys(
-                self.P, first, self.codes, before, share, n_picks, some
+                self.P, first, *mixtures, keys[some], short[some]
             )
-            for a, own in enumerate(some):
-                own.sort()
-                wins[first + a] = kernels.candidates.ranked_wins(own)
+            for a, own in enumerate(keys[some]):
+                wins[first + a] = _wins(own, short[a])
         positives = int(self.codes.sum())
         pairs = 2 * positives * (len(self.codes) - positives)
         return (pairs - wins) / pairs
@@ -167,6 +168,16 @@ class RankScores(Scores):
     def rows(self, mask):
         """Return the scores on some rows."""
         return RankScores(self.P[mask], self.codes[mask], self.weight[mask])
+
+
+def _wins(keys, short):
+    """Return twice the pairs that the positive wins; sorts short, or both."""
+    short.sort()
+    wins = kernels.candidates.short_wins(short, keys)
+    if wins < 0:
+        keys.sort()
+        wins = kernels.candidates.ranked_wins(keys)
+    return wins
 
 
 @dataclass
