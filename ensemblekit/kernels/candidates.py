@@ -250,23 +250,24 @@ def mixed_labels(P, codes, weight, offsets, members, shares, hits, predicted):
     d = 1 if n_classes == 2 else n_classes
     hits[:] = 0.0
     predicted[:] = 0.0
-    mixture = np.empty(n_classes)
+    # Mixtures last, for SIMD.
+    mixed, columns = np.empty((n_classes, len(shares))), shares.T.copy()
     for i in range(codes.shape[0]):
         truth, cost, row = codes[i], weight[i], P[i]
+        mixed[:] = 0.0
+        for a in range(members.shape[0]):
+            for k in range(d):
+                value, sums = row[members[a] * d + k], mixed[k]
+                for b in range(sums.shape[0]):
+                    sums[b] += columns[a, b] * value
+        if d == 1:
+            mixed[1] = mixed[0]
+            mixed[0] = 1.0 - mixed[1]
         for b in range(shares.shape[0]):
-            mixture[:] = 0.0
-            for a in range(members.shape[0]):
-                share, block = shares[b, a], members[a] * d
-                for k in range(d):
-                    mixture[k] += share * row[block + k]
-            if d == 1:
-                mixture[1] = mixture[0]
-                mixture[0] = 1.0 - mixture[1]
-            first = 0
-            for k in range(n_classes):
-                mixture[k] += offsets[k]
-                if mixture[k] > mixture[first]:
-                    first = k
+            first, best = 0, mixed[0, b] + offsets[0]
+            for k in range(1, n_classes):
+                if mixed[k, b] + offsets[k] > best:
+                    first, best = k, mixed[k, b] + offsets[k]
             predicted[b, first] += cost
             if first == truth:
                 hits[b, first] += cost

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import kernels, layout
-from .scores import Scores
+from .. import kernels
+from .scores import Scores, product
 
 # Candidates of one sweep over P's rows: neighbours share cache lines, but keys of all
 # would take as much memory as P.
@@ -81,12 +81,6 @@ class LabelScores(Scores):
         )
         return self.value(hits, predicted, self.true)
 
-    def mixture(self, weights):
-        """Return the mixture's probabilities of all classes, (n, K)."""
-        return layout.class_probabilities(
-            layout.weighted_mean(self.P, weights, self.n_outputs)
-        )
-
     def weighted(self, weight):
         """Return the scores under other row weights."""
         return replace(self, weight=weight)
@@ -128,7 +122,7 @@ class RankScores(Scores):
     def errors(self, before, share, n_picks):
         """Return 1 - AUC of (before + share P) / n_picks of each member, equal rows."""
         wins = np.empty(self.n_members)
-        at_once = min(self.n_members // 16 + 1, _MOST_AT_ONCE)
+        at_once = min(self.n_members // 24 + 1, _MOST_AT_ONCE)
         keys = np.empty((at_once, len(self.P)), np.uint64)
         short = np.empty(keys.shape, np.uint32)
         mixtures = self.codes, before, share, n_picks
@@ -150,7 +144,7 @@ class RankScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
-        return np.array([self._loss_of(self.P @ (w / w.sum())) for w in weights])
+        return np.array([self._loss_of(product(self.P, w / w.sum())) for w in weights])
 
     def _loss_of(self, mixture):
         mixture = np.ascontiguousarray(mixture, np.float64)

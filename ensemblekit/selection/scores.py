@@ -18,6 +18,22 @@ import numpy as np
 
 from .. import kernels
 
+# Rows multiplied at once: numpy would make a float64 copy of a whole float32 matrix.
+_ROWS = 512
+
+
+def product(P, weights):
+    """Return P @ weights in double precision."""
+    starts = range(0, len(P), _ROWS)
+    return np.concatenate([P[start : start + _ROWS] @ weights for start in starts])
+
+
+def pull(share, P):
+    """Return share @ P in double precision."""
+    starts = range(0, len(P), _ROWS)
+    parts = (share[i : i + _ROWS] @ P[i : i + _ROWS] for i in starts)
+    return sum(parts, np.zeros(P.shape[1]))
+
 
 class Scores:
     """What the scores of all losses share: the picks so far.
@@ -107,13 +123,13 @@ class LogScores(Scores):
         )
 
     def _mixture(self, weights):
-        mixture = self.offset + self.sign * (self.base @ weights)
+        mixture = self.offset + self.sign * product(self.base, weights)
         return np.maximum(mixture, self.clip)
 
     def slope(self, weights):
         """Return the gradient -mean(A_j / mixture)."""
-        pull = -self.weight / self.weight.sum() / self._mixture(weights)
-        return (pull * self.sign) @ self.base + pull @ self.offset
+        share = -self.weight / self.weight.sum() / self._mixture(weights)
+        return pull(share * self.sign, self.base) + share @ self.offset
 
     def weighted(self, weight):
         """Return the scores under other row weights."""
