@@ -34,6 +34,7 @@ LEVELS = {
     "leaderboard": 3,
     "crossfit": 3,
     "stack": 3,
+    "plot": 4,
     "demo": 5,
     "_demo_output": 5,
     "cli": 5,

@@ -7,7 +7,7 @@ from .. import kernels
 from ..losses import LOSSES
 
 
-def make_loss(combiner, y, weight, weighted):
+def make_loss(combiner, y, weight, weighted, numbers=None):
     """Return ``combiner.loss`` as a function of a prediction; lower is better.
 
     Parameters
@@ -18,6 +18,8 @@ def make_loss(combiner, y, weight, weighted):
     weight : ndarray of shape (n_samples,), float64
     weighted : bool
         Whether the user gave weights: a scorer is handed them only then.
+    numbers : ndarray of shape (n_samples,), default=None
+        Numbers of the rows, as a scorer is told them; None counts from 0.
 
     Returns
     -------
@@ -28,7 +30,7 @@ def make_loss(combiner, y, weight, weighted):
     rows = np.flatnonzero(weight > 0.0)
     y, weight = y[rows], weight[rows]
     if not in_table(combiner.loss):
-        return _scorer_loss(combiner, y, weight if weighted else None, rows)
+        return _scorer_loss(combiner, y, weight if weighted else None, rows, numbers)
     if combiner.loss == "auc":
         return _auc_loss(y, weight, rows)
     per_row, options = LOSSES[combiner.loss].per_row, loss_options(combiner)
@@ -117,14 +119,14 @@ def _auc_loss(y, weight, rows):
     return loss
 
 
-def _scorer_loss(combiner, y, weight, rows):
+def _scorer_loss(combiner, y, weight, rows, numbers):
     if hasattr(combiner, "classes_"):
         y = combiner.classes_[y]
     scorer, task = combiner.loss, "regression"
     if isinstance(scorer, str):
         scorer = _get_scorer(scorer, task)
     options = {} if weight is None else {"sample_weight": weight}
-    X = rows[:, None]
+    X = (rows if numbers is None else numbers[rows])[:, None]
 
     def loss(prediction):
         given = _as_estimator(combiner, prediction[rows])

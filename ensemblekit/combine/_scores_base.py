@@ -47,6 +47,16 @@ def class_scores(combiner, P, codes, weight):
     """Return the scores of a classifier's loss."""
     loss, n_classes = combiner.loss, len(combiner.classes_)
     check_loss(combiner, "classification", codes, weight)
+    if getattr(combiner, "tune_offsets", False) and loss not in ("zero_one", *METRICS):
+        raise ValueError(
+            f"tune_offsets needs a loss of labels, 'zero_one' or one of {METRICS}; "
+            f"got loss={loss!r}. DecisionOffsetClassifier tunes offsets for any other."
+        )
+    if loss == "f1" and n_classes > 2:
+        raise ValueError(
+            f"loss='f1' is of the second of two classes; y has {n_classes}. Use "
+            "'f1_macro' or 'f1_weighted'."
+        )
     n_outputs = layout.n_outputs_for(n_classes)
     if loss == "log_loss":
         return LogScores(*layout.true_class(P, codes, n_classes), weight, LOG_CLIP)
@@ -55,8 +65,10 @@ def class_scores(combiner, P, codes, weight):
         design = kernels.design.Design(P, targets.ravel(), n_outputs)
         return SquareScores(design, weight, n_outputs)
     if loss == "zero_one" or loss in METRICS:
-        value = _label_loss("accuracy" if loss == "zero_one" else loss)
-        return LabelScores(P, codes, weight, value, np.zeros(n_classes))
+        metric = "accuracy" if loss == "zero_one" else loss
+        value, tuned = _label_loss(metric), getattr(combiner, "tune_offsets", False)
+        zeros = np.zeros(n_classes)
+        return LabelScores(P, codes, weight, value, zeros, metric if tuned else None)
     if loss == "auc":
         return RankScores(P, codes, weight)
     return _callable_scores(combiner, P, codes, weight, n_outputs)
@@ -74,11 +86,21 @@ def _label_loss(metric):
 def _callable_scores(combiner, P, y, weight, n_outputs):
     weighted = bool((weight != 1.0).any())
 
-    def loss(mixture, y, weight):
+    def loss(mixture, y, weight, numbers):
+        if not weighted and _are_counts(weight):
+            # Draws of rows: not every scorer takes weights, but all take copies.
+            rows = np.repeat(np.arange(len(y)), weight.astype(np.int64))
+            mixture, y, numbers = mixture[rows], y[rows], numbers[rows]
+            weight = np.ones(len(rows))
+        given = weighted or bool((weight != 1.0).any())
         if hasattr(combiner, "classes_"):
             mixture = layout.class_probabilities(mixture)
         elif y.ndim == 1:
             mixture = mixture[:, 0]
-        return make_loss(combiner, y, weight, weighted)(mixture)
+        return make_loss(combiner, y, weight, given, numbers)(mixture)
 
-    return CallableScores(P, y, weight, n_outputs, loss)
+    return CallableScores(P, y, weight, n_outputs, loss, np.arange(len(y)))
+
+
+def _are_counts(weight):
+    return bool((weight != 1.0).any() and (weight == np.floor(weight)).all())

@@ -9,7 +9,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Integral, Interval, Real, StrOptions
-from ..selection import autogluon, bags, greedy
+from ..selection import autogluon, bags, greedy, offsets
 from ..selection.greedy import Rules
 from ._base import column_names, row_folds
 
@@ -32,7 +32,7 @@ PARAMETERS: dict = {
     "bag_share": [Interval(Real, 0, 1, closed="right")],
     "shrinkage": [StrOptions({"cv"}), Interval(Real, 0, 1, closed="both")],
     "nested_cv": ["cv_object", None],
-    "rules": [StrOptions({"exact", "autogluon"})],
+    "rules": [StrOptions({"exact", "autogluon", "autogluon_second_metric"})],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
     "n_jobs": [Integral, None],
@@ -55,6 +55,7 @@ _OWN = {
     "shrinkage": 0.0,
     "nested_cv": None,
     "warm_start": False,
+    "tune_offsets": False,
 }
 
 
@@ -67,6 +68,13 @@ def read_rules(combiner, n_members, names):
         If costs do not fit the members or admit none of them.
     """
     cost, max_cost = combiner.cost, combiner.max_cost
+    for name in ("max_members", "max_cost"):
+        mixed = combiner.bagging is not None or combiner.shrinkage != 0.0
+        if mixed and getattr(combiner, name) is not None:
+            raise ValueError(
+                f"{name} holds for one selection; bagging and shrinkage mix more "
+                f"members in. Leave out {name}, or bagging and shrinkage."
+            )
     if max_cost is not None and cost is None:
         raise ValueError("max_cost is given without cost, the cost of each member.")
     if cost is not None:
@@ -115,22 +123,25 @@ def select(combiner, scores, strata, before=()):
     """
     m = scores.n_members
     rules = read_rules(combiner, m, member_names(combiner, m))
-    path, weights = _find(combiner, scores, rules, strata, before)
+    cv = _row_splits(combiner)
+    path, weights = _find(combiner, scores, rules, strata, cv, before)
     best = path.best(rules.min_gain)
     combiner.picks_ = np.array(path.picks[:best], np.int64)
     combiner.loss_path_ = np.array(path.losses[:best])
     combiner.near_ties_ = path.near[:best]
     combiner._path_ = path
     combiner.weights_ = weights
+    if _tunes(combiner):
+        _tune_offsets(combiner, scores, rules, strata, cv)
     combiner.loss_ = float(scores.of(weights[None])[0])
     combiner.duality_gap_ = scores.gap(weights)
     combiner._without_ = _losses_without(scores, weights)
     combiner.frontier_ = _frontier(scores, rules, path)
     if combiner.nested_cv is not None:
-        combiner.nested_score_ = _nested(combiner, scores, rules, strata)
+        combiner.nested_score_ = _nested(combiner, scores, rules, strata, cv)
 
 
-def _find(combiner, scores, rules, strata, before=()):
+def _find(combiner, scores, rules, strata, cv, before=()):
     """Return the path on the rows of scores, and the weights that follow."""
     path = greedy.select(scores, rules, _opening(combiner, scores, rules, before))
     if combiner.bagging is None:
@@ -140,7 +151,7 @@ def _find(combiner, scores, rules, strata, before=()):
         weights = _bagged(combiner, scores, rules, strata)
     shrinkage = combiner.shrinkage
     if shrinkage == "cv":
-        shrinkage = _choose_shrinkage(combiner, scores, rules, strata)
+        shrinkage = _choose_shrinkage(combiner, scores, rules, strata, cv)
     combiner.shrinkage_ = float(shrinkage)
     weights = (1.0 - shrinkage) * weights + shrinkage * bags.leaders(path.own)
     return path, weights / math.fsum(weights)
@@ -148,15 +159,9 @@ def _find(combiner, scores, rules, strata, before=()):
 
 def _opening(combiner, scores, rules, before):
     """Return the members that a selection starts from."""
-    start = list(before)
-    if not start and combiner.init != "best":
-        scores.start()
-        own = scores.losses().copy()
-        if combiner.init == "sorted":
-            start = greedy.sorted_opening(scores, own)
-        else:
-            start = np.argsort(own, kind="stable")[: combiner.init].tolist()
-    return start[: rules.n_rounds]
+    if len(before):
+        return greedy.admitted(before, rules, scores.n_members)
+    return greedy.opening(scores, rules, combiner.init)
 
 
 def _bagged(combiner, scores, rules, strata):
@@ -168,53 +173,94 @@ def _bagged(combiner, scores, rules, strata):
         )
     else:
         drawn = bags.row_draws(scores.weight, strata, combiner.n_bags, random)
-    picks = bags.select_in_bags(scores, rules, drawn, combiner.bagging, combiner.n_jobs)
+    picks = bags.select_in_bags(
+        scores, rules, drawn, combiner.bagging, combiner.n_jobs, combiner.init
+    )
     combiner.bag_picks_ = [np.array(own, np.int64) for own in picks]
     return bags.mean_shares(picks, scores.n_members)
 
 
-def _splits(combiner, scores, strata):
-    cv = 5 if combiner.nested_cv is None else combiner.nested_cv
-    stratify = bool(strata.any())
-    return row_folds(cv, strata, scores.weight, stratify)
+def _row_splits(combiner):
+    """Return the number of folds, the splitter or the splits that were asked for."""
+    cv = combiner.nested_cv
+    if cv is None:
+        return 5
+    return cv if isinstance(cv, Integral) or hasattr(cv, "split") else list(cv)
 
 
-def _choose_shrinkage(combiner, scores, rules, strata):
+def _folds(cv, scores, strata):
+    return row_folds(cv, strata, scores.weight, bool(strata.any()))
+
+
+def _within(cv, rows, n_rows):
+    """Return splits for some of n_rows rows; given ones keep what is among them."""
+    if not isinstance(cv, list):
+        return cv
+    numbers = np.arange(n_rows)
+    return [
+        tuple(np.flatnonzero(np.isin(rows, numbers[part])) for part in split)
+        for split in cv
+    ]
+
+
+def _choose_shrinkage(combiner, scores, rules, strata, cv):
     """Return the strongest shrinkage within a standard error of the best on folds."""
     losses, sizes = [], []
     plain = copy.copy(combiner)
     plain.shrinkage, rules = 0.0, replace(rules, callback=None)
-    for train, test in _splits(combiner, scores, strata):
-        path, weights = _find(plain, scores.rows(train), rules, strata[train])
+    for train, test in _folds(cv, scores, strata):
+        own, held_out = scores.rows(train), scores.rows(test)
+        path, weights = _find(plain, own, rules, strata[train], cv)
         share = _SHRINKAGES[:, None]
         mixed = (1.0 - share) * weights + share * bags.leaders(path.own)
-        held_out = scores.rows(test)
+        if _tunes(combiner):
+            own.tune(weights)
+            held_out.offsets = own.offsets
         losses.append(held_out.of(mixed))
         sizes.append(held_out.weight.sum())
-    mean = np.average(losses, axis=0, weights=sizes)
+    mean, _ = _mean_and_error(losses, sizes)
     best = int(np.argmin(mean))
     # Of the difference: folds differ more from each other than shrinkages do.
-    gain = np.array(losses) - np.array(losses)[:, [best]]
-    error = gain.std(axis=0, ddof=1) / np.sqrt(len(losses)) if len(losses) > 1 else 0.0
-    return _SHRINKAGES[np.flatnonzero(mean - mean[best] <= error)[-1]]
+    excess, error = _mean_and_error(
+        np.array(losses) - np.array(losses)[:, [best]], sizes
+    )
+    return _SHRINKAGES[np.flatnonzero(excess <= np.nan_to_num(error))[-1]]
 
 
-def _nested(combiner, scores, rules, strata):
+def _mean_and_error(losses, sizes):
+    """Return the mean over folds by their weight, and its standard error.
+
+    losses : (n_folds, k); the error of a single fold is NaN
+    """
+    losses, share = np.array(losses), np.array(sizes) / np.sum(sizes)
+    mean, n = share @ losses, len(losses)
+    if n == 1:
+        return mean, np.full(len(mean), np.nan)
+    return mean, np.sqrt(n / (n - 1) * share**2 @ (losses - mean) ** 2)
+
+
+def _nested(combiner, scores, rules, strata, cv):
     """Return what the selection scores on rows that it has not seen.
 
     All choices are made anew without each fold. So are those of the best member.
     """
     losses, sizes = [], []
     fresh, rules = copy.copy(combiner), replace(rules, callback=None)
-    for train, test in _splits(combiner, scores, strata):
-        path, weights = _find(fresh, scores.rows(train), rules, strata[train])
-        held_out = scores.rows(test)
-        uniform = np.full(len(weights), 1.0 / len(weights))
+    for train, test in _folds(cv, scores, strata):
+        own, held_out = scores.rows(train), scores.rows(test)
+        inner = _within(cv, train, len(strata))
+        path, weights = _find(fresh, own, rules, strata[train], inner)
         best = np.eye(len(weights))[int(np.argmin(path.own))]
-        losses.append(held_out.of(np.array([weights, best, uniform])))
+        uniform = np.full(len(weights), 1.0 / len(weights))
+        if _tunes(combiner):
+            _tune_offsets(fresh, own, rules, strata[train], inner)
+            held_out.offsets = fresh.offsets_
+        loss = held_out.of(weights[None])
+        if _tunes(combiner):
+            held_out.offsets = np.zeros_like(fresh.offsets_)
+        losses.append(np.r_[loss, held_out.of(np.array([best, uniform]))])
         sizes.append(held_out.weight.sum())
-    mean = np.average(losses, axis=0, weights=sizes)
-    error = np.std(losses, axis=0, ddof=1) / np.sqrt(len(losses))
+    mean, error = _mean_and_error(losses, sizes)
     return Bunch(
         loss=float(mean[0]),
         se=float(error[0]),
@@ -223,6 +269,35 @@ def _nested(combiner, scores, rules, strata):
         uniform_loss=float(mean[2]),
         fold_losses=np.array(losses)[:, 0],
     )
+
+
+def _tunes(combiner):
+    return getattr(combiner, "tune_offsets", False)
+
+
+def _tune_offsets(combiner, scores, rules, strata, cv):
+    """Choose offsets with the members, without each fold; keep them if they gain."""
+    fresh, rules = copy.copy(combiner), replace(rules, callback=None)
+    parts, chosen = [], []
+    for fold, (train, test) in enumerate(_folds(cv, scores, strata)):
+        own, inner = scores.rows(train), _within(cv, train, len(strata))
+        weights = _find(fresh, own, rules, strata[train], inner)[1]
+        own.tune(weights)
+        chosen.append(own.offsets)
+        held_out = scores.rows(test)
+        parts.append((held_out.mixture(weights), test, np.full(len(test), fold)))
+    E, rows, folds = (np.concatenate(part) for part in zip(*parts, strict=True))
+    counted = scores.weight[rows] > 0.0
+    rows = rows[counted]
+    combiner.offsets_ = offsets.judge(
+        E[counted],
+        scores.codes[rows],
+        scores.weight[rows],
+        folds[counted],
+        np.array(chosen),
+        scores.metric,
+    ).offsets
+    scores.offsets = combiner.offsets_
 
 
 def _losses_without(scores, weights):
@@ -250,24 +325,30 @@ def _frontier(scores, rules, path):
 
 def select_as_autogluon(combiner, scores, members, y, loss):
     """Select by the peer's rules and set the fitted attributes."""
+    rules = combiner.rules
     for name, default in _OWN.items():
-        if (
-            getattr(combiner, name) is not default
-            and getattr(combiner, name) != default
-        ):
+        value = getattr(combiner, name, default)  # regressors tune no offsets
+        if value is not default and not (np.isscalar(value) and value == default):
             raise ValueError(
-                f"rules='autogluon' knows no {name}; leave it at {default!r}."
+                f"rules={rules!r} knows no {name}; leave it at {default!r}."
             )
+    if y.ndim > 1:
+        raise ValueError(
+            f"rules={rules!r} knows one target; y has {y.shape[1]}. Use rules='exact'."
+        )
     if loss not in ("log_loss", "auc", "zero_one", "squared_error"):
         raise ValueError(
-            f"rules='autogluon' reproduces log_loss, auc, zero_one and squared_error; "
+            f"rules={rules!r} reproduces log_loss, auc, zero_one and squared_error; "
             f"got loss={loss!r}. Use rules='exact'."
         )
     if (scores.weight != 1.0).any():
         raise ValueError(
             "AutoGluon's rules drop sample_weight; leave it out, or use rules='exact'."
         )
-    picks, path = autogluon.select(members, y, loss, scores, combiner.n_rounds)
+    tie_breaker = rules.removeprefix("autogluon").lstrip("_") or "random"
+    picks, path, _ = autogluon.select(
+        members, y, loss, scores, combiner.n_rounds, tie_breaker
+    )
     combiner.picks_, combiner.loss_path_ = picks.astype(np.int64), path
     weights = np.bincount(picks, minlength=len(members)) / len(picks)
     combiner.weights_ = weights / math.fsum(weights)
@@ -279,7 +360,9 @@ def explain(combiner):
     """Return one dictionary for each member: why it has the weight it has."""
     check_is_fitted(combiner)
     if not hasattr(combiner, "_path_"):
-        raise ValueError("rules='autogluon' leaves nothing to explain; use 'exact'.")
+        raise ValueError(
+            f"rules={combiner.rules!r} leaves nothing to explain; use 'exact'."
+        )
     m = len(combiner.weights_)
     counts = np.bincount(combiner.picks_, minlength=m)
     rows = []

@@ -37,9 +37,18 @@ class EnsembleSelectionClassifier(
             default="log_loss"
         ``"zero_one"`` is the share of rows whose most probable class is wrong (equal
         ones: the first), ``"auc"`` 1 - ROC AUC of two classes. Also the name of a
-        scikit-learn scorer or a callable ``scorer(estimator, X, y)`` (X then holds row
-        numbers), whose negative is lowered: slow, one call for each member in each
-        round.
+        scikit-learn scorer (``"balanced_accuracy"``, ``"f1"``, ``"f1_macro"``,
+        ``"f1_weighted"`` and ``"matthews_corrcoef"``, each as 1 - score, are as fast as
+        the former; ``"f1"`` is that of the second of two classes) or a callable
+        ``scorer(estimator, X, y)`` (X then holds row numbers), whose negative is
+        lowered: slow, one call for each member in each round.
+    tune_offsets : bool, default=False
+        For losses of labels (``"zero_one"``, ``"balanced_accuracy"``, ``"f1"``, ..):
+        whether to choose decision offsets with the members. Every five picks offsets
+        are chosen anew, so that members are not judged by a line between the classes
+        that will move; the final ones are the median over folds whose members and
+        offsets are chosen without them, 0 unless they gain one standard error there.
+        `predict` adds them; probabilities are left alone.
     n_rounds : int, default=50
         Picks in all, counted with repeats; >= 1.
     init : "best", "sorted" or int, default="best"
@@ -49,26 +58,28 @@ class EnsembleSelectionClassifier(
     replacement : bool, default=True
         Whether a member may be picked again. False gives equal weights to the picks.
     max_members : int or None, default=None
-        Most distinct members; >= 1.
+        Most distinct members; >= 1. Not with `bagging` or `shrinkage`.
     cost : array-like of shape (n_members,) or None, default=None
         What each member costs (seconds, money), once however often it is picked; >= 0.
         Selection itself heeds `max_cost` alone; `frontier_` shows what less cost loses.
     max_cost : float or None, default=None
-        Most that the distinct members may cost together, in the unit of `cost`.
+        Most that the distinct members may cost together, in the unit of `cost`. Not
+        with `bagging` or `shrinkage`.
     min_gain : float, default=0.0
         The shortest prefix of the picks within `min_gain` of the lowest loss is kept,
         in the unit of the loss; >= 0.
     patience : int or None, default=None
         Stop after so many rounds without a gain above `min_gain`; None goes on.
     time_limit : float or None, default=None
-        Seconds after which no further round starts; the result then depends on the
-        machine.
+        Seconds after which a selection starts no further round, that of each bag, fold
+        or price too; the result then depends on the machine.
     callback : callable or None, default=None
         ``callback(round, loss, member)`` after each pick; a true value stops.
     bagging : {"members", "rows"} or None, default=None
         Average the weights of `n_bags` selections: from random subsets of the members
-        (`bag_share` of them), or on bootstrap samples of the rows (by weights, within
-        classes). Steadier weights where rows are few.
+        (`bag_share` of them), or on bootstrap samples of the rows (within classes;
+        whole weights are copies, others stay with their rows). Steadier weights where
+        rows are few.
     n_bags : int, default=20
         Selections that are averaged; >= 1.
     bag_share : float, default=0.5
@@ -76,15 +87,17 @@ class EnsembleSelectionClassifier(
     shrinkage : float or "cv", default=0.0
         Draws the weights toward equal ones on the best tenth of the members (at least
         five), by this share; in [0, 1]. ``"cv"`` is the strongest of 0, 1/4, 1/2, 3/4,
-        1 whose loss on held-out rows is within one standard error of the lowest.
+        1 whose loss on held-out rows exceeds the lowest by no more than one standard
+        error of the difference.
     nested_cv : int, splitter, iterable of (train, test) or None, default=None
         Row folds for `nested_score_`, and of ``shrinkage="cv"`` (there 5 if None).
         Where rows come in groups, give splits that keep groups together.
-    rules : {"exact", "autogluon"}, default="exact"
+    rules : {"exact", "autogluon", "autogluon_second_metric"}, default="exact"
         ``"autogluon"`` reproduces the picks of AutoGluon's EnsembleSelection: its
-        rounding, its ties, its random stream. For log loss, AUC, accuracy and RMSE
-        (``"squared_error"``, whose path is then the root), without sample weights and
-        with the other choices left alone.
+        rounding, its ties, its random stream; ``"autogluon_second_metric"`` with its
+        ``tie_breaker="second_metric"``, by which log loss decides first. For log
+        loss, AUC, accuracy and RMSE (``"squared_error"``, whose path is then the root),
+        without sample weights and with the other choices left alone.
     warm_start : bool, default=False
         Whether a further `fit` goes on from `picks_`, by member position: for members
         added behind the others, rows added, or a larger `n_rounds`.
@@ -96,6 +109,8 @@ class EnsembleSelectionClassifier(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+    offsets_ : ndarray of shape (n_classes,), float64
+        Only with `tune_offsets`: added to probabilities before the largest is taken.
     picks_ : ndarray of shape (n_picks,), int64
         Members in the order chosen, up to the best prefix. Losses within 1e-12
         (relative) tie; the lowest index wins.
@@ -110,7 +125,8 @@ class EnsembleSelectionClassifier(
         Upper bound on what any other convex weights could gain (Frank-Wolfe [2]_),
         often loose; NaN for losses that are not convex and for scorers.
     near_ties_ : list of ndarray, int64
-        For each pick the other members whose loss was within 1e-4 (relative) of it.
+        For each pick the other members whose loss was within 1e-4 (relative) of it;
+        empty for picks that `init` or `warm_start` gave.
     frontier_ : Bunch
         ``losses``, ``costs`` and ``picks`` of the undominated ensembles among the
         prefixes of the path and, with `cost`, of ten runs in which cost has a price.
@@ -121,7 +137,8 @@ class EnsembleSelectionClassifier(
         Picks of each bag; only with `bagging`.
     nested_score_ : Bunch
         Only with `nested_cv`: ``loss`` on rows that no choice has seen, its standard
-        error ``se`` over the folds, ``optimism`` (what `loss_` is too low by),
+        error ``se`` from the folds' spread (too small where splits overlap, NaN for
+        one), ``optimism`` (what `loss_` is too low by),
         ``best_member_loss`` and ``uniform_loss`` on the same rows, ``fold_losses``.
     n_features_in_ : int
         Number of columns of P.
@@ -158,6 +175,7 @@ class EnsembleSelectionClassifier(
             StrOptions({"log_loss", "brier", "zero_one", "auc"} | _SCORERS),
             callable,
         ],
+        "tune_offsets": ["boolean"],
         **base.PARAMETERS,
     }
 
@@ -165,6 +183,7 @@ class EnsembleSelectionClassifier(
         self,
         *,
         loss="log_loss",
+        tune_offsets=False,
         n_rounds=50,
         init="best",
         replacement=True,
@@ -186,6 +205,7 @@ class EnsembleSelectionClassifier(
         n_jobs=None,
     ):
         self.loss = loss
+        self.tune_offsets = tune_offsets
         self.n_rounds = n_rounds
         self.init = init
         self.replacement = replacement
@@ -227,7 +247,7 @@ class EnsembleSelectionClassifier(
         n_outputs = layout.n_outputs_for(len(self.classes_))
         n_members = layout.count_members(P, n_outputs)
         scores = class_scores(self, P, codes, plain(weight))
-        if self.rules == "autogluon":
+        if self.rules != "exact":
             members = list(layout.to_cube(P, n_outputs))
             if n_outputs == 1:
                 members = [member[:, 0] for member in members]
@@ -236,6 +256,21 @@ class EnsembleSelectionClassifier(
             before = [pick for pick in before if pick < n_members]
             base.select(self, scores, codes, before)
         return self
+
+    def predict(self, P):
+        """Return the class of the highest probability, plus `offsets_` if tuned.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, n_members * n_outputs)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), dtype of `classes_`
+            Ties go to the first in `classes_`.
+        """
+        shifted = self.predict_proba(P) + getattr(self, "offsets_", 0.0)
+        return self.classes_[shifted.argmax(axis=1)]
 
     def explain(self):
         """Tell why each member has the weight it has.

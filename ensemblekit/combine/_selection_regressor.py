@@ -62,26 +62,28 @@ class EnsembleSelectionRegressor(
     replacement : bool, default=True
         Whether a member may be picked again. False gives equal weights to the picks.
     max_members : int or None, default=None
-        Most distinct members; >= 1.
+        Most distinct members; >= 1. Not with `bagging` or `shrinkage`.
     cost : array-like of shape (n_members,) or None, default=None
         What each member costs (seconds, money), once however often it is picked; >= 0.
         Selection itself heeds `max_cost` alone; `frontier_` shows what less cost loses.
     max_cost : float or None, default=None
-        Most that the distinct members may cost together, in the unit of `cost`.
+        Most that the distinct members may cost together, in the unit of `cost`. Not
+        with `bagging` or `shrinkage`.
     min_gain : float, default=0.0
         The shortest prefix of the picks within `min_gain` of the lowest loss is kept,
         in the unit of the loss; >= 0.
     patience : int or None, default=None
         Stop after so many rounds without a gain above `min_gain`; None goes on.
     time_limit : float or None, default=None
-        Seconds after which no further round starts; the result then depends on the
-        machine.
+        Seconds after which a selection starts no further round, that of each bag, fold
+        or price too; the result then depends on the machine.
     callback : callable or None, default=None
         ``callback(round, loss, member)`` after each pick; a true value stops.
     bagging : {"members", "rows"} or None, default=None
         Average the weights of `n_bags` selections: from random subsets of the members
-        (`bag_share` of them), or on bootstrap samples of the rows (by weights, within
-        classes). Steadier weights where rows are few.
+        (`bag_share` of them), or on bootstrap samples of the rows (within classes;
+        whole weights are copies, others stay with their rows). Steadier weights where
+        rows are few.
     n_bags : int, default=20
         Selections that are averaged; >= 1.
     bag_share : float, default=0.5
@@ -89,15 +91,17 @@ class EnsembleSelectionRegressor(
     shrinkage : float or "cv", default=0.0
         Draws the weights toward equal ones on the best tenth of the members (at least
         five), by this share; in [0, 1]. ``"cv"`` is the strongest of 0, 1/4, 1/2, 3/4,
-        1 whose loss on held-out rows is within one standard error of the lowest.
+        1 whose loss on held-out rows exceeds the lowest by no more than one standard
+        error of the difference.
     nested_cv : int, splitter, iterable of (train, test) or None, default=None
         Row folds for `nested_score_`, and of ``shrinkage="cv"`` (there 5 if None).
         Where rows come in groups, give splits that keep groups together.
-    rules : {"exact", "autogluon"}, default="exact"
+    rules : {"exact", "autogluon", "autogluon_second_metric"}, default="exact"
         ``"autogluon"`` reproduces the picks of AutoGluon's EnsembleSelection: its
-        rounding, its ties, its random stream. For log loss, AUC, accuracy and RMSE
-        (``"squared_error"``, whose path is then the root), without sample weights and
-        with the other choices left alone.
+        rounding, its ties, its random stream; ``"autogluon_second_metric"`` with its
+        ``tie_breaker="second_metric"``, by which log loss decides first. For log
+        loss, AUC, accuracy and RMSE (``"squared_error"``, whose path is then the root),
+        without sample weights and with the other choices left alone.
     warm_start : bool, default=False
         Whether a further `fit` goes on from `picks_`, by member position: for members
         added behind the others, rows added, or a larger `n_rounds`.
@@ -122,7 +126,8 @@ class EnsembleSelectionRegressor(
         Upper bound on what any other convex weights could gain (Frank-Wolfe [2]_),
         often loose; NaN for losses that are not convex and for scorers.
     near_ties_ : list of ndarray, int64
-        For each pick the other members whose loss was within 1e-4 (relative) of it.
+        For each pick the other members whose loss was within 1e-4 (relative) of it;
+        empty for picks that `init` or `warm_start` gave.
     frontier_ : Bunch
         ``losses``, ``costs`` and ``picks`` of the undominated ensembles among the
         prefixes of the path and, with `cost`, of ten runs in which cost has a price.
@@ -133,7 +138,8 @@ class EnsembleSelectionRegressor(
         Picks of each bag; only with `bagging`.
     nested_score_ : Bunch
         Only with `nested_cv`: ``loss`` on rows that no choice has seen, its standard
-        error ``se`` over the folds, ``optimism`` (what `loss_` is too low by),
+        error ``se`` from the folds' spread (too small where splits overlap, NaN for
+        one), ``optimism`` (what `loss_` is too low by),
         ``best_member_loss`` and ``uniform_loss`` on the same rows, ``fold_losses``.
     n_features_in_ : int
         Number of columns of P.
@@ -252,7 +258,7 @@ class EnsembleSelectionRegressor(
         n_outputs = self._n_outputs(y)
         n_members = layout.count_members(P, n_outputs, "outputs of each member")
         scores = value_scores(self, P, y, plain(weight), n_outputs)
-        if self.rules == "autogluon":
+        if self.rules != "exact":
             base.select_as_autogluon(self, scores, list(P.T), y, self.loss)
         else:
             before = [pick for pick in before if pick < n_members]

@@ -2,7 +2,8 @@
 
 Erickson et al., "AutoGluon-Tabular", 2020: its EnsembleSelection rounds scores to six
 digits from the second round on if the first exceeds 1e-4, prefers members already used,
-breaks ties by log loss and then by RandomState(0), and renormalises mixtures of classes
+draws among ties from RandomState(0) (with ``tie_breaker="second_metric"``, which is not
+its default, only among those of least log loss), and renormalises mixtures of classes
 after averaging. Scores come from the fast kernels with a bound on their rounding; where
 that bound leaves a choice open, a candidate is scored again in the peer's own order of
 operations.
@@ -103,16 +104,19 @@ _ERRORS = {
 }
 
 
-def select(members, y, loss, scores, n_rounds):
-    """Return picks and path as AutoGluon's rules give them, up to the best prefix.
+def select(members, y, loss, scores, n_rounds, tie_breaker="random"):
+    """Return picks and path as AutoGluon's rules give them, and the random stream.
 
     members : m arrays (n,) or (n, K); y : (n,); loss : one of log_loss, squared_error
     (scored by its root), zero_one, auc; scores : the fast `Scores` of the same loss
+    tie_breaker : "random", the peer's default, or "second_metric"
+    Picks and path end at the best prefix; the RandomState is that after all rounds.
     """
     random = np.random.RandomState(0)
     exact = Published(members, y, loss)
     doubt = _Doubt(members, y, loss, scores)
     scores.start()
+    by_log_loss = tie_breaker == "second_metric" and loss != "squared_error"
     path: list[float] = []
     rounded = False
     while len(path) < n_rounds:
@@ -120,7 +124,7 @@ def select(members, y, loss, scores, n_rounds):
         low, high = doubt.bounds(exact)
         best, values = _best(low, high, exact, rounded)
         if len(best) > 1:
-            best = _settle(best, exact, classes=loss != "squared_error")
+            best = _settle(best, exact, by_log_loss)
         member = int(random.choice(best))
         value = values.get(member)
         value = exact.error(member) if value is None else value
@@ -133,7 +137,7 @@ def select(members, y, loss, scores, n_rounds):
         if len(members) == 1:
             break
     size = path.index(min(path)) + 1
-    return np.array(exact.picks[:size]), np.array(path[:size])
+    return np.array(exact.picks[:size]), np.array(path[:size]), random
 
 
 def _best(low, high, exact, rounded):
@@ -156,11 +160,11 @@ def _best(low, high, exact, rounded):
     return candidates[close], values
 
 
-def _settle(best, exact, classes):
-    """Return the tied members that the peer draws from: used ones, then by log loss."""
+def _settle(best, exact, by_log_loss):
+    """Return the tied members that the peer draws from: used ones, if there are any."""
     used = [j for j in best if j in set(exact.picks)]
     best = np.array(used) if used else best
-    if len(best) > 1 and classes:
+    if len(best) > 1 and by_log_loss:
         seconds = np.array([exact.second(j) for j in best])
         best = best[np.isclose(seconds, seconds.min(), rtol=1e-12, atol=0.0)]
     return best

@@ -9,7 +9,10 @@ from dataclasses import replace
 import numpy as np
 from joblib import Parallel, delayed
 
-from .greedy import select
+from .greedy import opening, select
+
+# Weights that sum to more are no counts of rows.
+_MOST_COPIES = 2**31 - 1
 
 
 def member_draws(n_members, share, n_bags, rng):
@@ -22,30 +25,34 @@ def member_draws(n_members, share, n_bags, rng):
 
 
 def row_draws(weight, strata, n_bags, rng):
-    """Return how often each row counts in each bag, (n_bags, n) float64.
+    """Return how much each row counts in each bag, (n_bags, n) float64.
 
-    As many rows as the weights sum to are drawn within each stratum (class), with
-    probabilities in proportion to the weights; weights that are no counts keep their
-    sum. strata : (n,) int
+    Drawn with replacement within each stratum (class), whose total weight every bag
+    keeps. Whole weights are copies: each copy is drawn on its own. Other weights stay
+    with their rows, which are drawn alike: a heavy row is one observation, and a bag
+    without it is to show what hangs on it. strata : (n,) int
     """
     draws = np.zeros((n_bags, len(weight)))
+    copies = weight.sum() <= _MOST_COPIES and (weight == np.floor(weight)).all()
     for stratum in np.unique(strata):
         rows = np.flatnonzero((strata == stratum) & (weight > 0.0))
         if not len(rows):
             continue
-        total = weight[rows].sum()
-        size = max(1, round(total * min(1.0, len(rows) / total)))
-        if (weight[rows] == np.floor(weight[rows])).all():
-            size = round(total)
-        counts = rng.multinomial(size, weight[rows] / total, n_bags)
-        draws[:, rows] = counts * (1.0 if size == round(total) else total / size)
+        own, total = weight[rows], weight[rows].sum()
+        if copies:
+            draws[:, rows] = rng.multinomial(int(total), own / total, n_bags)
+        else:
+            chance = np.full(len(rows), 1.0 / len(rows))
+            drawn = rng.multinomial(len(rows), chance, n_bags) * own
+            draws[:, rows] = drawn * (total / drawn.sum(axis=1, keepdims=True))
     return draws
 
 
-def select_in_bags(scores, rules, bags, kind, n_jobs):
+def select_in_bags(scores, rules, bags, kind, n_jobs, init="best"):
     """Return the picks of each bag, up to the best prefix of its path.
 
     bags : rows of `member_draws` (kind "members") or `row_draws` ("rows")
+    init : what each bag starts from, see `greedy.opening`
     """
 
     def one(bag):
@@ -56,7 +63,8 @@ def select_in_bags(scores, rules, bags, kind, n_jobs):
         else:
             own_scores = scores.weighted(bag)
             own_rules = replace(rules, callback=None)
-        path = select(own_scores, own_rules)
+        start = opening(own_scores, own_rules, init)
+        path = select(own_scores, own_rules, start)
         return path.picks[: path.best(rules.min_gain)]
 
     tasks = (delayed(one)(bag) for bag in bags)

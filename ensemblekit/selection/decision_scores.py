@@ -8,11 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import kernels
+from . import offsets
 from .scores import Scores, product
 
 # Candidates of one sweep over P's rows: neighbours share cache lines, but keys of all
 # would take as much memory as P.
 _MOST_AT_ONCE = 16
+# Picks after which offsets are chosen anew.
+_TUNED_EVERY = 5
+# Sums of weights in another order: a loss up to this is none, or no path would end.
+_ROUNDING = 1e-12
 
 
 @dataclass
@@ -21,6 +26,7 @@ class LabelScores(Scores):
 
     codes : (n,) int64; value : hits, predicted, true -> losses, over leading axes
     offsets : (K,) added to the mean of the picks before the largest is taken
+    metric : one of `offsets.METRICS`: offsets are then chosen anew every five picks
     """
 
     P: np.ndarray
@@ -28,6 +34,7 @@ class LabelScores(Scores):
     weight: np.ndarray
     value: Callable
     offsets: np.ndarray
+    metric: str | None = None
 
     def __post_init__(self):
         self.P = kernels.candidates.frozen(self.P)
@@ -42,6 +49,8 @@ class LabelScores(Scores):
         self._total = np.zeros((len(self.P), self.n_outputs))
         counts = self.n_members, self.n_classes
         self._hits, self._predicted = np.empty(counts), np.empty(counts)
+        if self.metric is not None:
+            self.offsets = np.zeros(self.n_classes)
 
     def losses(self):
         """Return the loss of the picks with each member added. O(n m K) at most."""
@@ -55,13 +64,22 @@ class LabelScores(Scores):
             )
         else:
             kernels.candidates.labels(*rows, self._total, self.offsets, *counts)
-        return self.value(self._hits, self._predicted, self.true)
+        return _clean(self.value(self._hits, self._predicted, self.true))
 
     def add(self, member):
         """Take a member."""
         d = self.n_outputs
         self._total += self.P[:, member * d : (member + 1) * d]
         self.n_picks += 1
+        if self.metric is not None and self.n_picks % _TUNED_EVERY == 0:
+            self._tune(self._classes(self._total / self.n_picks))
+
+    def tune(self, weights):
+        """Choose the offsets for the mixture of these weights."""
+        self._tune(self.mixture(weights))
+
+    def _tune(self, E):
+        self.offsets = offsets.tune(E, self.codes, self.weight, self.metric)
 
     def of(self, weights):
         """Return the loss of each mixture."""
@@ -79,7 +97,15 @@ class LabelScores(Scores):
             hits,
             predicted,
         )
-        return self.value(hits, predicted, self.true)
+        return _clean(self.value(hits, predicted, self.true))
+
+    def mixture(self, weights):
+        """Return the mixture's probabilities of all classes, (n, K)."""
+        cube = self.P.reshape(len(self.P), self.n_members, -1)
+        return self._classes(np.einsum("ijk,j->ik", cube, weights))
+
+    def _classes(self, mean):
+        return np.hstack([1.0 - mean, mean]) if self.n_classes == 2 else mean
 
     def weighted(self, weight):
         """Return the scores under other row weights."""
@@ -105,6 +131,11 @@ class RankScores(Scores):
     def __post_init__(self):
         self.P = kernels.candidates.frozen(self.P)
         self.n_members = self.P.shape[1]
+        if not 0.0 < self.weight[self.codes == 1].sum() < self.weight.sum():
+            raise ValueError(
+                "AUC needs rows of both classes with positive weight, in every fold "
+                "too. Give stratified folds, or more rows."
+            )
 
     def start(self):
         """Forget all picks."""
@@ -144,16 +175,17 @@ class RankScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
-        return np.array([self._loss_of(product(self.P, w / w.sum())) for w in weights])
+        mixtures = (product(self.P, w / w.sum()) for w in weights)
+        return np.array([self._loss_of(mixture) for mixture in mixtures])
 
     def _loss_of(self, mixture):
         mixture = np.ascontiguousarray(mixture, np.float64)
-        wins = kernels.candidates.weighted_wins(
-            np.argsort(mixture), mixture, self.codes, self.weight
+        # What the negatives win: 1 - AUC would lose the digits that ties are told by.
+        lost = kernels.candidates.weighted_wins(
+            np.argsort(mixture), mixture, 1 - self.codes, self.weight
         )
         positives = self.weight[self.codes == 1].sum()
-        pairs = positives * (self.weight.sum() - positives)
-        return float((pairs - wins) / pairs)
+        return float(lost / (positives * self.weight[self.codes == 0].sum()))
 
     def weighted(self, weight):
         """Return the scores under other row weights."""
@@ -178,7 +210,7 @@ def _wins(keys, short):
 class CallableScores(Scores):
     """Any function of a mixture's predictions: slow, one call for each candidate.
 
-    loss : (mixture (n, d), y, weight) -> float, lower is better
+    loss : (mixture (n, d), y, weight, numbers of the rows) -> float, lower is better
     """
 
     P: np.ndarray
@@ -186,6 +218,7 @@ class CallableScores(Scores):
     weight: np.ndarray
     n_outputs: int
     loss: Callable
+    numbers: np.ndarray
 
     least = -np.inf
 
@@ -219,7 +252,7 @@ class CallableScores(Scores):
         return self.P[:, member * self.n_outputs : (member + 1) * self.n_outputs]
 
     def _loss_of(self, mixture):
-        return self.loss(mixture, self.y, self.weight)
+        return self.loss(mixture, self.y, self.weight, self.numbers)
 
     def weighted(self, weight):
         """Return the scores under other row weights."""
@@ -227,5 +260,10 @@ class CallableScores(Scores):
 
     def rows(self, mask):
         """Return the scores on some rows."""
-        parts = {name: getattr(self, name)[mask] for name in ("P", "y", "weight")}
-        return replace(self, **parts)
+        names = ("P", "y", "weight", "numbers")
+        return replace(self, **{name: getattr(self, name)[mask] for name in names})
+
+
+def _clean(losses):
+    """Return the losses, 0 for those that are 0 but for rounding."""
+    return np.where(np.abs(losses) < _ROUNDING, 0.0, losses)

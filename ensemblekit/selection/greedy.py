@@ -80,7 +80,7 @@ class Path:
 def select(scores, rules, start=()):
     """Pick members one by one, each the best addition to the mean of the picks.
 
-    start : members picked before the first round, in order
+    start : members picked before the first round, in order (see `opening`)
     Ties go to the lowest index. Stops early where the loss cannot fall any more.
     """
     began = time.monotonic()
@@ -95,7 +95,7 @@ def select(scores, rules, start=()):
     used = np.zeros(len(losses), bool)
     used[path.picks] = True
     while len(path.picks) < rules.n_rounds:
-        candidates = losses if rules.free else _permitted(losses, used, path, rules)
+        candidates = losses if rules.free else _permitted(losses, used, rules)
         member = kernels.candidates.lowest(candidates)
         loss = float(losses[member])
         if not np.isfinite(candidates[member]):
@@ -104,7 +104,7 @@ def select(scores, rules, start=()):
         np.minimum(path.closest, distance, out=path.closest)
         _take(path, scores, member, loss, _close(candidates, loss, member))
         used[member] = True
-        if loss <= scores.least or _is_over(path, rules, began):
+        if _is_over(path, rules, began, len(start)) or loss <= scores.least:
             break
         if len(path.picks) < rules.n_rounds:
             losses = scores.losses()
@@ -123,48 +123,76 @@ def _close(losses, loss, member):
     return near[near != member]
 
 
-def _permitted(losses, used, path, rules):
+def _permitted(losses, used, rules):
     """Return the losses, with prices, and inf for members that may not be picked."""
-    allowed = np.ones(len(losses), bool)
+    if rules.cost is not None:
+        losses = losses + rules.price * np.where(used, 0.0, rules.cost)
+    return np.where(_allowed(used, rules), losses, np.inf)
+
+
+def _allowed(used, rules):
+    """Return which members may be picked next, (m,) bool."""
+    allowed = np.ones(len(used), bool)
     if rules.allowed is not None:
         allowed &= rules.allowed
     if not rules.replacement:
         allowed &= ~used
     if rules.max_members is not None and used.sum() >= rules.max_members:
         allowed &= used
-    priced = losses
     if rules.cost is not None:
-        allowed &= used | (rules.cost[used].sum() + rules.cost <= rules.max_cost)
-        priced = losses + rules.price * np.where(used, 0.0, rules.cost)
-    return np.where(allowed, priced, np.inf)
+        # 0.1 + 0.2 is to be within 0.3.
+        most = rules.max_cost * (1.0 + _TIE)
+        allowed &= used | (rules.cost[used].sum() + rules.cost <= most)
+    return allowed
 
 
-def _is_over(path, rules, began):
+def _is_over(path, rules, began, n_opening):
     done = len(path.losses)
-    if rules.time_limit is not None and time.monotonic() - began > rules.time_limit:
-        return True
-    if rules.patience is not None and done > rules.patience:
-        before = min(path.losses[: -rules.patience])
-        if min(path.losses) >= before - max(rules.min_gain, _TIE * abs(before)):
-            return True
+    asked = False
     if rules.callback is not None:
-        return bool(rules.callback(done, path.losses[-1], path.picks[-1]))
-    return False
+        asked = bool(rules.callback(done, path.losses[-1], path.picks[-1]))
+    late = rules.time_limit is not None and time.monotonic() - began > rules.time_limit
+    return asked or late or _is_stuck(path.losses, rules, n_opening)
 
 
-def sorted_opening(scores, own):
-    """Return the prefix of the members, best first, whose mean loses least.
+def _is_stuck(losses, rules, n_opening):
+    """Return whether `patience` rounds have passed without a gain."""
+    if rules.patience is None or len(losses) - max(n_opening, 1) < rules.patience:
+        return False
+    before = min(losses[: -rules.patience])
+    return min(losses) >= before - max(rules.min_gain, _TIE * abs(before))
 
+
+def opening(scores, rules, init):
+    """Return the members that a selection starts from, within the limits.
+
+    init : "best" for none, "sorted" for the prefix of the members, best first, whose
+    mean loses least, or how many of the best
     Caruana et al., section 2.3 (sorted ensemble initialization).
     """
-    order = np.argsort(own, kind="stable")
+    if init == "best":
+        return []
     scores.start()
+    own = scores.losses().copy()
+    order = admitted(np.argsort(own, kind="stable").tolist(), rules, len(own))
+    if init != "sorted":
+        return order[:init]
     losses = []
     for member in order:
         losses.append(scores.losses()[member])
         scores.add(member)
-    path = Path(losses=losses)
-    return order[: path.best()].tolist()
+    return order[: Path(losses=losses).best()]
+
+
+def admitted(picks, rules, n_members):
+    """Return those of the picks that the limits allow after the ones before them."""
+    kept: list[int] = []
+    used = np.zeros(n_members, bool)
+    for pick in picks:
+        if len(kept) < rules.n_rounds and _allowed(used, rules)[pick]:
+            kept.append(int(pick))
+            used[pick] = True
+    return kept
 
 
 def frontier(scores, rules, cost, path, n_prices=10):

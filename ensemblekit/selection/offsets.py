@@ -133,12 +133,30 @@ def cross_fitted(E, codes, weight, folds, metric, classes=None):
         raise ValueError(
             f"Offsets need rows of at least two folds to be judged; got {len(names)}."
         )
-    plain = decide(E, np.zeros(E.shape[1]))
-    tuned, chosen = plain.copy(), []
+    tuned, chosen = np.empty(len(codes), np.int64), []
     for fold in names:
         others, own = folds != fold, folds == fold
         chosen.append(tune(E[others], codes[others], weight[others], metric, classes))
         tuned[own] = decide(E[own], chosen[-1])
+
+    return _judge(E, codes, weight, folds, tuned, np.array(chosen), metric, classes)
+
+
+def judge(E, codes, weight, folds, chosen, metric, classes=None):
+    """Return `CrossFitted` offsets that were chosen without each fold.
+
+    chosen : (n_folds, K), in the order of the sorted folds; the rest as in
+    `cross_fitted`, each row of E from the choices made without its fold
+    """
+    tuned = np.empty(len(codes), np.int64)
+    for fold, own_offsets in zip(np.unique(folds), chosen, strict=True):
+        own = folds == fold
+        tuned[own] = decide(E[own], own_offsets)
+    return _judge(E, codes, weight, folds, tuned, chosen, metric, classes)
+
+
+def _judge(E, codes, weight, folds, tuned, chosen, metric, classes):
+    plain, names = decide(E, np.zeros(E.shape[1])), np.unique(folds)
 
     def score(labels, rows):
         return score_labels(
@@ -151,7 +169,7 @@ def cross_fitted(E, codes, weight, folds, metric, classes=None):
     gain_se = np.sqrt((len(names) - 1) * np.var(gains))
     kept = with_ - without > 0.0 and with_ - without >= gain_se
     offsets = np.median(chosen, axis=0) if kept else np.zeros(E.shape[1])
-    return CrossFitted(offsets, np.array(chosen), without, with_, float(gain_se))
+    return CrossFitted(offsets, chosen, without, with_, float(gain_se))
 
 
 def decide(E, offsets):

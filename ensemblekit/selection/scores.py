@@ -18,21 +18,23 @@ import numpy as np
 
 from .. import kernels
 
-# Rows multiplied at once: numpy would make a float64 copy of a whole float32 matrix.
-_ROWS = 512
+# Numbers that are turned to double precision together.
+_BLOCK_SIZE = 2**18
 
 
 def product(P, weights):
-    """Return P @ weights in double precision."""
-    starts = range(0, len(P), _ROWS)
-    return np.concatenate([P[start : start + _ROWS] @ weights for start in starts])
+    """Return P @ weights; P in single precision is never copied as a whole."""
+    return np.concatenate([P[rows] @ weights for rows in _blocks(P)])
 
 
-def pull(share, P):
-    """Return share @ P in double precision."""
-    starts = range(0, len(P), _ROWS)
-    parts = (share[i : i + _ROWS] @ P[i : i + _ROWS] for i in starts)
-    return sum(parts, np.zeros(P.shape[1]))
+def pulled(P, rows_pull):
+    """Return rows_pull @ P: see `product`."""
+    return np.sum([rows_pull[rows] @ P[rows] for rows in _blocks(P)], axis=0)
+
+
+def _blocks(P):
+    size = max(1, len(P) if P.dtype == np.float64 else _BLOCK_SIZE // P.shape[1])
+    return [slice(first, first + size) for first in range(0, len(P), size)]
 
 
 class Scores:
@@ -91,9 +93,10 @@ class LogScores(Scores):
         """Return the weights as counts, empty for ones, None where they are none."""
         if (self.weight == 1.0).all():
             return np.empty(0, np.int64)
-        counts = self.weight.astype(np.int64)
-        whole = (counts == self.weight).all() and counts.max() <= 64
-        return counts if whole else None
+        # Many copies of a row cost more products than one logarithm of its own.
+        if self.weight.max() > 64.0 or (self.weight != np.floor(self.weight)).any():
+            return None
+        return self.weight.astype(np.int64)
 
     def start(self):
         """Forget all picks."""
@@ -128,8 +131,8 @@ class LogScores(Scores):
 
     def slope(self, weights):
         """Return the gradient -mean(A_j / mixture)."""
-        share = -self.weight / self.weight.sum() / self._mixture(weights)
-        return pull(share * self.sign, self.base) + share @ self.offset
+        pull = -self.weight / self.weight.sum() / self._mixture(weights)
+        return pulled(self.base, pull * self.sign) + pull @ self.offset
 
     def weighted(self, weight):
         """Return the scores under other row weights."""

@@ -1,9 +1,18 @@
-"""AutoGluon's EnsembleSelection, written out from its published rules, pick by pick."""
+"""AutoGluon's EnsembleSelection, written out from its published rules, pick by pick.
+
+autogluon_paths.npz keeps what `select` gives for 500 libraries of each loss, so that no
+change here or in NumPy goes unseen. It is written again by
+``python -m tests.selection.oracles_autogluon``.
+"""
+
+from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 LOSSES = ("log_loss", "auc", "zero_one", "squared_error")
+STORED = Path(__file__).with_name("autogluon_paths.npz")
+N_LIBRARIES, N_ROUNDS = 500, 25
 VARIANTS = (
     "plain",
     "single",
@@ -86,8 +95,8 @@ def area(y, score):
     return np.trapezoid(tps / tps[-1], fps / fps[-1])
 
 
-def select(members, y, loss, ensemble_size):
-    """Picks, the path of rounded errors, and the random state after it."""
+def select(members, y, loss, ensemble_size, tie_breaker="random"):
+    """Picks, the path of rounded errors, and a draw of the random stream after it."""
     state = np.random.RandomState(0)
     ensemble = np.zeros(members[0].shape)
     picks, path, used, rounding = [], [], set(), False
@@ -109,7 +118,8 @@ def select(members, y, loss, ensemble_size):
         best = np.flatnonzero(np.isclose(scores, np.nanmin(scores), 1e-12, 0))
         if len(best) > 1 and used & set(best):
             best = np.array([j for j in best if j in used])
-        if len(best) > 1 and loss != "squared_error":
+        by_log_loss = tie_breaker == "second_metric" and loss != "squared_error"
+        if len(best) > 1 and by_log_loss:
             seconds = [
                 log_loss(y, weighted + (1.0 / float(s + 1)) * members[j]) for j in best
             ]
@@ -134,3 +144,32 @@ def check_log_loss():
     p = rng.dirichlet(np.ones(3), 50)
     y = rng.integers(0, 3, 50)
     return log_loss(y, p) - sklearn_log_loss(y, p, labels=[0, 1, 2])
+
+
+def store():
+    """Write the paths of all libraries.
+
+    For each loss: picks (500, 25), filled up with -1; paths (500, 25), with NaN; draws
+    (500,), an integer below 2**30 drawn from the random stream after the last round.
+    """
+    arrays = {}
+    for loss in LOSSES:
+        picks = np.full((N_LIBRARIES, N_ROUNDS), -1, np.int16)
+        paths = np.full((N_LIBRARIES, N_ROUNDS), np.nan)
+        draws = np.empty(N_LIBRARIES, np.int32)
+        for seed in range(N_LIBRARIES):
+            own, path, draws[seed] = select(*make_library(loss, seed), N_ROUNDS)
+            picks[seed, : len(own)], paths[seed, : len(own)] = own, path
+        arrays |= {f"{loss}_picks": picks, f"{loss}_paths": paths}
+        arrays[f"{loss}_draws"] = draws
+    np.savez_compressed(STORED, **arrays)
+
+
+def load(loss):
+    """Return picks, paths and draws as `store` wrote them."""
+    with np.load(STORED, allow_pickle=False) as arrays:
+        return tuple(arrays[f"{loss}_{part}"] for part in ("picks", "paths", "draws"))
+
+
+if __name__ == "__main__":
+    store()
