@@ -63,3 +63,21 @@ def correlated_probabilities(n_samples, n_members, seed=0):
     scores += families[:, np.arange(n_members) % 8] * rng.uniform(0.4, 1.0, n_members)
     scores += rng.normal(size=scores.shape) * rng.uniform(0.3, 1.2, n_members)
     return 1 / (1 + np.exp(-scores)), y
+
+
+def correlated_class_probabilities(n_samples, n_members, n_classes, seed=0):
+    """Members of eight families: P (n, m * K), member by member, and codes (n,)."""
+    rng = np.random.default_rng(seed)
+    shape = n_samples, n_classes
+    logits = 1.8 * rng.normal(size=shape)
+    y = (logits + rng.gumbel(size=shape)).argmax(axis=1)
+    families = 0.7 * rng.normal(size=(8, *shape))
+    P = np.empty((n_samples, n_members * n_classes))
+    for j in range(n_members):
+        scores = logits * rng.uniform(0.6, 1.5)
+        scores += families[j % 8] * rng.uniform(0.4, 1.0)
+        scores += rng.normal(size=shape) * rng.uniform(0.3, 1.2)
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        own = P[:, j * n_classes : (j + 1) * n_classes]
+        np.divide(scores, scores.sum(axis=1, keepdims=True), out=own)
+    return P, y

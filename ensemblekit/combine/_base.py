@@ -140,7 +140,6 @@ def validate_classification(combiner, P, y, sample_weight):
     """
     forget_fitted(combiner)
     P, y = validate_rows(combiner, P, y)
-    layout.check_finite(P, column_names(combiner))
     check_classification_targets(y)
     weight = check_sample_weight(sample_weight, P)
     classes, codes = layout.encode_labels(y)

@@ -19,6 +19,11 @@ ONE = 1023 << 52
 LOG_2 = math.log(2.0)
 # Losses are summed in spans first: rounding grows with the longer of the two sums.
 SPAN_ROWS = 1024
+# Short keys hold values below 1 in units of 2^-31.
+SHORT_UNIT = 2.0**31
+LARGEST_SHORT = 1.0 - 0.5**31
+# Ties among short keys that are looked up one by one.
+MOST_LOOKED_UP = 8
 
 
 def frozen(array):
@@ -169,6 +174,21 @@ def binary_labels(P, codes, weight, total, threshold, n_picks, hits, predicted):
 
 
 @njit
+def contenders(start, reach, found):
+    """Write the classes that can come first into found, and return how many.
+
+    start : (K,) sums before the candidate; reach : the most that it can add to one
+    Others cannot: rounded sums are monotone.
+    """
+    most, n_found = start.max(), 0
+    for k in range(start.shape[0]):
+        if start[k] + reach >= most:
+            found[n_found] = k
+            n_found += 1
+    return n_found
+
+
+@njit
 def labels(P, codes, weight, total, offsets, n_picks, hits, predicted):
     """Add up right rows and calls of every candidate by class: see `binary_labels`.
 
@@ -177,55 +197,111 @@ def labels(P, codes, weight, total, offsets, n_picks, hits, predicted):
     """
     n, n_classes = total.shape
     m = hits.shape[0]
-    hits[:] = 0.0
-    predicted[:] = 0.0
-    settled_hits, settled = np.zeros(n_classes), np.zeros(n_classes)
-    start = np.empty(n_classes)
+    # By true class, class called and candidate: candidates last, for SIMD.
+    calls = np.zeros((n_classes, n_classes, m))
+    settled, start = np.zeros((n_classes, n_classes)), np.empty(n_classes)
+    open_classes = np.empty(n_classes, np.int64)
     for i in range(n):
-        truth, cost, row = codes[i], weight[i], P[i]
-        top = 0
+        cost, row, called = weight[i], P[i], calls[codes[i]]
         for k in range(n_classes):
             start[k] = total[i, k] + offsets[k] * n_picks
-            if start[k] > start[top]:
-                top = k
-        locked = True
-        for k in range(n_classes):
-            # No probability in [0, 1] can move the first place.
-            if k != top and start[k] + 1.0 >= start[top]:
-                locked = False
-        if locked:
-            settled[top] += cost
-            settled_hits[top] += cost if top == truth else 0.0
-            continue
+        n_open = contenders(start, 1.0, open_classes)
+        a, b = open_classes[0], open_classes[1]
+        if n_open == 1:
+            settled[codes[i], a] += cost
+        elif n_open == 2:
+            one, other, ahead, behind = called[a], called[b], start[a], start[b]
+            for j in range(m):
+                block = j * n_classes
+                turned = behind + row[block + b] > ahead + row[block + a]
+                other[j] += cost if turned else 0.0
+                one[j] += 0.0 if turned else cost
+        else:
+            for j in range(m):
+                called[first_of(start, row, j, open_classes, n_open), j] += cost
+    for k in range(n_classes):
         for j in range(m):
-            first, best = 0, start[0] + row[j * n_classes]
-            for k in range(1, n_classes):
-                value = start[k] + row[j * n_classes + k]
-                if value > best:
-                    first, best = k, value
-            predicted[j, first] += cost
-            if first == truth:
-                hits[j, first] += cost
-    for j in range(m):
-        hits[j] += settled_hits
-        predicted[j] += settled
+            hits[j, k] = settled[k, k] + calls[k, k, j]
+            predicted[j, k] = settled[:, k].sum() + calls[:, k, j].sum()
 
 
 @njit
-def rank_keys(P, first, codes, before, share, n_picks, keys):
+def first_of(start, row, j, open_classes, n_open):
+    """Return the class of the first largest sum with candidate j."""
+    block = j * start.shape[0]
+    first = open_classes[0]
+    best = start[first] + row[block + first]
+    for a in range(1, n_open):
+        k = open_classes[a]
+        value = start[k] + row[block + k]
+        if value > best:
+            first, best = k, value
+    return first
+
+
+@njit
+def mixed_labels(P, codes, weight, offsets, members, shares, hits, predicted):
+    """Add up right rows and calls of mixtures of some members: see `labels`.
+
+    members : (s,) int64; shares : (b, s), their weights in b mixtures
+    hits, predicted : (b, K)
+    """
+    n_classes = offsets.shape[0]
+    d = 1 if n_classes == 2 else n_classes
+    hits[:] = 0.0
+    predicted[:] = 0.0
+    # Mixtures last, for SIMD.
+    mixed, columns = np.empty((n_classes, len(shares))), shares.T.copy()
+    for i in range(codes.shape[0]):
+        truth, cost, row = codes[i], weight[i], P[i]
+        mixed[:] = 0.0
+        for a in range(members.shape[0]):
+            for k in range(d):
+                value, sums = row[members[a] * d + k], mixed[k]
+                for b in range(sums.shape[0]):
+                    sums[b] += columns[a, b] * value
+        if d == 1:
+            mixed[1] = mixed[0]
+            mixed[0] = 1.0 - mixed[1]
+        for b in range(shares.shape[0]):
+            first, best = 0, mixed[0, b] + offsets[0]
+            for k in range(1, n_classes):
+                if mixed[k, b] + offsets[k] > best:
+                    first, best = k, mixed[k, b] + offsets[k]
+            predicted[b, first] += cost
+            if first == truth:
+                hits[b, first] += cost
+
+
+@njit
+def rank_keys(P, first, codes, before, share, n_picks, keys, short):
     """Write (before + share p) / n_picks of the candidates from `first` on as keys.
 
     Keys sort by value: the bits of a float in [0, 2) ascend with it and leave the
     lowest place free; the class goes there. keys : (k, n) uint64
+    short : (k, n) uint32, the same with values cut to 31 binary places: half the
+    sorting
     """
-    bits = np.empty(1, np.float64)
-    view = bits.view(np.uint64)
-    for i in range(codes.shape[0]):
-        start, row, label = before[i], P[i], np.uint64(codes[i])
-        for a in range(keys.shape[0]):
-            # + 0.0 turns -0.0 into 0.0, whose bits are 0.
-            bits[0] = (start + share * row[first + a]) / n_picks + 0.0
-            keys[a, i] = (view[0] << np.uint64(1)) | label
+    n_keys, n = keys.shape
+    # Transposed span by span: the shifts then run along rows of the tile, in SIMD.
+    tile = np.empty((n_keys, SPAN_ROWS + 8))
+    bits, one = tile.view(np.uint64), np.uint64(1)
+    for start in range(0, n, SPAN_ROWS):
+        size = min(SPAN_ROWS, n - start)
+        for i in range(size):
+            row, ahead = P[start + i], before[start + i]
+            for a in range(n_keys):
+                # + 0.0 turns -0.0 into 0.0, whose bits are 0.
+                tile[a, i] = (ahead + share * row[first + a]) / n_picks + 0.0
+        label = codes[start : start + size]
+        for a in range(n_keys):
+            own, own_bits = tile[a], bits[a]
+            key, cut = keys[a, start : start + size], short[a, start : start + size]
+            for i in range(size):
+                key[i] = (own_bits[i] << one) | np.uint64(label[i])
+            for i in range(size):
+                value = own[i] if own[i] < LARGEST_SHORT else LARGEST_SHORT
+                cut[i] = 2 * np.int64(np.int32(value * SHORT_UNIT)) + label[i]
 
 
 @njit
@@ -234,19 +310,77 @@ def ranked_wins(keys):
 
     keys : (n,) uint64, ascending, the class in the lowest bit
     """
-    wins, below, one = np.int64(0), np.int64(0), np.uint64(1)
-    start = 0
-    n = keys.shape[0]
+    wins, n_ties = _wins_by_place(keys, np.uint64(1))
+    return wins - tied_pairs(keys) if n_ties > 0 else wins
+
+
+@njit
+def short_wins(short, keys):
+    """Return `ranked_wins` from short keys, or -1 where too many of them tie.
+
+    short : (n,) uint32, ascending; keys : (n,) uint64 of the same rows in any order
+    """
+    wins, n_ties = _wins_by_place(short, np.uint32(1))
+    if n_ties > MOST_LOOKED_UP:
+        return np.int64(-1)
+    i, n = 0, short.shape[0]
+    while n_ties > 0:
+        i += 1
+        if short[i] ^ short[i - 1] == 1:
+            if i > 1 and short[i - 2] == short[i - 1]:
+                return np.int64(-1)
+            if i + 1 < n and short[i + 1] == short[i]:
+                return np.int64(-1)
+            wins -= _lost(keys, np.int64(short[i]) // 2)
+            n_ties -= 1
+    return wins
+
+
+@njit
+def _wins_by_place(keys, one):
+    """Return twice the wins as if no values tied, and how often classes meet in one."""
+    places, positives, n_ties = np.int64(0), np.int64(0), np.int64(0)
+    for i in range(keys.shape[0]):
+        label = np.int64(keys[i] & one)
+        places += label * i
+        positives += label
+    for i in range(1, keys.shape[0]):
+        n_ties += 1 if keys[i] ^ keys[i - 1] == one else 0
+    # The p-th positive has its place less p negatives below.
+    return 2 * places - positives * (positives - 1), n_ties
+
+
+@njit
+def _lost(keys, cut):
+    """Return what the one positive of a short value, taken to win, lost: 0, 1 or 2."""
+    ends = np.array([cut / SHORT_UNIT, (cut + 1) / SHORT_UNIT])
+    # Values above the last short one are cut to it.
+    ends[1] = 1.5 if ends[1] == 1.0 else ends[1]
+    bits, one, zero = ends.view(np.uint64), np.uint64(1), np.uint64(0)
+    low, high = bits[0] << one, bits[1] << one
+    positive, negative = zero, zero
+    for i in range(keys.shape[0]):
+        key = keys[i]
+        own = key if low <= key and key < high else zero
+        positive |= own if key & one == one else zero
+        negative |= own if key & one == zero else zero
+    positive >>= one
+    negative >>= one
+    return 0 if positive > negative else (1 if positive == negative else 2)
+
+
+@njit
+def tied_pairs(keys):
+    """Return how many pairs of a positive and a negative have equal values."""
+    pairs, start, n, one = np.int64(0), 0, keys.shape[0], np.uint64(1)
     while start < n:
         value, stop, positive = keys[start] >> one, start, np.int64(0)
         while stop < n and keys[stop] >> one == value:
             positive += np.int64(keys[stop] & one)
             stop += 1
-        negative = stop - start - positive
-        wins += positive * (2 * below + negative)
-        below += negative
+        pairs += positive * (stop - start - positive)
         start = stop
-    return wins
+    return pairs
 
 
 @njit
@@ -281,23 +415,49 @@ def close_calls(P, codes, total, n_picks, wrong, close):
     n, d = total.shape
     wrong[:] = 0.0
     close[:] = 0.0
+    settled, slack = 0.0, 1e-9 * n_picks
+    open_classes = np.empty(d, np.int64)
     for i in range(n):
         row, truth = P[i], codes[i]
+        if d == 1:
+            close_binary_calls(row, truth, total[i, 0], n_picks, wrong, close)
+            continue
+        n_open = contenders(total[i], 1.0 + 2.0 * slack, open_classes)
+        if n_open == 1:
+            settled += 1.0 if open_classes[0] != truth else 0.0
+            continue
+        if n_open == 2:
+            a, b = open_classes[0], open_classes[1]
+            for j in range(wrong.shape[0]):
+                lead = total[i, a] + row[j * d + a] - (total[i, b] + row[j * d + b])
+                near = abs(lead) < slack
+                close[j] += 1.0 if near else 0.0
+                right = truth == a if lead > 0.0 else truth == b
+                wrong[j] += 0.0 if near or right else 1.0
+            continue
         for j in range(wrong.shape[0]):
-            if d == 1:
-                margin = (total[i, 0] + row[j]) / n_picks - 0.5
-                label = 1 if margin > 0.0 else 0
-                margin = abs(margin)
-            else:
-                label, best, margin = 0, total[i, 0] + row[j * d], np.inf
-                for k in range(1, d):
-                    value = total[i, k] + row[j * d + k]
-                    if value > best:
-                        margin, label, best = value - best, k, value
-                    else:
-                        margin = min(margin, best - value)
-                margin /= n_picks
-            if margin < 1e-9:
+            label = open_classes[0]
+            best, margin = total[i, label] + row[j * d + label], np.inf
+            for a in range(1, n_open):
+                k = open_classes[a]
+                value = total[i, k] + row[j * d + k]
+                if value > best:
+                    margin, label, best = value - best, k, value
+                else:
+                    margin = min(margin, best - value)
+            if margin < slack:
                 close[j] += 1.0
             elif label != truth:
                 wrong[j] += 1.0
+    wrong += settled
+
+
+@njit
+def close_binary_calls(row, truth, before, n_picks, wrong, close):
+    """Count one row of two classes: see `close_calls`."""
+    for j in range(row.shape[0]):
+        margin = (before + row[j]) / n_picks - 0.5
+        if abs(margin) < 1e-9:
+            close[j] += 1.0
+        elif (margin > 0.0) != (truth == 1):
+            wrong[j] += 1.0

@@ -11,8 +11,9 @@ from .. import kernels
 from . import offsets
 from .scores import Scores, product
 
-# Candidates of one sweep over P's rows: as many as share a cache line.
-_RANKED_AT_ONCE = 8
+# Candidates of one sweep over P's rows: neighbours share cache lines, but keys of all
+# would take as much memory as P.
+_MOST_AT_ONCE = 16
 # Picks after which offsets are chosen anew.
 _TUNED_EVERY = 5
 # Sums of weights in another order: a loss up to this is none, or no path would end.
@@ -82,7 +83,21 @@ class LabelScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
-        return np.array([self._loss_of(self.mixture(w / w.sum())) for w in weights])
+        weights = np.asarray(weights, np.float64)
+        members = np.flatnonzero(weights.any(axis=0))
+        shares = weights[:, members] / weights.sum(axis=1, keepdims=True)
+        hits, predicted = np.empty((2, len(weights), self.n_classes))
+        kernels.candidates.mixed_labels(
+            self.P,
+            self.codes,
+            self.weight,
+            self.offsets,
+            members,
+            shares,
+            hits,
+            predicted,
+        )
+        return _clean(self.value(hits, predicted, self.true))
 
     def mixture(self, weights):
         """Return the mixture's probabilities of all classes, (n, K)."""
@@ -91,13 +106,6 @@ class LabelScores(Scores):
 
     def _classes(self, mean):
         return np.hstack([1.0 - mean, mean]) if self.n_classes == 2 else mean
-
-    def _loss_of(self, E):
-        calls = (E + self.offsets).argmax(axis=1)
-        right = self.weight * (calls == self.codes)
-        hits = np.bincount(self.codes, right, self.n_classes)
-        predicted = np.bincount(calls, self.weight, self.n_classes)
-        return float(_clean(self.value(hits, predicted, self.true)))
 
     def weighted(self, weight):
         """Return the scores under other row weights."""
@@ -145,15 +153,17 @@ class RankScores(Scores):
     def errors(self, before, share, n_picks):
         """Return 1 - AUC of (before + share P) / n_picks of each member, equal rows."""
         wins = np.empty(self.n_members)
-        keys = np.empty((_RANKED_AT_ONCE, len(self.P)), np.uint64)
-        for first in range(0, self.n_members, _RANKED_AT_ONCE):
-            some = keys[: self.n_members - first]
+        at_once = min(self.n_members // 24 + 1, _MOST_AT_ONCE)
+        keys = np.empty((at_once, len(self.P)), np.uint64)
+        short = np.empty(keys.shape, np.uint32)
+        mixtures = self.codes, before, share, n_picks
+        for first in range(0, self.n_members, at_once):
+            some = slice(self.n_members - first)
             kernels.candidates.rank_keys(
-                self.P, first, self.codes, before, share, n_picks, some
+                self.P, first, *mixtures, keys[some], short[some]
             )
-            for a, own in enumerate(some):
-                own.sort()
-                wins[first + a] = kernels.candidates.ranked_wins(own)
+            for a, own in enumerate(keys[some]):
+                wins[first + a] = _wins(own, short[a])
         positives = int(self.codes.sum())
         pairs = 2 * positives * (len(self.codes) - positives)
         return (pairs - wins) / pairs
@@ -184,6 +194,16 @@ class RankScores(Scores):
     def rows(self, mask):
         """Return the scores on some rows."""
         return RankScores(self.P[mask], self.codes[mask], self.weight[mask])
+
+
+def _wins(keys, short):
+    """Return twice the pairs that the positive wins; sorts short, or both."""
+    short.sort()
+    wins = kernels.candidates.short_wins(short, keys)
+    if wins < 0:
+        keys.sort()
+        wins = kernels.candidates.ranked_wins(keys)
+    return wins
 
 
 @dataclass

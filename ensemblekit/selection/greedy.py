@@ -106,7 +106,8 @@ def select(scores, rules, start=()):
         used[member] = True
         if _is_over(path, rules, began, len(start)) or loss <= scores.least:
             break
-        losses = scores.losses()
+        if len(path.picks) < rules.n_rounds:
+            losses = scores.losses()
     return path
 
 
@@ -208,11 +209,9 @@ def frontier(scores, rules, cost, path, n_prices=10):
             priced = replace(rules, cost=cost, price=float(price), callback=None)
             paths.append(select(scores, priced))
     records = [
-        (loss, spent, len(set(one.picks[: k + 1])), one.picks[: k + 1])
+        (one.losses[k], spent, len(set(one.picks[: k + 1])), one.picks[: k + 1])
         for one in paths
-        for k, (loss, spent) in enumerate(
-            zip(one.losses, one.costs(cost).tolist(), strict=True)
-        )
+        for k, spent in _cheapest(one, cost)
     ]
     records.sort(key=lambda record: (record[1], record[0], record[2], record[3]))
     kept, lowest = [], np.inf
@@ -221,3 +220,12 @@ def frontier(scores, rules, cost, path, n_prices=10):
             kept.append(record)
             lowest = record[0]
     return kept
+
+
+def _cheapest(path, cost):
+    """Return (position, cost) of the first best prefix at each cost that occurs."""
+    spent, losses = path.costs(cost), np.array(path.losses)
+    values, starts = np.unique(spent, return_index=True)
+    groups = np.split(losses, starts[1:])
+    bests = starts + [int(np.argmin(group)) for group in groups]
+    return zip(bests.tolist(), values.tolist(), strict=True)

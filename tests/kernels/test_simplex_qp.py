@@ -356,9 +356,12 @@ candidates.weighted_logs(E, one, zero, one, zero, 1, 2e-16, losses); print(*loss
 slopes = -np.ones(1), np.ones(1)
 rows = E, one[:, None], *slopes, 0.0, one, zero[:, None], 1
 candidates.piecewise(*rows, losses); print(*losses)
-keys = np.empty((4, 30), np.uint64)
-candidates.rank_keys(E, 0, np.arange(30) % 2, zero, 1.0, 1, keys)
+keys, short = np.empty((4, 30), np.uint64), np.empty((4, 30), np.uint32)
+near = np.where(E < 0.5, E, np.round(E * 64) / 64 + E * 1e-12)
+candidates.rank_keys(near, 0, np.arange(30) % 2, zero, 1.0, 1, keys, short)
 print(*(candidates.ranked_wins(np.sort(own)) for own in keys))
+pairs = zip(np.sort(short), keys)
+print(*(candidates.short_wins(*pair) for pair in pairs))
 print("numba" in sys.modules)
 """
     outputs = [
