@@ -7,7 +7,7 @@ from ..losses import LOG_CLIP
 from ..selection.decision_scores import CallableScores, LabelScores, RankScores
 from ..selection.offsets import METRICS, metric_from_counts
 from ..selection.scores import LogScores, PiecewiseScores, SquareScores
-from ._base import check_gram
+from ._base import check_all_finite, check_gram
 from ._mixture_base import check_loss, make_loss
 
 
@@ -27,6 +27,8 @@ def value_scores(combiner, P, y, weight, n_outputs=1):
         scores = SquareScores(design, weight, 1)
         with np.errstate(over="ignore", invalid="ignore"):
             gram = scores.gram
+        if not np.isfinite(gram.diagonal()).all():
+            check_all_finite(combiner, P)
         check_gram(gram, design, np.repeat(weight, n_outputs))
         return scores
     if combiner.loss not in ("absolute_error", "huber", "pinball"):

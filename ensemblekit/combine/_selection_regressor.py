@@ -252,7 +252,8 @@ class EnsembleSelectionRegressor(
         before = getattr(self, "picks_", ()) if self.warm_start else ()
         forget_fitted(self)
         P, y = validate_rows(self, P, y, y_numeric=True, multi_output=True)
-        check_all_finite(self, P)
+        if self.loss != "squared_error" or sample_weight is not None:
+            check_all_finite(self, P)  # else the Gram matrix tells
         y = y.astype(np.float64, copy=False)
         weight = check_sample_weight(sample_weight, P)
         n_outputs = self._n_outputs(y)
