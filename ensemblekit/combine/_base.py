@@ -309,6 +309,11 @@ def row_folds(cv, y, weight, stratify):
         If no split has weight on both sides.
     """
     if isinstance(cv, Integral):
+        if len(y) < int(cv):
+            raise ValueError(
+                f"{cv} folds need {cv} rows at least; there are {len(y)}. Ask for "
+                "fewer folds."
+            )
         largest = np.unique(y, return_counts=True)[1].max() if stratify else cv
         if largest < cv:
             raise ValueError(

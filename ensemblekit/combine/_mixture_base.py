@@ -1,5 +1,7 @@
 """The loss of given predictions, for combiners that search for weights by trying."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
@@ -120,16 +122,18 @@ def _auc_loss(y, weight, rows):
 
 
 def _scorer_loss(combiner, y, weight, rows, numbers):
-    if hasattr(combiner, "classes_"):
-        y = combiner.classes_[y]
-    scorer, task = combiner.loss, "regression"
+    scorer, classes = combiner.loss, getattr(combiner, "classes_", None)
     if isinstance(scorer, str):
-        scorer = _get_scorer(scorer, task)
+        scorer = _get_scorer(scorer, "regression")
+        if classes is not None and len(classes) == 2:
+            classes = np.arange(2)  # what many metrics take for the positive class
+    if classes is not None:
+        y = classes[y]
     options = {} if weight is None else {"sample_weight": weight}
     X = (rows if numbers is None else numbers[rows])[:, None]
 
     def loss(prediction):
-        given = _as_estimator(combiner, prediction[rows])
+        given = _as_estimator(classes, prediction[rows])
         try:
             score = scorer(given, X, y, **options)
         except TypeError as error:
@@ -139,7 +143,7 @@ def _scorer_loss(combiner, y, weight, rows, numbers):
                 f"The scorer {combiner.loss!r} takes no sample_weight. Fit without "
                 "weights, or use a scorer that takes them."
             ) from error
-        if not np.isfinite(score):
+        if not isinstance(score, Real) or not np.isfinite(float(score)):
             raise ValueError(
                 f"The scorer {combiner.loss!r} returned {score}; expected a finite "
                 "number for every mixture of members."
@@ -149,10 +153,10 @@ def _scorer_loss(combiner, y, weight, rows, numbers):
     return loss
 
 
-def _as_estimator(combiner, prediction):
-    if hasattr(combiner, "classes_"):
-        return _GivenProbabilities(prediction, combiner.classes_)
-    return _GivenValues(prediction)
+def _as_estimator(classes, prediction):
+    if classes is None:
+        return _GivenValues(prediction)
+    return _GivenProbabilities(prediction, classes)
 
 
 class _GivenValues(RegressorMixin, BaseEstimator):

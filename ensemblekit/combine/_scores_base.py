@@ -48,7 +48,8 @@ def value_scores(combiner, P, y, weight, n_outputs=1):
 def class_scores(combiner, P, codes, weight):
     """Return the scores of a classifier's loss."""
     loss, n_classes = combiner.loss, len(combiner.classes_)
-    check_loss(combiner, "classification", codes, weight)
+    if loss not in METRICS:
+        check_loss(combiner, "classification", codes, weight)
     if getattr(combiner, "tune_offsets", False) and loss not in ("zero_one", *METRICS):
         raise ValueError(
             f"tune_offsets needs a loss of labels, 'zero_one' or one of {METRICS}; "

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Integral, Interval, Real, StrOptions
+from ..convex.constraints import as_numbers
 from ..selection import autogluon, bags, greedy, offsets
 from ..selection.greedy import Rules
 from ._base import column_names, row_folds
@@ -78,7 +80,7 @@ def read_rules(combiner, n_members, names):
     if max_cost is not None and cost is None:
         raise ValueError("max_cost is given without cost, the cost of each member.")
     if cost is not None:
-        cost = np.asarray(cost, np.float64)
+        cost = as_numbers("cost", cost)
         if cost.shape != (n_members,):
             raise ValueError(
                 f"cost has shape {cost.shape}; expected one number for each of the "
@@ -104,9 +106,14 @@ def read_rules(combiner, n_members, names):
         max_cost=np.inf if max_cost is None else float(max_cost),
         patience=combiner.patience,
         min_gain=combiner.min_gain,
-        time_limit=combiner.time_limit,
+        deadline=_deadline(combiner.time_limit),
         callback=combiner.callback,
     )
+
+
+def _deadline(time_limit):
+    """Return the time at which no further round of this fit starts, or None."""
+    return None if time_limit is None else time.monotonic() + time_limit
 
 
 def member_names(combiner, n_members):
@@ -123,16 +130,17 @@ def select(combiner, scores, strata, before=()):
     """
     m = scores.n_members
     rules = read_rules(combiner, m, member_names(combiner, m))
-    cv = _row_splits(combiner)
+    cv = _row_splits(combiner, scores, strata)
     path, weights = _find(combiner, scores, rules, strata, cv, before)
+    if _tunes(combiner):
+        weights = _tune_offsets(combiner, scores, rules, strata, cv, weights)
+        path = _under_final_offsets(combiner, scores, rules, path)
     best = path.best(rules.min_gain)
     combiner.picks_ = np.array(path.picks[:best], np.int64)
     combiner.loss_path_ = np.array(path.losses[:best])
     combiner.near_ties_ = path.near[:best]
     combiner._path_ = path
     combiner.weights_ = weights
-    if _tunes(combiner):
-        _tune_offsets(combiner, scores, rules, strata, cv)
     combiner.loss_ = float(scores.of(weights[None])[0])
     combiner.duality_gap_ = scores.gap(weights)
     combiner._without_ = _losses_without(scores, weights)
@@ -141,9 +149,25 @@ def select(combiner, scores, strata, before=()):
         combiner.nested_score_ = _nested(combiner, scores, rules, strata, cv)
 
 
+def _under_final_offsets(combiner, scores, rules, path):
+    """Return the path with losses under the offsets kept; a plain one if they are 0."""
+    if not combiner.offsets_.any():
+        plain = replace(scores, metric=None)
+        start = greedy.opening(plain, rules, combiner.init)
+        return greedy.select(plain, replace(rules, callback=None), start)
+    counts = np.cumsum(np.eye(scores.n_members)[path.picks], axis=0)
+    path.losses = scores.of(counts).tolist()
+    return path
+
+
 def _find(combiner, scores, rules, strata, cv, before=()):
     """Return the path on the rows of scores, and the weights that follow."""
-    path = greedy.select(scores, rules, _opening(combiner, scores, rules, before))
+    path = greedy.select(scores, rules, greedy.opening(scores, rules, combiner.init))
+    if len(before):
+        start = greedy.admitted(before, rules, scores.n_members)
+        continued = greedy.select(scores, rules, start)
+        # Members or rows that came later may make the old picks a burden.
+        path = min(continued, path, key=lambda one: min(one.losses))
     if combiner.bagging is None:
         picks = path.picks[: path.best(rules.min_gain)]
         weights = np.bincount(picks, minlength=scores.n_members) / len(picks)
@@ -155,13 +179,6 @@ def _find(combiner, scores, rules, strata, cv, before=()):
     combiner.shrinkage_ = float(shrinkage)
     weights = (1.0 - shrinkage) * weights + shrinkage * bags.leaders(path.own)
     return path, weights / math.fsum(weights)
-
-
-def _opening(combiner, scores, rules, before):
-    """Return the members that a selection starts from."""
-    if len(before):
-        return greedy.admitted(before, rules, scores.n_members)
-    return greedy.opening(scores, rules, combiner.init)
 
 
 def _bagged(combiner, scores, rules, strata):
@@ -180,12 +197,12 @@ def _bagged(combiner, scores, rules, strata):
     return bags.mean_shares(picks, scores.n_members)
 
 
-def _row_splits(combiner):
-    """Return the number of folds, the splitter or the splits that were asked for."""
+def _row_splits(combiner, scores, strata):
+    """Return the number of folds, or the splits of all rows that were asked for."""
     cv = combiner.nested_cv
     if cv is None:
         return 5
-    return cv if isinstance(cv, Integral) or hasattr(cv, "split") else list(cv)
+    return cv if isinstance(cv, Integral) else _folds(cv, scores, strata)
 
 
 def _folds(cv, scores, strata):
@@ -197,54 +214,75 @@ def _within(cv, rows, n_rows):
     if not isinstance(cv, list):
         return cv
     numbers = np.arange(n_rows)
-    return [
+    splits = [
         tuple(np.flatnonzero(np.isin(rows, numbers[part])) for part in split)
         for split in cv
     ]
+    return [(train, test) for train, test in splits if len(train) and len(test)]
+
+
+def _check_inner(splits):
+    if not splits:
+        raise ValueError(
+            "shrinkage='cv' and tune_offsets choose by folds inside each training part "
+            "of nested_cv, and the splits given leave none there. Give nested_cv a "
+            "number of folds, or splits that cover all rows."
+        )
 
 
 def _choose_shrinkage(combiner, scores, rules, strata, cv):
     """Return the strongest shrinkage within a standard error of the best on folds."""
-    losses, sizes = [], []
+    parts = []
     plain = copy.copy(combiner)
     plain.shrinkage, rules = 0.0, replace(rules, callback=None)
+    _check_inner(cv)
     for train, test in _folds(cv, scores, strata):
         own, held_out = scores.rows(train), scores.rows(test)
         path, weights = _find(plain, own, rules, strata[train], cv)
-        share = _SHRINKAGES[:, None]
-        mixed = (1.0 - share) * weights + share * bags.leaders(path.own)
         if _tunes(combiner):
             own.tune(weights)
             held_out.offsets = own.offsets
-        losses.append(held_out.of(mixed))
-        sizes.append(held_out.weight.sum())
-    mean, _ = _mean_and_error(losses, sizes)
-    best = int(np.argmin(mean))
+        drawn = bags.leaders(path.own)
+        parts.append(
+            [held_out.part((1.0 - s) * weights + s * drawn) for s in _SHRINKAGES]
+        )
+    losses, without = _pooled(scores, parts)
+    best = int(np.argmin(losses))
     # Of the difference: folds differ more from each other than shrinkages do.
-    excess, error = _mean_and_error(
-        np.array(losses) - np.array(losses)[:, [best]], sizes
-    )
+    error = _jackknife(without - without[:, [best]])
+    excess = losses - losses[best]
     return _SHRINKAGES[np.flatnonzero(excess <= np.nan_to_num(error))[-1]]
 
 
-def _mean_and_error(losses, sizes):
-    """Return the mean over folds by their weight, and its standard error.
+def _pooled(scores, parts):
+    """Return the losses of all held-out rows, and those without each fold in turn.
 
-    losses : (n_folds, k); the error of a single fold is NaN
+    parts : (n_folds, k), of `Scores.part`; returns (k,) and (n_folds, k)
     """
-    losses, share = np.array(losses), np.array(sizes) / np.sum(sizes)
-    mean, n = share @ losses, len(losses)
-    if n == 1:
-        return mean, np.full(len(mean), np.nan)
-    return mean, np.sqrt(n / (n - 1) * share**2 @ (losses - mean) ** 2)
+    choices = list(zip(*parts, strict=True))
+    losses = np.array([scores.pool(own) for own in choices])
+    if len(parts) == 1:
+        return losses, np.full((1, len(losses)), np.nan)
+    without = [
+        [scores.pool(own[:f] + own[f + 1 :]) for own in choices]
+        for f in range(len(parts))
+    ]
+    return losses, np.array(without)
+
+
+def _jackknife(without):
+    """Return the standard errors of losses from those without each fold, (n, k)."""
+    n = len(without)
+    return np.sqrt((n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
 
 
 def _nested(combiner, scores, rules, strata, cv):
     """Return what the selection scores on rows that it has not seen.
 
-    All choices are made anew without each fold. So are those of the best member.
+    All choices are made anew without each fold. So are those of the best member. Held
+    out rows are scored together: F1 or AUC of a fold is no term of a mean.
     """
-    losses, sizes = [], []
+    parts = []
     fresh, rules = copy.copy(combiner), replace(rules, callback=None)
     for train, test in _folds(cv, scores, strata):
         own, held_out = scores.rows(train), scores.rows(test)
@@ -252,22 +290,19 @@ def _nested(combiner, scores, rules, strata, cv):
         path, weights = _find(fresh, own, rules, strata[train], inner)
         best = np.eye(len(weights))[int(np.argmin(path.own))]
         uniform = np.full(len(weights), 1.0 / len(weights))
+        others = [held_out.part(best), held_out.part(uniform)]
         if _tunes(combiner):
-            _tune_offsets(fresh, own, rules, strata[train], inner)
+            weights = _tune_offsets(fresh, own, rules, strata[train], inner, weights)
             held_out.offsets = fresh.offsets_
-        loss = held_out.of(weights[None])
-        if _tunes(combiner):
-            held_out.offsets = np.zeros_like(fresh.offsets_)
-        losses.append(np.r_[loss, held_out.of(np.array([best, uniform]))])
-        sizes.append(held_out.weight.sum())
-    mean, error = _mean_and_error(losses, sizes)
+        parts.append([held_out.part(weights), *others])
+    losses, without = _pooled(scores, parts)
     return Bunch(
-        loss=float(mean[0]),
-        se=float(error[0]),
-        optimism=float(mean[0]) - combiner.loss_,
-        best_member_loss=float(mean[1]),
-        uniform_loss=float(mean[2]),
-        fold_losses=np.array(losses)[:, 0],
+        loss=float(losses[0]),
+        se=float(_jackknife(without)[0]),
+        optimism=float(losses[0]) - combiner.loss_,
+        best_member_loss=float(losses[1]),
+        uniform_loss=float(losses[2]),
+        fold_losses=np.array([scores.pool([part[0]]) for part in parts]),
     )
 
 
@@ -275,17 +310,21 @@ def _tunes(combiner):
     return getattr(combiner, "tune_offsets", False)
 
 
-def _tune_offsets(combiner, scores, rules, strata, cv):
-    """Choose offsets with the members, without each fold; keep them if they gain."""
+def _tune_offsets(combiner, scores, rules, strata, cv, weights):
+    """Choose offsets with the members, without each fold; keep both if they gain.
+
+    Returns the weights: of plain selection where offsets are not kept.
+    """
     fresh, rules = copy.copy(combiner), replace(rules, callback=None)
     parts, chosen = [], []
+    _check_inner(cv)
     for fold, (train, test) in enumerate(_folds(cv, scores, strata)):
         own, inner = scores.rows(train), _within(cv, train, len(strata))
-        weights = _find(fresh, own, rules, strata[train], inner)[1]
-        own.tune(weights)
+        found = _find(fresh, own, rules, strata[train], inner)[1]
+        own.tune(found)
         chosen.append(own.offsets)
         held_out = scores.rows(test)
-        parts.append((held_out.mixture(weights), test, np.full(len(test), fold)))
+        parts.append((held_out.mixture(found), test, np.full(len(test), fold)))
     E, rows, folds = (np.concatenate(part) for part in zip(*parts, strict=True))
     counted = scores.weight[rows] > 0.0
     rows = rows[counted]
@@ -298,6 +337,11 @@ def _tune_offsets(combiner, scores, rules, strata, cv):
         scores.metric,
     ).offsets
     scores.offsets = combiner.offsets_
+    if combiner.offsets_.any():
+        return weights
+    plain = replace(scores, metric=None)
+    fresh.tune_offsets = False
+    return _find(fresh, plain, rules, strata, cv)[1]
 
 
 def _losses_without(scores, weights):
@@ -314,7 +358,9 @@ def _losses_without(scores, weights):
 def _frontier(scores, rules, path):
     """Return losses and costs of the undominated prefixes; with costs, at 10 prices."""
     cost = np.ones(scores.n_members) if rules.cost is None else rules.cost
-    n_prices = 10 if rules.cost is not None else 0
+    # Each price would have offsets of its own.
+    tuned = getattr(scores, "metric", None) is not None
+    n_prices = 10 if rules.cost is not None and not tuned else 0
     points = greedy.frontier(scores, rules, cost, path, n_prices)
     return Bunch(
         losses=np.array([point[0] for point in points]),

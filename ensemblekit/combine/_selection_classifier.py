@@ -8,6 +8,7 @@ from .._sklearn import (
     StrOptions,
     _fit_context,
 )
+from ..selection.offsets import METRICS
 from . import _selection_base as base
 from ._base import (
     ClassificationCombinerMixin,
@@ -71,8 +72,8 @@ class EnsembleSelectionClassifier(
     patience : int or None, default=None
         Stop after so many rounds without a gain above `min_gain`; None goes on.
     time_limit : float or None, default=None
-        Seconds after which a selection starts no further round, that of each bag, fold
-        or price too; the result then depends on the machine.
+        Seconds after which no further round of this fit starts, in whichever bag or
+        fold; each still makes its first pick. Results then depend on the machine.
     callback : callable or None, default=None
         ``callback(round, loss, member)`` after each pick; a true value stops.
     bagging : {"members", "rows"} or None, default=None
@@ -99,8 +100,9 @@ class EnsembleSelectionClassifier(
         loss, AUC, accuracy and RMSE (``"squared_error"``, whose path is then the root),
         without sample weights and with the other choices left alone.
     warm_start : bool, default=False
-        Whether a further `fit` goes on from `picks_`, by member position: for members
-        added behind the others, rows added, or a larger `n_rounds`.
+        Whether a further `fit` also goes on from `picks_`, by member position: for
+        members added behind the others, rows added, or a larger `n_rounds`. Of that and
+        a selection from the start the one of lower loss is kept.
     random_state : int, RandomState instance or None, default=0
         Draws the bags.
     n_jobs : int or None, default=None
@@ -139,7 +141,9 @@ class EnsembleSelectionClassifier(
         Only with `nested_cv`: ``loss`` on rows that no choice has seen, its standard
         error ``se`` from the folds' spread (too small where splits overlap, NaN for
         one), ``optimism`` (what `loss_` is too low by),
-        ``best_member_loss`` and ``uniform_loss`` on the same rows, ``fold_losses``.
+        ``best_member_loss`` and ``uniform_loss`` on the same rows. Held-out rows are
+        scored together; ``fold_losses`` are of each fold alone. `se` is the jackknife's
+        over folds.
     n_features_in_ : int
         Number of columns of P.
 
@@ -172,7 +176,7 @@ class EnsembleSelectionClassifier(
 
     _parameter_constraints: dict = {
         "loss": [
-            StrOptions({"log_loss", "brier", "zero_one", "auc"} | _SCORERS),
+            StrOptions({"log_loss", "brier", "zero_one", "auc", *METRICS} | _SCORERS),
             callable,
         ],
         "tune_offsets": ["boolean"],

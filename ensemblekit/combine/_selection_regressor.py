@@ -14,6 +14,7 @@ from .._sklearn import (
     check_sample_weight,
     forget_fitted,
 )
+from ..convex.constraints import as_numbers
 from . import _selection_base as base
 from ._base import (
     RegressionCombinerMixin,
@@ -75,8 +76,8 @@ class EnsembleSelectionRegressor(
     patience : int or None, default=None
         Stop after so many rounds without a gain above `min_gain`; None goes on.
     time_limit : float or None, default=None
-        Seconds after which a selection starts no further round, that of each bag, fold
-        or price too; the result then depends on the machine.
+        Seconds after which no further round of this fit starts, in whichever bag or
+        fold; each still makes its first pick. Results then depend on the machine.
     callback : callable or None, default=None
         ``callback(round, loss, member)`` after each pick; a true value stops.
     bagging : {"members", "rows"} or None, default=None
@@ -103,8 +104,9 @@ class EnsembleSelectionRegressor(
         loss, AUC, accuracy and RMSE (``"squared_error"``, whose path is then the root),
         without sample weights and with the other choices left alone.
     warm_start : bool, default=False
-        Whether a further `fit` goes on from `picks_`, by member position: for members
-        added behind the others, rows added, or a larger `n_rounds`.
+        Whether a further `fit` also goes on from `picks_`, by member position: for
+        members added behind the others, rows added, or a larger `n_rounds`. Of that and
+        a selection from the start the one of lower loss is kept.
     random_state : int, RandomState instance or None, default=0
         Draws the bags.
     n_jobs : int or None, default=None
@@ -140,7 +142,9 @@ class EnsembleSelectionRegressor(
         Only with `nested_cv`: ``loss`` on rows that no choice has seen, its standard
         error ``se`` from the folds' spread (too small where splits overlap, NaN for
         one), ``optimism`` (what `loss_` is too low by),
-        ``best_member_loss`` and ``uniform_loss`` on the same rows, ``fold_losses``.
+        ``best_member_loss`` and ``uniform_loss`` on the same rows. Held-out rows are
+        scored together; ``fold_losses`` are of each fold alone. `se` is the jackknife's
+        over folds.
     n_features_in_ : int
         Number of columns of P.
 
@@ -312,8 +316,9 @@ class EnsembleSelectionRegressor(
         """Return the columns of each member."""
         if self.quantile_levels is None:
             return 1 if y.ndim == 1 else y.shape[1]
-        levels = np.asarray(self.quantile_levels, np.float64)
-        steps = np.diff(levels, prepend=0.0, append=1.0) if levels.ndim == 1 else [0]
+        levels = as_numbers("quantile_levels", self.quantile_levels)
+        flat = levels.ndim == 1 and len(levels) > 0
+        steps = np.diff(levels, prepend=0.0, append=1.0) if flat else [0]
         if self.loss != "pinball" or y.ndim > 1 or not np.all(np.greater(steps, 0)):
             raise ValueError(
                 "quantile_levels need loss='pinball', one target, and levels that "

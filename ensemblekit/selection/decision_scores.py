@@ -83,6 +83,10 @@ class LabelScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
+        return _clean(self.value(*self._counts(weights), self.true))
+
+    def _counts(self, weights):
+        """Return right rows and calls by class of each mixture, (b, K) each."""
         weights = np.asarray(weights, np.float64)
         members = np.flatnonzero(weights.any(axis=0))
         shares = weights[:, members] / weights.sum(axis=1, keepdims=True)
@@ -97,7 +101,17 @@ class LabelScores(Scores):
             hits,
             predicted,
         )
-        return _clean(self.value(hits, predicted, self.true))
+        return hits, predicted
+
+    def part(self, weights):
+        """Return the counts of these rows: metrics of labels are no means over rows."""
+        hits, predicted = self._counts(weights[None])
+        return hits[0], predicted[0], self.true
+
+    def pool(self, parts):
+        """Return the loss of all counts together."""
+        counts = (np.sum(own, axis=0) for own in zip(*parts, strict=True))
+        return float(_clean(self.value(*counts)))
 
     def mixture(self, weights):
         """Return the mixture's probabilities of all classes, (n, K)."""
@@ -131,6 +145,8 @@ class RankScores(Scores):
     def __post_init__(self):
         self.P = kernels.candidates.frozen(self.P)
         self.n_members = self.P.shape[1]
+        # Products of weights are to stay inside double precision.
+        self.weight = self.weight / self.weight.max()
         if not 0.0 < self.weight[self.codes == 1].sum() < self.weight.sum():
             raise ValueError(
                 "AUC needs rows of both classes with positive weight, in every fold "
@@ -177,6 +193,16 @@ class RankScores(Scores):
         """Return the loss of each mixture."""
         mixtures = (product(self.P, w / w.sum()) for w in weights)
         return np.array([self._loss_of(mixture) for mixture in mixtures])
+
+    def part(self, weights):
+        """Return the mixture of these rows: ranks are among all folds' rows."""
+        return product(self.P, weights / weights.sum()), self.codes, self.weight
+
+    def pool(self, parts):
+        """Return the loss of all rows together."""
+        mixture, codes, weight = map(np.concatenate, zip(*parts, strict=True))
+        one = np.ones((1, 1))
+        return float(RankScores(mixture[:, None], codes, weight).of(one)[0])
 
     def _loss_of(self, mixture):
         mixture = np.ascontiguousarray(mixture, np.float64)
@@ -247,6 +273,16 @@ class CallableScores(Scores):
         return np.array(
             [self._loss_of(np.einsum("ijk,j->ik", cube, w / w.sum())) for w in weights]
         )
+
+    def part(self, weights):
+        """Return the mixture of these rows: a scorer may be no mean over rows."""
+        cube = self.P.reshape(len(self.P), self.n_members, -1)
+        mixture = np.einsum("ijk,j->ik", cube, weights / weights.sum())
+        return mixture, self.y, self.weight, self.numbers
+
+    def pool(self, parts):
+        """Return the loss of all rows together."""
+        return self.loss(*map(np.concatenate, zip(*parts, strict=True)))
 
     def _of(self, member):
         return self.P[:, member * self.n_outputs : (member + 1) * self.n_outputs]

@@ -27,7 +27,8 @@ class Rules:
     price : added to the loss for each unit of a new member's cost
     allowed : (m,) bool, or None for all
     patience : rounds without a gain above min_gain before it stops, or None
-    time_limit : seconds, or None; callback : (round, loss, member) -> whether to stop
+    deadline : of time.monotonic(), or None
+    callback : (round, loss, member) -> whether to stop
     """
 
     n_rounds: int = 50
@@ -39,7 +40,7 @@ class Rules:
     allowed: np.ndarray | None = None
     patience: int | None = None
     min_gain: float = 0.0
-    time_limit: float | None = None
+    deadline: float | None = None
     callback: Callable | None = None
 
     @property
@@ -83,10 +84,14 @@ def select(scores, rules, start=()):
     start : members picked before the first round, in order (see `opening`)
     Ties go to the lowest index. Stops early where the loss cannot fall any more.
     """
-    began = time.monotonic()
     path = Path()
     scores.start()
     losses = scores.losses()
+    if not np.isfinite(losses).any():
+        raise ValueError(
+            f"No member has a finite loss ({losses.tolist()[:3]} ..): P, y or the "
+            "weights are beyond double precision. Divide them by their scale."
+        )
     path.own = losses.copy()
     path.closest = np.full(len(losses), np.inf)
     for member in start:
@@ -104,7 +109,7 @@ def select(scores, rules, start=()):
         np.minimum(path.closest, distance, out=path.closest)
         _take(path, scores, member, loss, _close(candidates, loss, member))
         used[member] = True
-        if _is_over(path, rules, began, len(start)) or loss <= scores.least:
+        if _is_over(path, rules, len(start)) or loss <= scores.least:
             break
         if len(path.picks) < rules.n_rounds:
             losses = scores.losses()
@@ -146,12 +151,12 @@ def _allowed(used, rules):
     return allowed
 
 
-def _is_over(path, rules, began, n_opening):
+def _is_over(path, rules, n_opening):
     done = len(path.losses)
     asked = False
     if rules.callback is not None:
         asked = bool(rules.callback(done, path.losses[-1], path.picks[-1]))
-    late = rules.time_limit is not None and time.monotonic() - began > rules.time_limit
+    late = rules.deadline is not None and time.monotonic() > rules.deadline
     return asked or late or _is_stuck(path.losses, rules, n_opening)
 
 

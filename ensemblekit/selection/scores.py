@@ -46,6 +46,7 @@ class Scores:
 
     n_members: int
     weight: np.ndarray
+    of: Any  # (b, m) weights -> (b,) losses
     least = 0.0
     convex = False
 
@@ -56,6 +57,15 @@ class Scores:
     def slope(self, weights):
         """Return the gradient of the loss at weights (m,), or None."""
         return None
+
+    def part(self, weights):
+        """Return what these rows, a fold, add to `pool` under weights (m,)."""
+        return float(self.of(weights[None])[0]), self.weight.sum()
+
+    def pool(self, parts):
+        """Return the loss of the rows of several folds, each under its own weights."""
+        losses, sizes = zip(*parts, strict=True)
+        return float(np.average(losses, weights=sizes))
 
     def gap(self, weights):
         """Return how far convex weights may still fall (Frank-Wolfe), or NaN.

@@ -152,8 +152,8 @@ def test_zero_penalty_is_refused_where_it_has_no_answer(class_predictions):
 
 def test_fewer_rows_than_folds(class_predictions, regression_predictions):
     P, y, _ = regression_predictions()
-    with pytest.raises(ValueError, match="n_splits=5 greater than the number of"):
+    with pytest.raises(ValueError, match="5 folds need 5 rows at least"):
         LinearStackRegressor().fit(P[:4], y[:4])
-    P, y, _ = class_predictions(n_samples=4)
+    P, y, _ = class_predictions(n_samples=6)
     with pytest.raises(ValueError, match="5 folds need a class of 5 rows"):
         LinearStackClassifier().fit(P, y)

@@ -1,12 +1,18 @@
 """Every parameter and every report of the combiners of greedy selection."""
 
 import pickle
+import time
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold
+from sklearn.model_selection import (
+    KFold,
+    PredefinedSplit,
+    ShuffleSplit,
+    StratifiedKFold,
+)
 
 from ensemblekit import (
     ConvexRegressor,
@@ -422,24 +428,27 @@ def test_chosen_shrinkage_by_a_plain_loop():
     chosen = set()
     for seed in range(12):
         P, y = bad_and_good(n=61, m=15, seed=seed)
-        losses, sizes = [], []
-        for train, test in KFold(5, shuffle=True, random_state=0).split(P):
-            path = [
-                EnsembleSelectionRegressor(shrinkage=s).fit(P[train], y[train]).weights_
-                for s in grid
-            ]
-            losses.append([np.mean((P[test] @ w - y[test]) ** 2) for w in path])
-            sizes.append(len(test))
-        losses, share = np.array(losses), np.array(sizes) / sum(sizes)
-        mean = share @ losses
-        best = int(np.argmin(mean))
-        gain = losses - losses[:, [best]]
-        error = np.sqrt(5 / 4 * share**2 @ (gain - share @ gain) ** 2)
+        errors, fold = np.empty((61, 5)), np.empty(61, int)
+        splits = KFold(5, shuffle=True, random_state=0).split(P)
+        for f, (train, test) in enumerate(splits):
+            for k, s in enumerate(grid):
+                own = EnsembleSelectionRegressor(shrinkage=s).fit(P[train], y[train])
+                errors[test, k] = (P[test] @ own.weights_ - y[test]) ** 2
+            fold[test] = f
+        mean, best = errors.mean(axis=0), int(np.argmin(errors.mean(axis=0)))
+        without = np.array([errors[fold != f].mean(axis=0) for f in range(5)])
+        error = jackknife(without - without[:, [best]])
         expected = grid[np.flatnonzero(mean - mean[best] <= error)[-1]]
         found = EnsembleSelectionRegressor(shrinkage="cv").fit(P, y)
         assert found.shrinkage_ == expected
         chosen.add(expected)
     assert len(chosen) > 1
+
+
+def jackknife(without):
+    """Standard error from values without each fold."""
+    n = len(without)
+    return np.sqrt((n - 1) / n * np.sum((without - np.mean(without, 0)) ** 2, axis=0))
 
 
 def test_pure_noise_is_shrunk():
@@ -453,31 +462,82 @@ def test_pure_noise_is_shrunk():
 def test_nested_score_is_a_plain_loop(class_predictions, loss):
     P, y, weight = class_predictions(n_samples=203)
     found = EnsembleSelectionClassifier(loss=loss, nested_cv=4).fit(P, y, weight)
-    losses, sizes = [], []
+    held_out, fold = np.empty((203, 3)), np.empty(203, int)
     splits = StratifiedKFold(4, shuffle=True, random_state=0).split(P, y)
-    for train, test in splits:
+    for f, (train, test) in enumerate(splits):
         own = EnsembleSelectionClassifier(loss=loss).fit(
             P[train], y[train], weight[train]
         )
         singles = [
             value_of(loss, P[train][:, j], y[train], weight[train]) for j in range(6)
         ]
-        mixtures = (
-            own.predict_proba(P[test])[:, 1],
-            P[test][:, np.argmin(singles)],
-            P[test].mean(axis=1),
-        )
-        losses.append([value_of(loss, p, y[test], weight[test]) for p in mixtures])
-        sizes.append(weight[test].sum())
-    score, share = found.nested_score_, np.array(sizes) / np.sum(sizes)
-    expected = share @ np.array(losses)
-    assert_allclose(score.fold_losses, np.array(losses)[:, 0], rtol=1e-10)
-    assert_allclose(score.loss, expected[0], rtol=1e-10)
-    assert_allclose(score.best_member_loss, expected[1], rtol=1e-10)
-    assert_allclose(score.uniform_loss, expected[2], rtol=1e-10)
+        held_out[test, 0] = own.predict_proba(P[test])[:, 1]
+        held_out[test, 1] = P[test][:, np.argmin(singles)]
+        held_out[test, 2] = P[test].mean(axis=1)
+        fold[test] = f
+
+    def loss_of(rows, k=0):
+        return value_of(loss, held_out[rows, k], y[rows], weight[rows])
+
+    score, rows = found.nested_score_, np.arange(203)
+    by_fold = [loss_of(fold == f) for f in range(4)]
+    assert_allclose(score.fold_losses, by_fold, rtol=1e-10)
+    assert_allclose(score.loss, loss_of(rows), rtol=1e-10)
+    assert_allclose(score.best_member_loss, loss_of(rows, 1), rtol=1e-10)
+    assert_allclose(score.uniform_loss, loss_of(rows, 2), rtol=1e-10)
     assert_allclose(score.optimism, score.loss - found.loss_, rtol=1e-10)
-    spread = np.array(losses)[:, 0] - expected[0]
-    assert_allclose(score.se, np.sqrt(4 / 3 * share**2 @ spread**2), rtol=1e-10)
+    without = np.array([loss_of(fold != f) for f in range(4)])
+    assert_allclose(score.se, jackknife(without), rtol=1e-8)
+
+
+def test_nested_f1_of_a_perfect_member_is_perfect():
+    # Most folds hold no positive row: their own F1 would be 0.
+    y = (np.arange(200) < 5).astype(int)
+    p = np.where(y == 1, 0.9, 0.1)[:, None]
+    cv = KFold(10, shuffle=True, random_state=0)
+    found = EnsembleSelectionClassifier(loss="f1", nested_cv=cv).fit(p, y)
+    assert found.nested_score_.loss == 0.0
+    assert found.nested_score_.optimism == 0.0
+
+
+def test_splitters_of_given_rows_serve_choices_inside(class_predictions):
+    P, y, _ = class_predictions(n_samples=120)
+    cv = PredefinedSplit(np.arange(120) % 3)
+    found = EnsembleSelectionClassifier(nested_cv=cv, shrinkage="cv").fit(P, y)
+    assert np.isfinite(found.nested_score_.loss)
+
+
+def test_one_deadline_for_the_whole_fit(class_predictions):
+    P, y, _ = class_predictions(n_samples=3000, n_members=30)
+    options = {"bagging": "rows", "nested_cv": 5, "shrinkage": "cv"}
+    start = time.perf_counter()
+    EnsembleSelectionClassifier(time_limit=0.0, **options).fit(P, y)
+    limited = time.perf_counter() - start
+    EnsembleSelectionClassifier(**options).fit(P, y)
+    assert limited < 0.5 * (time.perf_counter() - start - limited)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_ranks_under_weights_of_any_size(class_predictions, scale):
+    P, y, weight = class_predictions()
+    plain = EnsembleSelectionClassifier(loss="auc").fit(P, y, weight)
+    scaled = EnsembleSelectionClassifier(loss="auc").fit(P, y, weight * scale)
+    assert_array_equal(scaled.picks_, plain.picks_)
+
+
+def test_losses_beyond_double_precision_are_refused():
+    P, y = np.full((10, 2), 1e308), np.full(10, -1e308)
+    with pytest.raises(ValueError, match="No member has a finite loss"):
+        EnsembleSelectionRegressor(loss="absolute_error").fit(P, y)
+
+
+@pytest.mark.parametrize("loss", ["average_precision", "jaccard", "cohen_kappa"])
+def test_scorers_of_the_second_class_take_any_labels(class_predictions, loss):
+    P, y, _ = class_predictions()
+    named = EnsembleSelectionClassifier(loss=loss, n_rounds=3)
+    named.fit(P, np.where(y == 1, "yes", "no"))
+    coded = EnsembleSelectionClassifier(loss=loss, n_rounds=3).fit(P, y)
+    assert_array_equal(named.picks_, coded.picks_)
 
 
 def value_of(loss, p, y, weight):
@@ -541,9 +601,11 @@ def test_given_splits_hold_inside_folds_too(regression_predictions, given):
 def test_a_single_split_has_no_standard_error(regression_predictions):
     P, y, _ = regression_predictions()
     cv = ShuffleSplit(1, random_state=0)
-    found = EnsembleSelectionRegressor(nested_cv=cv, shrinkage="cv").fit(P, y)
+    found = EnsembleSelectionRegressor(nested_cv=cv).fit(P, y)
     assert np.isnan(found.nested_score_.se)
     assert np.isfinite(found.nested_score_.loss)
+    with pytest.raises(ValueError, match="the splits given leave none there"):
+        EnsembleSelectionRegressor(nested_cv=cv, shrinkage="cv").fit(P, y)
 
 
 def test_folds_of_one_class_are_refused_for_auc(class_predictions):
@@ -568,11 +630,23 @@ def test_warm_start_after_members_were_added(regression_predictions):
     found = EnsembleSelectionRegressor(n_rounds=10, warm_start=True)
     before = found.fit(P[:, :5], y).picks_
     found.set_params(n_rounds=30).fit(P, y)
-    assert_array_equal(found._path_.picks[: len(before)], before)
-    for t in range(len(before), len(found.picks_)):
-        picks = found.picks_[:t].tolist()
-        assert found.picks_[t] == one_step(P, y, picks, range(9))
+    fresh = EnsembleSelectionRegressor(n_rounds=30).fit(P, y)
+    assert found.loss_ <= fresh.loss_
+    for picks in (before, []):  # went on, or began anew: whichever loses less
+        if found.picks_[: len(picks)].tolist() == list(picks):
+            for t in range(len(picks), len(found.picks_)):
+                own = found.picks_[:t].tolist()
+                assert found.picks_[t] == one_step(P, y, own, range(9))
+            break
     assert found.n_features_in_ == 9
+
+
+def test_warm_start_is_no_burden(class_predictions):
+    P, y, _ = class_predictions()
+    found = EnsembleSelectionClassifier(warm_start=True).fit(P, y)
+    better = np.column_stack([P, np.where(y == 1, 0.99, 0.01)])
+    fresh = EnsembleSelectionClassifier().fit(better, y)
+    assert found.fit(better, y).loss_ <= fresh.loss_
 
 
 def test_warm_start_after_rows_were_added(regression_predictions):
@@ -580,7 +654,8 @@ def test_warm_start_after_rows_were_added(regression_predictions):
     found = EnsembleSelectionRegressor(n_rounds=10, warm_start=True)
     before = found.fit(P[:200], y[:200]).picks_
     found.set_params(n_rounds=30).fit(P, y)
-    assert_array_equal(found._path_.picks[: len(before)], before)
+    assert len(before)
+    assert found.loss_ <= EnsembleSelectionRegressor(n_rounds=30).fit(P, y).loss_
     assert_allclose(found.loss_path_[-1], squared(P, y, found.picks_))
 
 

@@ -90,7 +90,6 @@ def test_nested_score_is_of_offsets_that_saw_no_held_out_row(class_predictions):
     for cost in (None, np.ones(6)):  # price runs of the frontier leave no offsets
         found = EnsembleSelectionClassifier(nested_cv=folds, cost=cost, **options)
         found.fit(P, y)
-        uniform = []
         for f, (train, test) in enumerate(folds):
             own, rest = fold[train], [g for g in range(4) if g != f]
             inner = [(np.flatnonzero(own != g), np.flatnonzero(own == g)) for g in rest]
@@ -98,9 +97,9 @@ def test_nested_score_is_of_offsets_that_saw_no_held_out_row(class_predictions):
             one.fit(P[train], y[train])
             loss = 1.0 - balanced_accuracy_score(y[test], one.predict(P[test]))
             assert_allclose(found.nested_score_.fold_losses[f], loss, atol=1e-12)
-            plain = (P[test].mean(axis=1) > 0.5).astype(int)
-            uniform.append(1.0 - balanced_accuracy_score(y[test], plain))
-        assert_allclose(found.nested_score_.uniform_loss, np.mean(uniform))
+        plain = (P.mean(axis=1) > 0.5).astype(int)
+        uniform = 1.0 - balanced_accuracy_score(y, plain)
+        assert_allclose(found.nested_score_.uniform_loss, uniform)
 
 
 def test_labels_that_are_noise_promise_nothing():
@@ -123,3 +122,38 @@ def test_losses_without_labels_are_refused(class_predictions, loss):
     P, y, _ = class_predictions()
     with pytest.raises(ValueError, match="tune_offsets needs a loss of labels"):
         EnsembleSelectionClassifier(loss=loss, tune_offsets=True).fit(P, y)
+
+
+@pytest.mark.parametrize("loss", ["balanced_accuracy", "f1", "zero_one"])
+def test_rejected_offsets_leave_plain_selection(loss):
+    rejected = 0
+    for seed in range(12):
+        P, y, _, _ = rare_class(seed, n=200, n_new=1, m=8)
+        tuned = EnsembleSelectionClassifier(loss=loss, tune_offsets=True).fit(P, y)
+        if tuned.offsets_.any():
+            continue
+        rejected += 1
+        plain = EnsembleSelectionClassifier(loss=loss).fit(P, y)
+        assert_array_equal(tuned.picks_, plain.picks_)
+        assert_array_equal(tuned.weights_, plain.weights_)
+        assert_allclose(tuned.loss_path_, plain.loss_path_)
+    assert loss == "balanced_accuracy" or rejected > 0
+
+
+def test_path_and_frontier_are_under_the_final_offsets():
+    P, y, _, _ = rare_class(0)
+    cost = np.arange(1.0, 11.0)
+    found = EnsembleSelectionClassifier(
+        loss="balanced_accuracy", tune_offsets=True, cost=cost
+    ).fit(P, y)
+    assert found.offsets_.any()
+
+    def under_final(picks):
+        mean = P[:, picks].mean(axis=1)
+        labels = np.column_stack([1 - mean, mean]) + found.offsets_
+        return 1.0 - balanced_accuracy_score(y, labels.argmax(axis=1))
+
+    for t, loss in enumerate(found.loss_path_):
+        assert_allclose(loss, under_final(found.picks_[: t + 1]), atol=1e-12)
+    for picks, loss in zip(found.frontier_.picks, found.frontier_.losses, strict=True):
+        assert_allclose(loss, under_final(picks), atol=1e-12)
