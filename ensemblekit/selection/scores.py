@@ -37,6 +37,10 @@ def _blocks(P):
     return [slice(first, first + size) for first in range(0, len(P), size)]
 
 
+# Different weights of rows for which a sweep each is faster than a logarithm a row.
+_MOST_LEVELS = 24
+
+
 class Scores:
     """What the scores of all losses share: the picks so far.
 
@@ -99,14 +103,19 @@ class LogScores(Scores):
         self.n_members = self.base.shape[1]
 
     @cached_property
-    def _times(self):
-        """Return the weights as counts, empty for ones, None where they are none."""
+    def _levels(self):
+        """Return (share of the total, which rows) for each weight; None for many."""
         if (self.weight == 1.0).all():
-            return np.empty(0, np.int64)
-        # Many copies of a row cost more products than one logarithm of its own.
-        if self.weight.max() > 64.0 or (self.weight != np.floor(self.weight)).any():
+            return [(1.0, np.empty(0, np.int64))]
+        values, counts = np.unique(self.weight, return_counts=True)
+        if len(values) > _MOST_LEVELS:
             return None
-        return self.weight.astype(np.int64)
+        shares = values * counts / self.weight.sum()
+        return [
+            (share, (self.weight == value).astype(np.int64))
+            for share, value in zip(shares, values, strict=True)
+            if value > 0.0
+        ]
 
     def start(self):
         """Forget all picks."""
@@ -117,11 +126,15 @@ class LogScores(Scores):
         """Return the loss of the picks with each member added. O(n m)."""
         rows = self.base, self.sign, self.offset
         rest = self._total, self.n_picks + 1, self.clip, self._losses
-        if self._times is None:
+        if self._levels is None:
             kernels.candidates.weighted_logs(*rows, self.weight, *rest)
-        else:
-            kernels.candidates.logs(*rows, self._times, *rest)
-        return self._losses
+            return self._losses
+        # Rows of one weight share logarithms.
+        total = np.zeros(self.n_members)
+        for share, times in self._levels:
+            kernels.candidates.logs(*rows, times, *rest)
+            total += share * self._losses
+        return total
 
     def add(self, member):
         """Take a member."""
