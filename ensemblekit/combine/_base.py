@@ -311,7 +311,7 @@ def row_folds(cv, y, weight, stratify):
     if isinstance(cv, Integral):
         if len(y) < int(cv):
             raise ValueError(
-                f"{cv} folds need {cv} rows at least; there are {len(y)}. Ask for "
+                f"{cv} folds need {cv} rows at least; got n_samples={len(y)}. Ask for "
                 "fewer folds."
             )
         largest = np.unique(y, return_counts=True)[1].max() if stratify else cv
