@@ -112,12 +112,14 @@ def bootstrap(problem, solve, blocks, n_bootstrap, rng):
 
 
 def _gram_replicates(problem, blocks, counts):
-    pairs = [problem.block_sums(block) for block in blocks]
-    sums, totals = np.array([gram for gram, _ in pairs]), [total for _, total in pairs]
-    flat, size = sums.reshape(len(sums), -1), sums.shape[1]
+    size = problem.design.n_columns + problem.intercept
+    flat, totals = np.empty((len(blocks), size**2)), np.empty(len(blocks))
+    for b, block in enumerate(blocks):
+        gram, totals[b] = problem.block_sums(block)
+        flat[b] = gram.ravel()
     for start in range(0, len(counts), 100):
         drawn = counts[start : start + 100].astype(np.float64)
-        for gram, total in zip(drawn @ flat, drawn @ np.array(totals), strict=True):
+        for gram, total in zip(drawn @ flat, drawn @ totals, strict=True):
             yield GramLoss.from_sums(
                 gram.reshape(size, size), total, problem.n_members, problem.intercept
             )

@@ -32,7 +32,6 @@ PRIME = 2_147_483_647  # keys are two sums modulo it, and products stay below 2*
 CROSS, MUTATE, RANDOM = 0, 1, 2
 # Positions in `State.rules`.
 ARCHIVE, ELITE, CROSSOVER, MOVES, PUBLISHED, TRAIT = 0, 1, 2, 3, 4, 5
-N_RULES = 7
 QUALITY, DIVERSITY = 0, 1
 DYNAMIC, DETERMINISTIC, TOURNAMENT = 0, 1, 2
 AVERAGE, TWO_POINT = 0, 1
