@@ -19,6 +19,8 @@ ONE = 1023 << 52
 LOG_2 = math.log(2.0)
 # Losses are summed in spans first: rounding grows with the longer of the two sums.
 SPAN_ROWS = 1024
+# Most that pairs of classes may take, as a share of P: bags hold two of them at once.
+PAIR_SHARE = 0.04
 
 
 def frozen(array):
@@ -175,20 +177,59 @@ def contenders(start, reach, found):
     start : (K,) sums before the candidate; reach : the most that it can add to one
     Others cannot: rounded sums are monotone.
     """
-    most, n_found = start.max(), 0
+    most, n_found = start[0], 0
+    for k in range(1, start.shape[0]):
+        most = max(most, start[k])
     for k in range(start.shape[0]):
-        if start[k] + reach >= most:
-            found[n_found] = k
-            n_found += 1
+        # Written over unless k is one: no branch.
+        found[n_found] = k
+        n_found += 1 if start[k] + reach >= most else 0
     return n_found
 
 
+def empty_pairs(P, n_members):
+    """Return room for two classes' columns of rows where only those can come first.
+
+    Reading them again costs a fraction of the row. Later rounds ask for few rows, and
+    mostly for the same ones.
+
+    Returns the row's place (n,), -1 at first; the classes held (places, 2); the values
+    (places, 2, m); and how many places are taken. The last serves rows without one.
+    """
+    n_outputs = P.shape[1] // n_members
+    n_places = int(PAIR_SHARE * len(P) * n_outputs / 2) + 1 if n_outputs > 1 else 1
+    values = np.empty((n_places, 2, n_members), P.dtype)
+    classes = np.full((n_places, 2), -1, np.int64)
+    return np.full(len(P), -1, np.int32), classes, values, np.zeros(1, np.int64)
+
+
 @njit
-def labels(P, codes, weight, total, offsets, n_picks, hits, predicted):
+def pair_of(i, row, a, b, pairs):
+    """Return all members' values of classes a and b in row i, (m,) each."""
+    places, classes, values, n_taken = pairs
+    place, last = np.int64(places[i]), values.shape[0] - 1
+    if place < 0:
+        place = n_taken[0]
+        if place < last:
+            places[i] = place
+            n_taken[0] += 1
+    found = values[place]
+    if place == last or classes[place, 0] != a or classes[place, 1] != b:
+        n_outputs = row.shape[0] // found.shape[1]
+        for j in range(found.shape[1]):
+            found[0, j] = row[j * n_outputs + a]
+            found[1, j] = row[j * n_outputs + b]
+        classes[place, 0], classes[place, 1] = a, b
+    return found[0], found[1]
+
+
+@njit
+def labels(P, codes, weight, total, offsets, n_picks, pairs, hits, predicted):
     """Add up right rows and calls of every candidate by class: see `binary_labels`.
 
     The label is the first largest of the mean of the picks plus offsets, (K,)
-    P : (n, m * K) member-major; total : (n, K); hits, predicted : (m, K)
+    P : (n, m * K) member-major; total : (n, K); pairs : of P, see `empty_pairs`
+    hits, predicted : (m, K)
     """
     n, n_classes = total.shape
     m = hits.shape[0]
@@ -206,9 +247,9 @@ def labels(P, codes, weight, total, offsets, n_picks, hits, predicted):
             settled[codes[i], a] += cost
         elif n_open == 2:
             one, other, ahead, behind = called[a], called[b], start[a], start[b]
+            first, second = pair_of(i, row, a, b, pairs)
             for j in range(m):
-                block = j * n_classes
-                turned = behind + row[block + b] > ahead + row[block + a]
+                turned = behind + second[j] > ahead + first[j]
                 other[j] += cost if turned else 0.0
                 one[j] += 0.0 if turned else cost
         else:
@@ -229,8 +270,9 @@ def first_of(start, row, j, open_classes, n_open):
     for a in range(1, n_open):
         k = open_classes[a]
         value = start[k] + row[block + k]
-        if value > best:
-            first, best = k, value
+        # No branch: which class leads is hard to guess.
+        first = k if value > best else first
+        best = max(best, value)
     return first
 
 
@@ -269,10 +311,11 @@ def mixed_labels(P, codes, weight, offsets, members, shares, hits, predicted):
 
 
 @njit
-def close_calls(P, codes, total, n_picks, wrong, close):
+def close_calls(P, codes, total, n_picks, pairs, wrong, close):
     """Count wrong rows, and rows whose label rounding could turn, of every candidate.
 
-    P : (n, m * d), d = 1 for two classes; total : (n, d); wrong, close : (m,)
+    P : (n, m * d), d = 1 for two classes; total : (n, d); pairs : see `empty_pairs`
+    wrong, close : (m,)
     Other sums of the same numbers may differ by 1e-9 at most: such rows count as close.
     """
     n, d = total.shape
@@ -291,8 +334,9 @@ def close_calls(P, codes, total, n_picks, wrong, close):
             continue
         if n_open == 2:
             a, b = open_classes[0], open_classes[1]
+            first, second = pair_of(i, row, a, b, pairs)
             for j in range(wrong.shape[0]):
-                lead = total[i, a] + row[j * d + a] - (total[i, b] + row[j * d + b])
+                lead = total[i, a] + first[j] - (total[i, b] + second[j])
                 near = abs(lead) < slack
                 close[j] += 1.0 if near else 0.0
                 right = truth == a if lead > 0.0 else truth == b
@@ -300,15 +344,14 @@ def close_calls(P, codes, total, n_picks, wrong, close):
             continue
         for j in range(wrong.shape[0]):
             label = open_classes[0]
-            best, margin = total[i, label] + row[j * d + label], np.inf
+            best, other = total[i, label] + row[j * d + label], -np.inf
             for a in range(1, n_open):
                 k = open_classes[a]
                 value = total[i, k] + row[j * d + k]
-                if value > best:
-                    margin, label, best = value - best, k, value
-                else:
-                    margin = min(margin, best - value)
-            if margin < slack:
+                label = k if value > best else label
+                other = max(other, min(best, value))
+                best = max(best, value)
+            if best - other < slack:
                 close[j] += 1.0
             elif label != truth:
                 wrong[j] += 1.0

@@ -48,6 +48,7 @@ class LabelScores(Scores):
         self._total = np.zeros((len(self.P), self.n_outputs))
         counts = self.n_members, self.n_classes
         self._hits, self._predicted = np.empty(counts), np.empty(counts)
+        self.pairs = kernels.candidates.empty_pairs(self.P, self.n_members)
         if self.metric is not None:
             self.offsets = np.zeros(self.n_classes)
 
@@ -62,7 +63,8 @@ class LabelScores(Scores):
                 *rows, self._total[:, 0], threshold, *counts
             )
         else:
-            kernels.candidates.labels(*rows, self._total, self.offsets, *counts)
+            mean = self._total, self.offsets, counts[0], self.pairs
+            kernels.candidates.labels(*rows, *mean, *counts[1:])
         return _clean(self.value(self._hits, self._predicted, self.true))
 
     def add(self, member):

@@ -347,7 +347,9 @@ for n_classes, d in ((2, 1), (4, 4)):
         rows = E, codes, one, total[:, 0], 0.5, 1
         candidates.binary_labels(*rows, hits, predicted)
     else:
-        candidates.labels(E, codes, one, total, np.zeros(4), 1, hits, predicted)
+        pairs = candidates.empty_pairs(E, 1)
+        rows = E, codes, one, total, np.zeros(4), 1, pairs
+        candidates.labels(*rows, hits, predicted)
     print(*hits.ravel(), *predicted.ravel())
 losses, times = np.empty(4), np.empty(0, int)
 candidates.squares(H, 0.0, np.zeros(4), 1, losses); print(*losses)
