@@ -16,6 +16,7 @@ _MODULES = (
     "offsets",
     "polytope",
     "population",
+    "ranks",
     "simplex_qp",
 )
 

@@ -19,11 +19,8 @@ ONE = 1023 << 52
 LOG_2 = math.log(2.0)
 # Losses are summed in spans first: rounding grows with the longer of the two sums.
 SPAN_ROWS = 1024
-# Short keys hold values below 1 in units of 2^-31.
-SHORT_UNIT = 2.0**31
-LARGEST_SHORT = 1.0 - 0.5**31
-# Ties among short keys that are looked up one by one.
-MOST_LOOKED_UP = 8
+# Most that pairs of classes may take, as a share of P: bags hold two of them at once.
+PAIR_SHARE = 0.04
 
 
 def frozen(array):
@@ -180,20 +177,59 @@ def contenders(start, reach, found):
     start : (K,) sums before the candidate; reach : the most that it can add to one
     Others cannot: rounded sums are monotone.
     """
-    most, n_found = start.max(), 0
+    most, n_found = start[0], 0
+    for k in range(1, start.shape[0]):
+        most = max(most, start[k])
     for k in range(start.shape[0]):
-        if start[k] + reach >= most:
-            found[n_found] = k
-            n_found += 1
+        # Written over unless k is one: no branch.
+        found[n_found] = k
+        n_found += 1 if start[k] + reach >= most else 0
     return n_found
 
 
+def empty_pairs(P, n_members):
+    """Return room for two classes' columns of rows where only those can come first.
+
+    Reading them again costs a fraction of the row. Later rounds ask for few rows, and
+    mostly for the same ones.
+
+    Returns the row's place (n,), -1 at first; the classes held (places, 2); the values
+    (places, 2, m); and how many places are taken. The last serves rows without one.
+    """
+    n_outputs = P.shape[1] // n_members
+    n_places = int(PAIR_SHARE * len(P) * n_outputs / 2) + 1 if n_outputs > 1 else 1
+    values = np.empty((n_places, 2, n_members), P.dtype)
+    classes = np.full((n_places, 2), -1, np.int64)
+    return np.full(len(P), -1, np.int32), classes, values, np.zeros(1, np.int64)
+
+
 @njit
-def labels(P, codes, weight, total, offsets, n_picks, hits, predicted):
+def pair_of(i, row, a, b, pairs):
+    """Return all members' values of classes a and b in row i, (m,) each."""
+    places, classes, values, n_taken = pairs
+    place, last = np.int64(places[i]), values.shape[0] - 1
+    if place < 0:
+        place = n_taken[0]
+        if place < last:
+            places[i] = place
+            n_taken[0] += 1
+    found = values[place]
+    if place == last or classes[place, 0] != a or classes[place, 1] != b:
+        n_outputs = row.shape[0] // found.shape[1]
+        for j in range(found.shape[1]):
+            found[0, j] = row[j * n_outputs + a]
+            found[1, j] = row[j * n_outputs + b]
+        classes[place, 0], classes[place, 1] = a, b
+    return found[0], found[1]
+
+
+@njit
+def labels(P, codes, weight, total, offsets, n_picks, pairs, hits, predicted):
     """Add up right rows and calls of every candidate by class: see `binary_labels`.
 
     The label is the first largest of the mean of the picks plus offsets, (K,)
-    P : (n, m * K) member-major; total : (n, K); hits, predicted : (m, K)
+    P : (n, m * K) member-major; total : (n, K); pairs : of P, see `empty_pairs`
+    hits, predicted : (m, K)
     """
     n, n_classes = total.shape
     m = hits.shape[0]
@@ -211,9 +247,9 @@ def labels(P, codes, weight, total, offsets, n_picks, hits, predicted):
             settled[codes[i], a] += cost
         elif n_open == 2:
             one, other, ahead, behind = called[a], called[b], start[a], start[b]
+            first, second = pair_of(i, row, a, b, pairs)
             for j in range(m):
-                block = j * n_classes
-                turned = behind + row[block + b] > ahead + row[block + a]
+                turned = behind + second[j] > ahead + first[j]
                 other[j] += cost if turned else 0.0
                 one[j] += 0.0 if turned else cost
         else:
@@ -234,8 +270,9 @@ def first_of(start, row, j, open_classes, n_open):
     for a in range(1, n_open):
         k = open_classes[a]
         value = start[k] + row[block + k]
-        if value > best:
-            first, best = k, value
+        # No branch: which class leads is hard to guess.
+        first = k if value > best else first
+        best = max(best, value)
     return first
 
 
@@ -274,142 +311,11 @@ def mixed_labels(P, codes, weight, offsets, members, shares, hits, predicted):
 
 
 @njit
-def rank_keys(P, first, codes, before, share, n_picks, keys, short):
-    """Write (before + share p) / n_picks of the candidates from `first` on as keys.
-
-    Keys sort by value: the bits of a float in [0, 2) ascend with it and leave the
-    lowest place free; the class goes there. keys : (k, n) uint64
-    short : (k, n) uint32, the same with values cut to 31 binary places: half the
-    sorting
-    """
-    n_keys, n = keys.shape
-    # Transposed span by span: the shifts then run along rows of the tile, in SIMD.
-    tile = np.empty((n_keys, SPAN_ROWS + 8))
-    bits, one = tile.view(np.uint64), np.uint64(1)
-    for start in range(0, n, SPAN_ROWS):
-        size = min(SPAN_ROWS, n - start)
-        for i in range(size):
-            row, ahead = P[start + i], before[start + i]
-            for a in range(n_keys):
-                # + 0.0 turns -0.0 into 0.0, whose bits are 0.
-                tile[a, i] = (ahead + share * row[first + a]) / n_picks + 0.0
-        label = codes[start : start + size]
-        for a in range(n_keys):
-            own, own_bits = tile[a], bits[a]
-            key, cut = keys[a, start : start + size], short[a, start : start + size]
-            for i in range(size):
-                key[i] = (own_bits[i] << one) | np.uint64(label[i])
-            for i in range(size):
-                value = own[i] if own[i] < LARGEST_SHORT else LARGEST_SHORT
-                cut[i] = 2 * np.int64(np.int32(value * SHORT_UNIT)) + label[i]
-
-
-@njit
-def ranked_wins(keys):
-    """Return twice the pairs that the positive wins, ties one half: an integer.
-
-    keys : (n,) uint64, ascending, the class in the lowest bit
-    """
-    wins, n_ties = _wins_by_place(keys, np.uint64(1))
-    return wins - tied_pairs(keys) if n_ties > 0 else wins
-
-
-@njit
-def short_wins(short, keys):
-    """Return `ranked_wins` from short keys, or -1 where too many of them tie.
-
-    short : (n,) uint32, ascending; keys : (n,) uint64 of the same rows in any order
-    """
-    wins, n_ties = _wins_by_place(short, np.uint32(1))
-    if n_ties > MOST_LOOKED_UP:
-        return np.int64(-1)
-    i, n = 0, short.shape[0]
-    while n_ties > 0:
-        i += 1
-        if short[i] ^ short[i - 1] == 1:
-            if i > 1 and short[i - 2] == short[i - 1]:
-                return np.int64(-1)
-            if i + 1 < n and short[i + 1] == short[i]:
-                return np.int64(-1)
-            wins -= _lost(keys, np.int64(short[i]) // 2)
-            n_ties -= 1
-    return wins
-
-
-@njit
-def _wins_by_place(keys, one):
-    """Return twice the wins as if no values tied, and how often classes meet in one."""
-    places, positives, n_ties = np.int64(0), np.int64(0), np.int64(0)
-    for i in range(keys.shape[0]):
-        label = np.int64(keys[i] & one)
-        places += label * i
-        positives += label
-    for i in range(1, keys.shape[0]):
-        n_ties += 1 if keys[i] ^ keys[i - 1] == one else 0
-    # The p-th positive has its place less p negatives below.
-    return 2 * places - positives * (positives - 1), n_ties
-
-
-@njit
-def _lost(keys, cut):
-    """Return what the one positive of a short value, taken to win, lost: 0, 1 or 2."""
-    ends = np.array([cut / SHORT_UNIT, (cut + 1) / SHORT_UNIT])
-    # Values above the last short one are cut to it.
-    ends[1] = 1.5 if ends[1] == 1.0 else ends[1]
-    bits, one, zero = ends.view(np.uint64), np.uint64(1), np.uint64(0)
-    low, high = bits[0] << one, bits[1] << one
-    positive, negative = zero, zero
-    for i in range(keys.shape[0]):
-        key = keys[i]
-        own = key if low <= key and key < high else zero
-        positive |= own if key & one == one else zero
-        negative |= own if key & one == zero else zero
-    positive >>= one
-    negative >>= one
-    return 0 if positive > negative else (1 if positive == negative else 2)
-
-
-@njit
-def tied_pairs(keys):
-    """Return how many pairs of a positive and a negative have equal values."""
-    pairs, start, n, one = np.int64(0), 0, keys.shape[0], np.uint64(1)
-    while start < n:
-        value, stop, positive = keys[start] >> one, start, np.int64(0)
-        while stop < n and keys[stop] >> one == value:
-            positive += np.int64(keys[stop] & one)
-            stop += 1
-        pairs += positive * (stop - start - positive)
-        start = stop
-    return pairs
-
-
-@njit
-def weighted_wins(order, values, codes, weight):
-    """Return the weight of pairs that the positive wins, ties one half.
-
-    order : (n,) that sorts values
-    """
-    wins, below, start, n = 0.0, 0.0, 0, order.shape[0]
-    while start < n:
-        value, stop, positive, negative = values[order[start]], start, 0.0, 0.0
-        while stop < n and values[order[stop]] == value:
-            i = order[stop]
-            if codes[i] == 1:
-                positive += weight[i]
-            else:
-                negative += weight[i]
-            stop += 1
-        wins += positive * (below + 0.5 * negative)
-        below += negative
-        start = stop
-    return wins
-
-
-@njit
-def close_calls(P, codes, total, n_picks, wrong, close):
+def close_calls(P, codes, total, n_picks, pairs, wrong, close):
     """Count wrong rows, and rows whose label rounding could turn, of every candidate.
 
-    P : (n, m * d), d = 1 for two classes; total : (n, d); wrong, close : (m,)
+    P : (n, m * d), d = 1 for two classes; total : (n, d); pairs : see `empty_pairs`
+    wrong, close : (m,)
     Other sums of the same numbers may differ by 1e-9 at most: such rows count as close.
     """
     n, d = total.shape
@@ -428,8 +334,9 @@ def close_calls(P, codes, total, n_picks, wrong, close):
             continue
         if n_open == 2:
             a, b = open_classes[0], open_classes[1]
+            first, second = pair_of(i, row, a, b, pairs)
             for j in range(wrong.shape[0]):
-                lead = total[i, a] + row[j * d + a] - (total[i, b] + row[j * d + b])
+                lead = total[i, a] + first[j] - (total[i, b] + second[j])
                 near = abs(lead) < slack
                 close[j] += 1.0 if near else 0.0
                 right = truth == a if lead > 0.0 else truth == b
@@ -437,15 +344,14 @@ def close_calls(P, codes, total, n_picks, wrong, close):
             continue
         for j in range(wrong.shape[0]):
             label = open_classes[0]
-            best, margin = total[i, label] + row[j * d + label], np.inf
+            best, other = total[i, label] + row[j * d + label], -np.inf
             for a in range(1, n_open):
                 k = open_classes[a]
                 value = total[i, k] + row[j * d + k]
-                if value > best:
-                    margin, label, best = value - best, k, value
-                else:
-                    margin = min(margin, best - value)
-            if margin < slack:
+                label = k if value > best else label
+                other = max(other, min(best, value))
+                best = max(best, value)
+            if best - other < slack:
                 close[j] += 1.0
             elif label != truth:
                 wrong[j] += 1.0

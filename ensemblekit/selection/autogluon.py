@@ -196,6 +196,7 @@ class _Doubt:
                 self.scores.codes,
                 self.scores._total,
                 len(exact.picks) + 1,
+                self.scores.pairs,
                 wrong,
                 close,
             )

@@ -11,8 +11,7 @@ from .. import kernels
 from . import offsets
 from .scores import Scores, product
 
-# Candidates of one sweep over P's rows: neighbours share cache lines, but keys of all
-# would take as much memory as P.
+# Candidates whose keys are made in one sweep over P's rows.
 _MOST_AT_ONCE = 16
 # Picks after which offsets are chosen anew.
 _TUNED_EVERY = 5
@@ -49,6 +48,7 @@ class LabelScores(Scores):
         self._total = np.zeros((len(self.P), self.n_outputs))
         counts = self.n_members, self.n_classes
         self._hits, self._predicted = np.empty(counts), np.empty(counts)
+        self.pairs = kernels.candidates.empty_pairs(self.P, self.n_members)
         if self.metric is not None:
             self.offsets = np.zeros(self.n_classes)
 
@@ -63,7 +63,8 @@ class LabelScores(Scores):
                 *rows, self._total[:, 0], threshold, *counts
             )
         else:
-            kernels.candidates.labels(*rows, self._total, self.offsets, *counts)
+            mean = self._total, self.offsets, counts[0], self.pairs
+            kernels.candidates.labels(*rows, *mean, *counts[1:])
         return _clean(self.value(self._hits, self._predicted, self.true))
 
     def add(self, member):
@@ -168,20 +169,25 @@ class RankScores(Scores):
 
     def errors(self, before, share, n_picks):
         """Return 1 - AUC of (before + share P) / n_picks of each member, equal rows."""
-        wins = np.empty(self.n_members)
-        at_once = min(self.n_members // 24 + 1, _MOST_AT_ONCE)
-        keys = np.empty((at_once, len(self.P)), np.uint64)
-        short = np.empty(keys.shape, np.uint32)
-        mixtures = self.codes, before, share, n_picks
-        for first in range(0, self.n_members, at_once):
-            some = slice(self.n_members - first)
-            kernels.candidates.rank_keys(
-                self.P, first, *mixtures, keys[some], short[some]
-            )
-            for a, own in enumerate(keys[some]):
-                wins[first + a] = _wins(own, short[a])
+        n, m = self.P.shape
+        # Neighbours share cache lines, but keys of all would take as much memory as P.
+        at_once = 2 * min(max(m * self.P.itemsize // 128, 1), _MOST_AT_ONCE // 2)
+        keys = np.empty((at_once // 2, n), np.uint64)
+        short, ordered = keys.view(np.uint32).reshape(-1, n), np.empty(n, np.uint32)
+        mixtures = self.P, self.codes, before, share, n_picks
+        wins, tell_apart = np.full(m, -1.0), True
+        for first in range(0, m, at_once):
+            members = np.arange(first, min(first + at_once, m))
+            if tell_apart:
+                wins[members] = _short_wins(members, short, ordered, *mixtures)
+            tied = members[wins[members] < 0]
+            # Where values are rounded, short keys serve none of the members.
+            tell_apart = len(tied) < len(members)
+            for some in range(0, len(tied), len(keys)):
+                own = tied[some : some + len(keys)]
+                wins[own] = _wins(own, keys, *mixtures)
         positives = int(self.codes.sum())
-        pairs = 2 * positives * (len(self.codes) - positives)
+        pairs = 2 * positives * (n - positives)
         return (pairs - wins) / pairs
 
     def add(self, member):
@@ -207,7 +213,7 @@ class RankScores(Scores):
     def _loss_of(self, mixture):
         mixture = np.ascontiguousarray(mixture, np.float64)
         # What the negatives win: 1 - AUC would lose the digits that ties are told by.
-        lost = kernels.candidates.weighted_wins(
+        lost = kernels.ranks.weighted_wins(
             np.argsort(mixture), mixture, 1 - self.codes, self.weight
         )
         positives = self.weight[self.codes == 1].sum()
@@ -222,13 +228,27 @@ class RankScores(Scores):
         return RankScores(self.P[mask], self.codes[mask], self.weight[mask])
 
 
-def _wins(keys, short):
-    """Return twice the pairs that the positive wins; sorts short, or both."""
-    short.sort()
-    wins = kernels.candidates.short_wins(short, keys)
-    if wins < 0:
-        keys.sort()
-        wins = kernels.candidates.ranked_wins(keys)
+def _short_wins(members, keys, ordered, P, codes, *mixture):
+    """Return twice the pairs that the positive wins, of mixtures with each member.
+
+    -1 where short keys do not tell; keys : (k, n) and ordered : (n,), to write to
+    """
+    kernels.ranks.short_keys(P, members, codes, *mixture, keys)
+    wins = []
+    for member, own in zip(members, keys, strict=False):
+        np.copyto(ordered, own)
+        ordered.sort()
+        wins.append(kernels.ranks.short_wins(ordered, own, P, member, *mixture))
+    return wins
+
+
+def _wins(members, keys, P, codes, *mixture):
+    """Return `_short_wins` from the bits of all values."""
+    kernels.ranks.rank_keys(P, members, codes, *mixture, keys)
+    wins = []
+    for own in keys[: len(members)]:
+        own.sort()
+        wins.append(kernels.ranks.ranked_wins(own))
     return wins
 
 

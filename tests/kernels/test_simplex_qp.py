@@ -334,7 +334,7 @@ def test_inputs_may_be_read_only_and_stay_untouched():
 def test_same_answer_without_numba():
     code = """
 import sys, numpy as np
-from ensemblekit.kernels import candidates, design, simplex_qp
+from ensemblekit.kernels import candidates, design, ranks, simplex_qp
 E = np.random.default_rng(0).uniform(size=(30, 4))
 H, one, zero = E.T @ E / 30, np.ones(30), np.zeros(30)
 print(*simplex_qp.solve(H, np.zeros(4))[0])
@@ -347,7 +347,9 @@ for n_classes, d in ((2, 1), (4, 4)):
         rows = E, codes, one, total[:, 0], 0.5, 1
         candidates.binary_labels(*rows, hits, predicted)
     else:
-        candidates.labels(E, codes, one, total, np.zeros(4), 1, hits, predicted)
+        pairs = candidates.empty_pairs(E, 1)
+        rows = E, codes, one, total, np.zeros(4), 1, pairs
+        candidates.labels(*rows, hits, predicted)
     print(*hits.ravel(), *predicted.ravel())
 losses, times = np.empty(4), np.empty(0, int)
 candidates.squares(H, 0.0, np.zeros(4), 1, losses); print(*losses)
@@ -358,10 +360,12 @@ rows = E, one[:, None], *slopes, 0.0, one, zero[:, None], 1
 candidates.piecewise(*rows, losses); print(*losses)
 keys, short = np.empty((4, 30), np.uint64), np.empty((4, 30), np.uint32)
 near = np.where(E < 0.5, E, np.round(E * 64) / 64 + E * 1e-12)
-candidates.rank_keys(near, 0, np.arange(30) % 2, zero, 1.0, 1, keys, short)
-print(*(candidates.ranked_wins(np.sort(own)) for own in keys))
-pairs = zip(np.sort(short), keys)
-print(*(candidates.short_wins(*pair) for pair in pairs))
+rows = np.arange(4), np.arange(30) % 2, zero, 1.0, 1
+ranks.rank_keys(near, *rows, keys)
+ranks.short_keys(near, *rows, short)
+print(*(ranks.ranked_wins(np.sort(own)) for own in keys))
+for j, own in enumerate(short):
+    print(ranks.short_wins(np.sort(own), own, near, j, zero, 1.0, 1))
 print("numba" in sys.modules)
 """
     outputs = [
