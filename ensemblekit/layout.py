@@ -148,7 +148,7 @@ def true_class(
     """
     n_samples = P.shape[0]
     if n_classes == 2:
-        return np.ascontiguousarray(P), 2.0 * y - 1.0, 1.0 - y
+        return P, 2.0 * y - 1.0, 1.0 - y
     base = kernels.design.true_class(P, y, n_classes)
     return base, np.ones(n_samples), np.zeros(n_samples)
 

@@ -1,5 +1,6 @@
 """EnsembleSelectionClassifier: greedy selection of probabilities."""
 
+import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer_names
 
@@ -250,6 +251,8 @@ class EnsembleSelectionClassifier(
         P, codes, weight = validate_classification(self, P, y, sample_weight)
         n_outputs = layout.n_outputs_for(len(self.classes_))
         n_members = layout.count_members(P, n_outputs)
+        if self.rules != "exact":
+            P = np.ascontiguousarray(P)  # the peer reads columns in its own order
         scores = class_scores(self, P, codes, plain(weight))
         if self.rules != "exact":
             members = list(layout.to_cube(P, n_outputs))

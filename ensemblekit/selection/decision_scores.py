@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import kernels
 from . import offsets
-from .scores import Scores, product
+from .scores import Scores
+from .tiles import is_whole, kept, mixed, product, tiles
 
 # Candidates of one sweep over P's rows: neighbours share cache lines, but keys of all
 # would take as much memory as P.
@@ -37,7 +38,7 @@ class LabelScores(Scores):
     metric: str | None = None
 
     def __post_init__(self):
-        self.P = kernels.candidates.frozen(self.P)
+        self.P = kept(self.P)
         self.n_classes = len(self.offsets)
         self.n_outputs = 1 if self.n_classes == 2 else self.n_classes
         self.n_members = self.P.shape[1] // self.n_outputs
@@ -47,24 +48,34 @@ class LabelScores(Scores):
         """Forget all picks."""
         super().start()
         self._total = np.zeros((len(self.P), self.n_outputs))
-        counts = self.n_members, self.n_classes
-        self._hits, self._predicted = np.empty(counts), np.empty(counts)
         if self.metric is not None:
             self.offsets = np.zeros(self.n_classes)
 
     def losses(self):
         """Return the loss of the picks with each member added. O(n m K) at most."""
-        rows = self.P, self.codes, self.weight
-        counts = self.n_picks + 1, self._hits, self._predicted
+        counts = self._summed(self.n_members, self._count_added)
+        return _clean(self.value(*counts, self.true))
+
+    def _summed(self, n_mixtures, count):
+        """Return hits and calls (n_mixtures, K) of all tiles.
+
+        count : (rows, tile, hits, predicted), writes those of a tile
+        """
+        total, own = np.zeros((2, 2, n_mixtures, self.n_classes))
+        for rows, tile in tiles(self.P):
+            count(rows, tile, *own)
+            total += own
+        return total
+
+    def _count_added(self, rows, tile, hits, predicted):
+        given = tile, self.codes[rows], self.weight[rows]
+        total, counts = self._total[rows], (self.n_picks + 1, hits, predicted)
         if self.n_classes == 2:
             # p + b > (1 - p): the second class is called above a threshold.
             threshold = 0.5 * (1.0 + self.offsets[0] - self.offsets[1])
-            kernels.candidates.binary_labels(
-                *rows, self._total[:, 0], threshold, *counts
-            )
+            kernels.candidates.binary_labels(*given, total[:, 0], threshold, *counts)
         else:
-            kernels.candidates.labels(*rows, self._total, self.offsets, *counts)
-        return _clean(self.value(self._hits, self._predicted, self.true))
+            kernels.candidates.labels(*given, total, self.offsets, *counts)
 
     def add(self, member):
         """Take a member."""
@@ -90,18 +101,12 @@ class LabelScores(Scores):
         weights = np.asarray(weights, np.float64)
         members = np.flatnonzero(weights.any(axis=0))
         shares = weights[:, members] / weights.sum(axis=1, keepdims=True)
-        hits, predicted = np.empty((2, len(weights), self.n_classes))
-        kernels.candidates.mixed_labels(
-            self.P,
-            self.codes,
-            self.weight,
-            self.offsets,
-            members,
-            shares,
-            hits,
-            predicted,
-        )
-        return hits, predicted
+
+        def count(rows, tile, hits, predicted):
+            given = tile, self.codes[rows], self.weight[rows], self.offsets
+            kernels.candidates.mixed_labels(*given, members, shares, hits, predicted)
+
+        return self._summed(len(weights), count)
 
     def part(self, weights):
         """Return the counts of these rows: metrics of labels are no means over rows."""
@@ -115,8 +120,7 @@ class LabelScores(Scores):
 
     def mixture(self, weights):
         """Return the mixture's probabilities of all classes, (n, K)."""
-        cube = self.P.reshape(len(self.P), self.n_members, -1)
-        return self._classes(np.einsum("ijk,j->ik", cube, weights))
+        return self._classes(mixed(self.P, weights))
 
     def _classes(self, mean):
         return np.hstack([1.0 - mean, mean]) if self.n_classes == 2 else mean
@@ -127,8 +131,7 @@ class LabelScores(Scores):
 
     def rows(self, mask):
         """Return the scores on some rows."""
-        parts = {name: getattr(self, name)[mask] for name in ("P", "codes", "weight")}
-        return replace(self, **parts)
+        return self._on(mask, "P", "codes", "weight")
 
 
 @dataclass
@@ -143,7 +146,7 @@ class RankScores(Scores):
     weight: np.ndarray
 
     def __post_init__(self):
-        self.P = kernels.candidates.frozen(self.P)
+        self.P = kept(self.P)
         self.n_members = self.P.shape[1]
         # Products of weights are to stay inside double precision.
         self.weight = self.weight / self.weight.max()
@@ -162,7 +165,8 @@ class RankScores(Scores):
         """Return the loss of the picks with each member added. O(n m log n)."""
         n_picks = self.n_picks + 1
         if not (self.weight == 1.0).all():
-            mixtures = ((self._total + column) / n_picks for column in self.P.T)
+            columns = (self.P[:, j] for j in range(self.n_members))
+            mixtures = ((self._total + column) / n_picks for column in columns)
             return np.array([self._loss_of(mixture) for mixture in mixtures])
         return self.errors(self._total, 1.0, n_picks)
 
@@ -172,17 +176,24 @@ class RankScores(Scores):
         at_once = min(self.n_members // 24 + 1, _MOST_AT_ONCE)
         keys = np.empty((at_once, len(self.P)), np.uint64)
         short = np.empty(keys.shape, np.uint32)
-        mixtures = self.codes, before, share, n_picks
         for first in range(0, self.n_members, at_once):
             some = slice(self.n_members - first)
-            kernels.candidates.rank_keys(
-                self.P, first, *mixtures, keys[some], short[some]
-            )
+            self._write_keys(first, before, share, n_picks, keys[some], short[some])
             for a, own in enumerate(keys[some]):
                 wins[first + a] = _wins(own, short[a])
         positives = int(self.codes.sum())
         pairs = 2 * positives * (len(self.codes) - positives)
         return (pairs - wins) / pairs
+
+    def _write_keys(self, first, before, share, n_picks, keys, short):
+        write = kernels.candidates.rank_keys
+        if is_whole(self.P):
+            write(self.P, first, self.codes, before, share, n_picks, keys, short)
+            return
+        for rows, tile in tiles(self.P, slice(first, first + len(keys))):
+            own = [np.empty(tile.T.shape, keys.dtype), np.empty(tile.T.shape, "u4")]
+            write(tile, 0, self.codes[rows], before[rows], share, n_picks, *own)
+            keys[:, rows], short[:, rows] = own
 
     def add(self, member):
         """Take a member."""
@@ -219,7 +230,7 @@ class RankScores(Scores):
 
     def rows(self, mask):
         """Return the scores on some rows."""
-        return RankScores(self.P[mask], self.codes[mask], self.weight[mask])
+        return self._on(mask, "P", "codes", "weight")
 
 
 def _wins(keys, short):
@@ -269,15 +280,11 @@ class CallableScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
-        cube = self.P.reshape(len(self.P), self.n_members, -1)
-        return np.array(
-            [self._loss_of(np.einsum("ijk,j->ik", cube, w / w.sum())) for w in weights]
-        )
+        return np.array([self._loss_of(mixed(self.P, w / w.sum())) for w in weights])
 
     def part(self, weights):
         """Return the mixture of these rows: a scorer may be no mean over rows."""
-        cube = self.P.reshape(len(self.P), self.n_members, -1)
-        mixture = np.einsum("ijk,j->ik", cube, weights / weights.sum())
+        mixture = mixed(self.P, weights / weights.sum())
         return mixture, self.y, self.weight, self.numbers
 
     def pool(self, parts):
@@ -296,8 +303,7 @@ class CallableScores(Scores):
 
     def rows(self, mask):
         """Return the scores on some rows."""
-        names = ("P", "y", "weight", "numbers")
-        return replace(self, **{name: getattr(self, name)[mask] for name in names})
+        return self._on(mask, "P", "y", "weight", "numbers")
 
 
 def _clean(losses):
