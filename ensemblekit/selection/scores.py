@@ -182,7 +182,8 @@ class SquareScores(Scores):
     @cached_property
     def gram(self):
         """Return the mean Gram matrix of the residuals."""
-        spread = np.repeat(self.weight, self.design.n_rows // len(self.weight))
+        repeats = self.design.n_rows // len(self.weight)
+        spread = self.weight if repeats == 1 else np.repeat(self.weight, repeats)
         total = self.weight.sum() * self.design.n_rows / len(self.weight) / self.terms
         return self.design.gram(spread) / total
 
