@@ -206,7 +206,10 @@ def _row_splits(combiner, scores, strata):
 
 
 def _folds(cv, scores, strata):
-    return row_folds(cv, strata, scores.weight, bool(strata.any()))
+    splits = row_folds(cv, strata, scores.weight, bool(strata.any()))
+    # Five folds take as much memory as five columns of P.
+    number = np.int32 if len(strata) < 2**31 else np.int64
+    return [(train.astype(number), test.astype(number)) for train, test in splits]
 
 
 def _within(cv, rows, n_rows):

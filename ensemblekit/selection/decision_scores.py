@@ -149,7 +149,8 @@ class RankScores(Scores):
         self.P = kept(self.P)
         self.n_members = self.P.shape[1]
         # Products of weights are to stay inside double precision.
-        self.weight = self.weight / self.weight.max()
+        if self.weight.max() != 1.0:
+            self.weight = self.weight / self.weight.max()
         if not 0.0 < self.weight[self.codes == 1].sum() < self.weight.sum():
             raise ValueError(
                 "AUC needs rows of both classes with positive weight, in every fold "
@@ -174,7 +175,7 @@ class RankScores(Scores):
         """Return 1 - AUC of (before + share P) / n_picks of each member, equal rows."""
         wins = np.empty(self.n_members)
         # Gathered columns share no cache lines with their neighbours.
-        share_at_once = 24 if is_whole(self.P) else 48
+        share_at_once = 24 if is_whole(self.P) else 64
         at_once = min(self.n_members // share_at_once + 1, _MOST_AT_ONCE)
         keys = np.empty((at_once, len(self.P)), np.uint64)
         short = np.empty(keys.shape, np.uint32)

@@ -1,7 +1,7 @@
 """Rows of P in C-ordered tiles: what cannot be read in place is copied bit by bit.
 
 A fold of P, or P in another memory order, would be as large as P itself. Kernels get
-them in tiles of half a MB that stay in cache: each pass costs the copy anew, memory
+them in tiles of 256 kB that stay in cache: each pass costs the copy anew, memory
 stays as it is.
 """
 
@@ -12,7 +12,7 @@ from .. import kernels
 # Bytes up to which a copy of P is harmless, and faster.
 LARGE = 2**26
 # Numbers of a tile.
-_SIZE = 2**16
+_SIZE = 2**15
 
 
 class SomeRows:
