@@ -161,6 +161,11 @@ class EnsembleSelectionClassifier(
     O(n_samples * n_classes * n_members**2), whatever the number of rounds. With more
     than two classes log loss copies the true class's columns, 1 / n_classes of P.
 
+    A fit takes a few vectors of n_samples numbers beside P, folds and bags included:
+    P may be a memory map, larger than memory if need be. Folds of a P above 64 MB, and
+    such a P in Fortran order, are gathered anew in each round, in up to three times the
+    time. Scorers are given copies of predictions, one mixture at a time.
+
     References
     ----------
     .. [1] Caruana et al., "Ensemble Selection from Libraries of Models", ICML 2004.
