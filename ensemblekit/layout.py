@@ -127,12 +127,13 @@ def column_names(members: list[str], outputs: list[str] | None = None) -> list[s
 
 
 def true_class(
-    P: NDArray, y: NDArray, n_classes: int
+    P: NDArray, y: NDArray, n_classes: int, unchecked: list[str] | None = None
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Express each member's probability of the true class as ``offset + sign * base``.
 
     Log losses need nothing else of P. In the binary layout `base` is P itself, so that
-    no copy is made; with K > 2 classes the true-class columns are gathered.
+    no copy is made; with K > 2 classes the true-class columns are gathered, and a check
+    of P needs no read of its own.
 
     Parameters
     ----------
@@ -140,16 +141,32 @@ def true_class(
     y : ndarray of shape (n_samples,), int
         Codes in ``range(n_classes)``.
     n_classes : int
+    unchecked : list of str, default=None
+        Column names of a P that `check_probabilities` has yet to see.
 
     Returns
     -------
     base : ndarray of shape (n_samples, n_members)
     sign, offset : ndarray of shape (n_samples,), float64
+
+    Raises
+    ------
+    ValueError
+        If an unchecked P holds anything but probabilities.
     """
     n_samples = P.shape[0]
     if n_classes == 2:
+        if unchecked is not None:
+            check_probabilities(P, n_classes, unchecked)
         return P, 2.0 * y - 1.0, 1.0 - y
-    base = kernels.design.true_class(P, y, n_classes)
+    if unchecked is None:
+        base = kernels.design.true_class(P, y, n_classes)
+    else:
+        base, passed = kernels.design.checked_true_class(
+            P, y, n_classes, _RANGE_TOLERANCE, _SUM_TOLERANCE
+        )
+        if not passed:
+            check_probabilities(P, n_classes, unchecked)
     return base, np.ones(n_samples), np.zeros(n_samples)
 
 

@@ -44,6 +44,25 @@ def test_true_class_equals_indexing(class_predictions, n_classes):
         assert_array_equal(found[:, member], full[np.arange(len(y)), y])
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+def test_true_class_passes_what_the_check_passes(class_predictions, n_classes, dtype):
+    P, y, _ = class_predictions(n_members=3, n_classes=n_classes)
+    P = P.astype(dtype)
+    names = layout.column_names([f"x{j}" for j in range(P.shape[1])])
+    base = layout.true_class(P, y, n_classes, unchecked=names)[0]
+    assert_array_equal(base, layout.true_class(P, y, n_classes)[0])
+    wrongs = [np.nan, np.inf, -np.inf, -1e-6, 1.0 + 1e-6]
+    for value in wrongs + [P[17, 1] + 0.01] * (n_classes > 2):
+        wrong = P.copy()
+        wrong[17, 1] = value
+        with pytest.raises(ValueError, match=r"^P has") as expected:
+            layout.check_probabilities(wrong, n_classes, names)
+        with pytest.raises(ValueError, match=r"^P has") as found:
+            layout.true_class(wrong, y, n_classes, unchecked=names)
+        assert str(found.value) == str(expected.value)
+
+
 def test_true_class_of_two_classes_makes_no_copy(class_predictions):
     P, y, _ = class_predictions()
     assert np.shares_memory(layout.true_class(P, y, 2)[0], P)

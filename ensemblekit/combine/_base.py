@@ -123,8 +123,10 @@ def validate_regression(combiner, P, y, sample_weight):
     return P, y.astype(np.float64, copy=False), weight
 
 
-def validate_classification(combiner, P, y, sample_weight):
+def validate_classification(combiner, P, y, sample_weight, *, values=True):
     """Check the arguments of a classification combiner's fit and set `classes_`.
+
+    values : whether to check those of P; else the caller has to, while it reads them
 
     Returns
     -------
@@ -144,7 +146,8 @@ def validate_classification(combiner, P, y, sample_weight):
     weight = check_sample_weight(sample_weight, P)
     classes, codes = layout.encode_labels(y)
     layout.count_members(P, layout.n_outputs_for(len(classes)))
-    layout.check_probabilities(P, len(classes), column_names(combiner))
+    if values:
+        layout.check_probabilities(P, len(classes), column_names(combiner))
     combiner.classes_ = classes
     return P, codes, weight
 

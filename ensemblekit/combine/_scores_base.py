@@ -47,8 +47,11 @@ def value_scores(combiner, P, y, weight, n_outputs=1):
     return PiecewiseScores(P, target, weight, low, high, float(bend))
 
 
-def class_scores(combiner, P, codes, weight):
-    """Return the scores of a classifier's loss."""
+def class_scores(combiner, P, codes, weight, unchecked=None):
+    """Return the scores of a classifier's loss.
+
+    unchecked : column names of a P that `check_probabilities` has yet to see
+    """
     loss, n_classes = combiner.loss, len(combiner.classes_)
     if loss not in METRICS:
         check_loss(combiner, "classification", codes, weight)
@@ -64,7 +67,10 @@ def class_scores(combiner, P, codes, weight):
         )
     n_outputs = layout.n_outputs_for(n_classes)
     if loss == "log_loss":
-        return LogScores(*layout.true_class(P, codes, n_classes), weight, LOG_CLIP)
+        rows = layout.true_class(P, codes, n_classes, unchecked)
+        return LogScores(*rows, weight, LOG_CLIP)
+    if unchecked is not None:
+        layout.check_probabilities(P, n_classes, unchecked)
     if loss == "brier":
         targets = layout.one_hot(codes, n_classes)
         design = kernels.design.Design(P, targets.ravel(), n_outputs)

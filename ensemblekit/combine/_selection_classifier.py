@@ -13,6 +13,7 @@ from ..selection.offsets import METRICS
 from . import _selection_base as base
 from ._base import (
     ClassificationCombinerMixin,
+    column_names,
     mix_probabilities,
     validate_classification,
 )
@@ -253,12 +254,15 @@ class EnsembleSelectionClassifier(
         self : EnsembleSelectionClassifier
         """
         before = getattr(self, "picks_", ()) if self.warm_start else ()
-        P, codes, weight = validate_classification(self, P, y, sample_weight)
+        P, codes, weight = validate_classification(
+            self, P, y, sample_weight, values=False
+        )
         n_outputs = layout.n_outputs_for(len(self.classes_))
         n_members = layout.count_members(P, n_outputs)
         if self.rules != "exact":
             P = np.ascontiguousarray(P)  # the peer reads columns in its own order
-        scores = class_scores(self, P, codes, plain(weight))
+        unchecked = column_names(self)
+        scores = class_scores(self, P, codes, plain(weight), unchecked)
         if self.rules != "exact":
             members = list(layout.to_cube(P, n_outputs))
             if n_outputs == 1:

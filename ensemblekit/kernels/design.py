@@ -257,6 +257,32 @@ def true_class(P, codes, n_outputs):
     return picked
 
 
+def checked_true_class(P, codes, n_outputs, slack, sum_slack):
+    """Return `true_class`, and whether all of P are probabilities, in one read.
+
+    slack, sum_slack : how far values may be outside [0, 1], and a row's sum from 1
+    """
+    block = _read_only(P)
+    picked = np.empty((len(block), block.shape[1] // n_outputs), block.dtype)
+    return picked, _pick_checked(block, codes, n_outputs, slack, sum_slack, picked)
+
+
+@njit_sums
+def _pick_checked(block, codes, n_outputs, slack, sum_slack, out):
+    n_wrong = 0  # counted, not left early: the loops keep their SIMD form
+    for i in range(out.shape[0]):
+        row = block[i]
+        for q in range(row.shape[0]):
+            n_wrong += not ((row[q] >= -slack) & (row[q] <= 1.0 + slack))  # NaN too
+        for j in range(out.shape[1]):
+            first, total = j * n_outputs, 0.0
+            for k in range(n_outputs):
+                total += row[first + k]
+            n_wrong += not abs(total - 1.0) <= sum_slack
+            out[i, j] = row[first + codes[i]]
+    return n_wrong == 0
+
+
 @njit
 def _pick(block, codes, n_outputs, out):
     for i in range(out.shape[0]):
