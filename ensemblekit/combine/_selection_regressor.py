@@ -161,7 +161,7 @@ class EnsembleSelectionRegressor(
 
     A fit takes a few vectors of n_samples numbers beside P, folds and bags included:
     P may be a memory map, larger than memory if need be. Folds of a P above 64 MB, and
-    such a P in Fortran order, are gathered anew in each round, in up to three times the
+    such a P in Fortran order, are gathered anew in each round, in up to four times the
     time. Scorers are given copies of predictions, one mixture at a time.
 
     References
