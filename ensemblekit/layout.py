@@ -158,7 +158,7 @@ def true_class(
     if n_classes == 2:
         if unchecked is not None:
             check_probabilities(P, n_classes, unchecked)
-        return np.ascontiguousarray(P), 2.0 * y - 1.0, 1.0 - y
+        return P, 2.0 * y - 1.0, 1.0 - y
     if unchecked is None:
         base = kernels.design.true_class(P, y, n_classes)
     else:

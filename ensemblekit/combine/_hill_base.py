@@ -207,7 +207,7 @@ def clip_probabilities(mixture):
 
 
 def _log_loss_table(P, y, weight, n_classes):
-    base, sign, offset = layout.true_class(P, y, n_classes)
+    base, sign, offset = layout.true_class(np.ascontiguousarray(P), y, n_classes)
     # Rows of equal weight, one after the other, share logarithms.
     order = np.argsort(weight, kind="stable")
     rows = order[weight[order] > 0.0]

@@ -73,7 +73,8 @@ def distinct_rows(P, y, weight, n_classes=0):
     members = np.unique(first_copies(P, n_outputs, weight))
     if len(members) < n_given:
         P = layout.from_cube(layout.to_cube(P, n_outputs)[members])
-    return Rows(P, y, weight, n_classes, members, n_given)
+    # Read for each of thousands of evaluations: in the order that kernels read.
+    return Rows(np.ascontiguousarray(P), y, weight, n_classes, members, n_given)
 
 
 def fit_population(combiner, archive, rows, names, configurations=None):

@@ -13,7 +13,9 @@ from ._mixture_base import check_loss, make_loss
 
 def plain(weight):
     """Return ones for equal weights: kernels have a faster way for them."""
-    return np.ones(len(weight)) if (weight == weight[0]).all() else weight
+    if weight[0] == 1.0 or (weight != weight[0]).any():
+        return weight
+    return np.ones(len(weight))
 
 
 def value_scores(combiner, P, y, weight, n_outputs=1):

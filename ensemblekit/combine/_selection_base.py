@@ -206,7 +206,10 @@ def _row_splits(combiner, scores, strata):
 
 
 def _folds(cv, scores, strata):
-    return row_folds(cv, strata, scores.weight, bool(strata.any()))
+    splits = row_folds(cv, strata, scores.weight, bool(strata.any()))
+    # Five folds take as much memory as five columns of P.
+    number = np.int32 if len(strata) < 2**31 else np.int64
+    return [(train.astype(number), test.astype(number)) for train, test in splits]
 
 
 def _within(cv, rows, n_rows):
@@ -232,20 +235,21 @@ def _check_inner(splits):
 
 def _choose_shrinkage(combiner, scores, rules, strata, cv):
     """Return the strongest shrinkage within a standard error of the best on folds."""
-    parts = []
     plain = copy.copy(combiner)
     plain.shrinkage, rules = 0.0, replace(rules, callback=None)
     _check_inner(cv)
-    for train, test in _folds(cv, scores, strata):
+
+    def held_out_parts(train, test):
         own, held_out = scores.rows(train), scores.rows(test)
         path, weights = _find(plain, own, rules, strata[train], cv)
         if _tunes(combiner):
             own.tune(weights)
             held_out.offsets = own.offsets
         drawn = bags.leaders(path.own)
-        parts.append(
-            [held_out.part((1.0 - s) * weights + s * drawn) for s in _SHRINKAGES]
-        )
+        return [held_out.part((1.0 - s) * weights + s * drawn) for s in _SHRINKAGES]
+
+    # A function: nothing of a fold is left when the next one starts.
+    parts = [held_out_parts(*split) for split in _folds(cv, scores, strata)]
     losses, without = _pooled(scores, parts)
     best = int(np.argmin(losses))
     # Of the difference: folds differ more from each other than shrinkages do.
@@ -282,9 +286,9 @@ def _nested(combiner, scores, rules, strata, cv):
     All choices are made anew without each fold. So are those of the best member. Held
     out rows are scored together: F1 or AUC of a fold is no term of a mean.
     """
-    parts = []
     fresh, rules = copy.copy(combiner), replace(rules, callback=None)
-    for train, test in _folds(cv, scores, strata):
+
+    def held_out_parts(train, test):
         own, held_out = scores.rows(train), scores.rows(test)
         inner = _within(cv, train, len(strata))
         path, weights = _find(fresh, own, rules, strata[train], inner)
@@ -294,7 +298,9 @@ def _nested(combiner, scores, rules, strata, cv):
         if _tunes(combiner):
             weights = _tune_offsets(fresh, own, rules, strata[train], inner, weights)
             held_out.offsets = fresh.offsets_
-        parts.append([held_out.part(weights), *others])
+        return [held_out.part(weights), *others]
+
+    parts = [held_out_parts(*split) for split in _folds(cv, scores, strata)]
     losses, without = _pooled(scores, parts)
     return Bunch(
         loss=float(losses[0]),
@@ -316,32 +322,40 @@ def _tune_offsets(combiner, scores, rules, strata, cv, weights):
     Returns the weights: of plain selection where offsets are not kept.
     """
     fresh, rules = copy.copy(combiner), replace(rules, callback=None)
-    parts, chosen = [], []
+    chosen, mixtures, rows = [], [], []
     _check_inner(cv)
-    for fold, (train, test) in enumerate(_folds(cv, scores, strata)):
-        own, inner = scores.rows(train), _within(cv, train, len(strata))
-        found = _find(fresh, own, rules, strata[train], inner)[1]
-        own.tune(found)
-        chosen.append(own.offsets)
-        held_out = scores.rows(test)
-        parts.append((held_out.mixture(found), test, np.full(len(test), fold)))
-    E, rows, folds = (np.concatenate(part) for part in zip(*parts, strict=True))
-    counted = scores.weight[rows] > 0.0
-    rows = rows[counted]
-    combiner.offsets_ = offsets.judge(
-        E[counted],
-        scores.codes[rows],
-        scores.weight[rows],
-        folds[counted],
-        np.array(chosen),
-        scores.metric,
-    ).offsets
+    for train, test in _folds(cv, scores, strata):
+        inner = _within(cv, train, len(strata))
+        counted = test[scores.weight[test] > 0.0]
+        found, own_offsets = _tuned_on(
+            fresh, scores.rows(train), rules, strata[train], inner
+        )
+        chosen.append(own_offsets)
+        mixtures.append(scores.rows(counted).mixture(found))
+        rows.append(counted)
+    combiner.offsets_ = _judged(scores, mixtures, rows, np.array(chosen))
     scores.offsets = combiner.offsets_
     if combiner.offsets_.any():
         return weights
     plain = replace(scores, metric=None)
     fresh.tune_offsets = False
     return _find(fresh, plain, rules, strata, cv)[1]
+
+
+def _tuned_on(combiner, scores, rules, strata, cv):
+    """Return the weights found on some rows, and the offsets that suit them."""
+    weights = _find(combiner, scores, rules, strata, cv)[1]
+    scores.tune(weights)
+    return weights, scores.offsets
+
+
+def _judged(scores, mixtures, rows, chosen):
+    """Return the offsets to keep, from those chosen without each fold and its rows."""
+    folds = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
+    E, index = np.concatenate(mixtures), np.concatenate(rows)
+    mixtures.clear()
+    codes, weight = scores.codes[index], scores.weight[index]
+    return offsets.judge(E, codes, weight, folds, chosen, scores.metric).offsets
 
 
 def _losses_without(scores, weights):

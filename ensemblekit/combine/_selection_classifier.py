@@ -1,5 +1,6 @@
 """EnsembleSelectionClassifier: greedy selection of probabilities."""
 
+import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer_names
 
@@ -161,6 +162,11 @@ class EnsembleSelectionClassifier(
     O(n_samples * n_classes * n_members**2), whatever the number of rounds. With more
     than two classes log loss copies the true class's columns, 1 / n_classes of P.
 
+    A fit takes a few vectors of n_samples numbers beside P, folds and bags included:
+    P may be a memory map, larger than memory if need be. Folds of a P above 64 MB, and
+    such a P in Fortran order, are gathered anew in each round, in up to four times the
+    time. Scorers are given copies of predictions, one mixture at a time.
+
     References
     ----------
     .. [1] Caruana et al., "Ensemble Selection from Libraries of Models", ICML 2004.
@@ -253,6 +259,8 @@ class EnsembleSelectionClassifier(
         )
         n_outputs = layout.n_outputs_for(len(self.classes_))
         n_members = layout.count_members(P, n_outputs)
+        if self.rules != "exact":
+            P = np.ascontiguousarray(P)  # the peer reads columns in its own order
         unchecked = column_names(self)
         scores = class_scores(self, P, codes, plain(weight), unchecked)
         if self.rules != "exact":

@@ -159,6 +159,11 @@ class EnsembleSelectionRegressor(
     Squared error: one Gram matrix, O(n_samples * n_members**2), then O(n_members) for
     each round. Other losses: O(n_rounds * n_samples * n_members).
 
+    A fit takes a few vectors of n_samples numbers beside P, folds and bags included:
+    P may be a memory map, larger than memory if need be. Folds of a P above 64 MB, and
+    such a P in Fortran order, are gathered anew in each round, in up to four times the
+    time. Scorers are given copies of predictions, one mixture at a time.
+
     References
     ----------
     .. [1] Caruana et al., "Ensemble Selection from Libraries of Models", ICML 2004.

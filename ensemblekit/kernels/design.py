@@ -172,15 +172,18 @@ class Design:
         # What is left after the first mean is small: its own mean mends the rounding.
         return rough + replace(plain, centre=self._centre + rough).pull(share)
 
-    def take_rows(self, rows):
-        """Return the design of some samples (indices or mask), gathered in memory."""
+    def take_rows(self, rows, taken=None):
+        """Return the design of some samples (indices or mask), gathered in memory.
+
+        taken : (P, index) -> those rows of P, where they are not to be copied at once
+        """
         index = np.arange(len(self.P))[rows]
         flat = index
         if self.codes is None and self.n_outputs > 1:
             flat = (index[:, None] * self.n_outputs + np.arange(self.n_outputs)).ravel()
         return replace(
             self,
-            P=np.asarray(self.P[index]),
+            P=np.asarray(self.P[index]) if taken is None else taken(self.P, index),
             target=self.target[flat],
             codes=None if self.codes is None else self.codes[index],
             sign=None if self.sign is None else self.sign[flat],

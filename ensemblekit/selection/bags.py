@@ -25,33 +25,40 @@ def member_draws(n_members, share, n_bags, rng):
 
 
 def row_draws(weight, strata, n_bags, rng):
-    """Return how much each row counts in each bag, (n_bags, n) float64.
+    """Yield how much each row counts in a bag, (n,) float64, for each bag.
 
     Drawn with replacement within each stratum (class), whose total weight every bag
     keeps. Whole weights are copies: each copy is drawn on its own. Other weights stay
     with their rows, which are drawn alike: a heavy row is one observation, and a bag
     without it is to show what hangs on it. strata : (n,) int
     """
-    draws = np.zeros((n_bags, len(weight)))
     copies = weight.sum() <= _MOST_COPIES and (weight == np.floor(weight)).all()
-    for stratum in np.unique(strata):
-        rows = np.flatnonzero((strata == stratum) & (weight > 0.0))
-        if not len(rows):
-            continue
-        own, total = weight[rows], weight[rows].sum()
-        if copies:
-            draws[:, rows] = rng.multinomial(int(total), own / total, n_bags)
-        else:
-            chance = np.full(len(rows), 1.0 / len(rows))
-            drawn = rng.multinomial(len(rows), chance, n_bags) * own
-            draws[:, rows] = drawn * (total / drawn.sum(axis=1, keepdims=True))
-    return draws
+    groups = [
+        np.flatnonzero((strata == stratum) & (weight > 0.0))
+        for stratum in np.unique(strata)
+    ]
+    draw = _draw_copies if copies else _draw_rows
+    for _ in range(n_bags):
+        drawn = np.zeros(len(weight))
+        for rows in filter(len, groups):
+            drawn[rows] = draw(weight[rows], rng)
+        yield drawn
+
+
+def _draw_copies(own, rng):
+    total = own.sum()
+    return rng.multinomial(int(total), own / total)
+
+
+def _draw_rows(own, rng):
+    drawn = rng.multinomial(len(own), np.full(len(own), 1.0 / len(own))) * own
+    return drawn * (own.sum() / drawn.sum())
 
 
 def select_in_bags(scores, rules, bags, kind, n_jobs, init="best"):
     """Return the picks of each bag, up to the best prefix of its path.
 
-    bags : rows of `member_draws` (kind "members") or `row_draws` ("rows")
+    bags : iterable of `member_draws` (kind "members") or `row_draws` ("rows")
     init : what each bag starts from, see `greedy.opening`
     """
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import kernels
 from . import offsets
-from .scores import Scores, product
+from .scores import Scores
+from .tiles import is_whole, kept, mixed, product, tiles
 
 # Candidates whose keys are made in one sweep over P's rows.
 _MOST_AT_ONCE = 16
@@ -36,7 +37,7 @@ class LabelScores(Scores):
     metric: str | None = None
 
     def __post_init__(self):
-        self.P = kernels.candidates.frozen(self.P)
+        self.P = kept(self.P)
         self.n_classes = len(self.offsets)
         self.n_outputs = 1 if self.n_classes == 2 else self.n_classes
         self.n_members = self.P.shape[1] // self.n_outputs
@@ -46,26 +47,37 @@ class LabelScores(Scores):
         """Forget all picks."""
         super().start()
         self._total = np.zeros((len(self.P), self.n_outputs))
-        counts = self.n_members, self.n_classes
-        self._hits, self._predicted = np.empty(counts), np.empty(counts)
         self.pairs = kernels.candidates.empty_pairs(self.P, self.n_members)
         if self.metric is not None:
             self.offsets = np.zeros(self.n_classes)
 
     def losses(self):
         """Return the loss of the picks with each member added. O(n m K) at most."""
-        rows = self.P, self.codes, self.weight
-        counts = self.n_picks + 1, self._hits, self._predicted
+        counts = self._summed(self.n_members, self._count_added)
+        return _clean(self.value(*counts, self.true))
+
+    def _summed(self, n_mixtures, count):
+        """Return hits and calls (n_mixtures, K) of all tiles.
+
+        count : (rows, tile, hits, predicted), writes those of a tile
+        """
+        total, own = np.zeros((2, 2, n_mixtures, self.n_classes))
+        for rows, tile in tiles(self.P):
+            count(rows, tile, *own)
+            total += own
+        return total
+
+    def _count_added(self, rows, tile, hits, predicted):
+        given = tile, self.codes[rows], self.weight[rows]
+        total, counts = self._total[rows], (self.n_picks + 1, hits, predicted)
         if self.n_classes == 2:
             # p + b > (1 - p): the second class is called above a threshold.
             threshold = 0.5 * (1.0 + self.offsets[0] - self.offsets[1])
-            kernels.candidates.binary_labels(
-                *rows, self._total[:, 0], threshold, *counts
-            )
+            kernels.candidates.binary_labels(*given, total[:, 0], threshold, *counts)
         else:
-            mean = self._total, self.offsets, counts[0], self.pairs
-            kernels.candidates.labels(*rows, *mean, *counts[1:])
-        return _clean(self.value(self._hits, self._predicted, self.true))
+            pairs = self.pairs[0][rows], *self.pairs[1:]
+            mean = total, self.offsets, counts[0], pairs
+            kernels.candidates.labels(*given, *mean, *counts[1:])
 
     def add(self, member):
         """Take a member."""
@@ -91,18 +103,12 @@ class LabelScores(Scores):
         weights = np.asarray(weights, np.float64)
         members = np.flatnonzero(weights.any(axis=0))
         shares = weights[:, members] / weights.sum(axis=1, keepdims=True)
-        hits, predicted = np.empty((2, len(weights), self.n_classes))
-        kernels.candidates.mixed_labels(
-            self.P,
-            self.codes,
-            self.weight,
-            self.offsets,
-            members,
-            shares,
-            hits,
-            predicted,
-        )
-        return hits, predicted
+
+        def count(rows, tile, hits, predicted):
+            given = tile, self.codes[rows], self.weight[rows], self.offsets
+            kernels.candidates.mixed_labels(*given, members, shares, hits, predicted)
+
+        return self._summed(len(weights), count)
 
     def part(self, weights):
         """Return the counts of these rows: metrics of labels are no means over rows."""
@@ -116,8 +122,7 @@ class LabelScores(Scores):
 
     def mixture(self, weights):
         """Return the mixture's probabilities of all classes, (n, K)."""
-        cube = self.P.reshape(len(self.P), self.n_members, -1)
-        return self._classes(np.einsum("ijk,j->ik", cube, weights))
+        return self._classes(mixed(self.P, weights))
 
     def _classes(self, mean):
         return np.hstack([1.0 - mean, mean]) if self.n_classes == 2 else mean
@@ -128,8 +133,7 @@ class LabelScores(Scores):
 
     def rows(self, mask):
         """Return the scores on some rows."""
-        parts = {name: getattr(self, name)[mask] for name in ("P", "codes", "weight")}
-        return replace(self, **parts)
+        return self._on(mask, "P", "codes", "weight")
 
 
 @dataclass
@@ -144,10 +148,11 @@ class RankScores(Scores):
     weight: np.ndarray
 
     def __post_init__(self):
-        self.P = kernels.candidates.frozen(self.P)
+        self.P = kept(self.P)
         self.n_members = self.P.shape[1]
         # Products of weights are to stay inside double precision.
-        self.weight = self.weight / self.weight.max()
+        if self.weight.max() != 1.0:
+            self.weight = self.weight / self.weight.max()
         if not 0.0 < self.weight[self.codes == 1].sum() < self.weight.sum():
             raise ValueError(
                 "AUC needs rows of both classes with positive weight, in every fold "
@@ -163,29 +168,22 @@ class RankScores(Scores):
         """Return the loss of the picks with each member added. O(n m log n)."""
         n_picks = self.n_picks + 1
         if not (self.weight == 1.0).all():
-            mixtures = ((self._total + column) / n_picks for column in self.P.T)
+            columns = (self.P[:, j] for j in range(self.n_members))
+            mixtures = ((self._total + column) / n_picks for column in columns)
             return np.array([self._loss_of(mixture) for mixture in mixtures])
         return self.errors(self._total, 1.0, n_picks)
 
     def errors(self, before, share, n_picks):
         """Return 1 - AUC of (before + share P) / n_picks of each member, equal rows."""
         n, m = self.P.shape
-        # Neighbours share cache lines, but keys of all would take as much memory as P.
-        at_once = 2 * min(max(m * self.P.itemsize // 128, 1), _MOST_AT_ONCE // 2)
-        keys = np.empty((at_once // 2, n), np.uint64)
-        short, ordered = keys.view(np.uint32).reshape(-1, n), np.empty(n, np.uint32)
-        mixtures = self.P, self.codes, before, share, n_picks
-        wins, tell_apart = np.full(m, -1.0), True
-        for first in range(0, m, at_once):
-            members = np.arange(first, min(first + at_once, m))
-            if tell_apart:
-                wins[members] = _short_wins(members, short, ordered, *mixtures)
-            tied = members[wins[members] < 0]
-            # Where values are rounded, short keys serve none of the members.
-            tell_apart = len(tied) < len(members)
-            for some in range(0, len(tied), len(keys)):
-                own = tied[some : some + len(keys)]
-                wins[own] = _wins(own, keys, *mixtures)
+        mixtures = self.codes, before, share, n_picks
+        if is_whole(self.P):
+            wins = _all_wins(self.P, *mixtures)
+        else:
+            # Few columns at a time: they are gathered.
+            size = m // 64 + 1
+            parts = [slice(first, first + size) for first in range(0, m, size)]
+            wins = np.concatenate([_gathered_wins(self.P, p, *mixtures) for p in parts])
         positives = int(self.codes.sum())
         pairs = 2 * positives * (n - positives)
         return (pairs - wins) / pairs
@@ -225,7 +223,34 @@ class RankScores(Scores):
 
     def rows(self, mask):
         """Return the scores on some rows."""
-        return RankScores(self.P[mask], self.codes[mask], self.weight[mask])
+        return self._on(mask, "P", "codes", "weight")
+
+
+def _gathered_wins(P, columns, *mixtures):
+    """Return the wins of some columns of a P that cannot be read in place."""
+    block = np.concatenate([tile for _, tile in tiles(P, columns)])
+    return _all_wins(kernels.candidates.frozen(block), *mixtures)
+
+
+def _all_wins(P, *mixtures):
+    """Return twice the pairs that the positive wins, of mixtures with each column."""
+    n, m = P.shape
+    # Neighbours share cache lines, but keys of all would take as much memory as P.
+    at_once = 2 * min(max(m * P.itemsize // 128, 1), _MOST_AT_ONCE // 2)
+    keys = np.empty((at_once // 2, n), np.uint64)
+    short, ordered = keys.view(np.uint32).reshape(-1, n), np.empty(n, np.uint32)
+    wins, tell_apart = np.full(m, -1.0), True
+    for first in range(0, m, at_once):
+        members = np.arange(first, min(first + at_once, m))
+        if tell_apart:
+            wins[members] = _short_wins(members, short, ordered, P, *mixtures)
+        tied = members[wins[members] < 0]
+        # Where values are rounded, short keys serve none of the members.
+        tell_apart = len(tied) < len(members)
+        for some in range(0, len(tied), len(keys)):
+            own = tied[some : some + len(keys)]
+            wins[own] = _wins(own, keys, P, *mixtures)
+    return wins
 
 
 def _short_wins(members, keys, ordered, P, codes, *mixture):
@@ -289,15 +314,11 @@ class CallableScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
-        cube = self.P.reshape(len(self.P), self.n_members, -1)
-        return np.array(
-            [self._loss_of(np.einsum("ijk,j->ik", cube, w / w.sum())) for w in weights]
-        )
+        return np.array([self._loss_of(mixed(self.P, w / w.sum())) for w in weights])
 
     def part(self, weights):
         """Return the mixture of these rows: a scorer may be no mean over rows."""
-        cube = self.P.reshape(len(self.P), self.n_members, -1)
-        mixture = np.einsum("ijk,j->ik", cube, weights / weights.sum())
+        mixture = mixed(self.P, weights / weights.sum())
         return mixture, self.y, self.weight, self.numbers
 
     def pool(self, parts):
@@ -316,8 +337,7 @@ class CallableScores(Scores):
 
     def rows(self, mask):
         """Return the scores on some rows."""
-        names = ("P", "y", "weight", "numbers")
-        return replace(self, **{name: getattr(self, name)[mask] for name in names})
+        return self._on(mask, "P", "y", "weight", "numbers")
 
 
 def _clean(losses):

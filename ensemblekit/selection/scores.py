@@ -5,7 +5,8 @@ All answer the same questions, so that every rule of selection serves every loss
 start() forgets the picks; losses() returns the loss with each member added, (m,);
 add(j) takes member j; of(weights) returns losses of mixtures, weights (b, m) >= 0, any
 sum; slope(weights) the gradient of a convex loss, or None; weighted(weight) the
-same scores under other row weights; rows(mask) on some rows.
+same scores under other row weights; rows(mask) on some rows, without a copy of a large
+P (`tiles`).
 """
 
 from __future__ import annotations
@@ -17,25 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-
-# Numbers that are turned to double precision together.
-_BLOCK_SIZE = 2**18
-
-
-def product(P, weights):
-    """Return P @ weights; P in single precision is never copied as a whole."""
-    return np.concatenate([P[rows] @ weights for rows in _blocks(P)])
-
-
-def pulled(P, rows_pull):
-    """Return rows_pull @ P: see `product`."""
-    return np.sum([rows_pull[rows] @ P[rows] for rows in _blocks(P)], axis=0)
-
-
-def _blocks(P):
-    size = max(1, len(P) if P.dtype == np.float64 else _BLOCK_SIZE // P.shape[1])
-    return [slice(first, first + size) for first in range(0, len(P), size)]
-
+from .tiles import kept, mean_over_tiles, mixed, product, pulled, some_rows, tiles
 
 # Different weights of rows for which a sweep each is faster than a logarithm a row.
 _MOST_LEVELS = 24
@@ -61,6 +44,12 @@ class Scores:
     def slope(self, weights):
         """Return the gradient of the loss at weights (m,), or None."""
         return None
+
+    def _on(self, rows, matrix, *vectors):
+        """Return the scores on some rows of these fields."""
+        parts = {name: getattr(self, name)[rows] for name in vectors}
+        parts[matrix] = some_rows(getattr(self, matrix), rows)
+        return replace(self, **parts)  # type: ignore[type-var]  # a dataclass
 
     def part(self, weights):
         """Return what these rows, a fold, add to `pool` under weights (m,)."""
@@ -99,23 +88,18 @@ class LogScores(Scores):
     convex = True
 
     def __post_init__(self):
-        self.base = kernels.candidates.frozen(self.base)
+        self.base = kept(self.base)
         self.n_members = self.base.shape[1]
 
     @cached_property
+    def _equal(self):
+        return bool((self.weight == 1.0).all())
+
+    @cached_property
     def _levels(self):
-        """Return (share of the total, which rows) for each weight; None for many."""
-        if (self.weight == 1.0).all():
-            return [(1.0, np.empty(0, np.int64))]
-        values, counts = np.unique(self.weight, return_counts=True)
-        if len(values) > _MOST_LEVELS:
-            return None
-        shares = values * counts / self.weight.sum()
-        return [
-            (share, (self.weight == value).astype(np.int64))
-            for share, value in zip(shares, values, strict=True)
-            if value > 0.0
-        ]
+        """Return the positive weights that occur; None for many."""
+        values = np.unique(self.weight)
+        return None if len(values) > _MOST_LEVELS else values[values > 0.0]
 
     def start(self):
         """Forget all picks."""
@@ -124,16 +108,26 @@ class LogScores(Scores):
 
     def losses(self):
         """Return the loss of the picks with each member added. O(n m)."""
-        rows = self.base, self.sign, self.offset
-        rest = self._total, self.n_picks + 1, self.clip, self._losses
+        return mean_over_tiles(self.base, self.weight, self._tile_losses)
+
+    def _tile_losses(self, rows, tile):
+        given = tile, self.sign[rows], self.offset[rows]
+        rest = self._total[rows], self.n_picks + 1, self.clip, self._losses
+        weight = self.weight[rows]
+        if self._equal:
+            kernels.candidates.logs(*given, np.empty(0, np.int64), *rest)
+            return self._losses
         if self._levels is None:
-            kernels.candidates.weighted_logs(*rows, self.weight, *rest)
+            kernels.candidates.weighted_logs(*given, weight, *rest)
             return self._losses
         # Rows of one weight share logarithms.
-        total = np.zeros(self.n_members)
-        for share, times in self._levels:
-            kernels.candidates.logs(*rows, times, *rest)
-            total += share * self._losses
+        total, whole = np.zeros(self.n_members), weight.sum()
+        for level in self._levels:
+            times = (weight == level).astype(np.int64)
+            share = level * times.sum() / whole
+            if share > 0.0:
+                kernels.candidates.logs(*given, times, *rest)
+                total += share * self._losses
         return total
 
     def add(self, member):
@@ -143,10 +137,13 @@ class LogScores(Scores):
 
     def of(self, weights):
         """Return the loss of each mixture."""
-        weight = np.empty(0) if (self.weight == 1.0).all() else self.weight
-        return kernels.mixtures.log_losses(
-            self.base, self.sign, self.offset, weight, weights, self.clip
-        )
+
+        def of_tile(rows, tile):
+            weight = np.empty(0) if self._equal else self.weight[rows]
+            given = tile, self.sign[rows], self.offset[rows], weight
+            return kernels.mixtures.log_losses(*given, weights, self.clip)
+
+        return mean_over_tiles(self.base, self.weight, of_tile)
 
     def _mixture(self, weights):
         mixture = self.offset + self.sign * product(self.base, weights)
@@ -163,8 +160,7 @@ class LogScores(Scores):
 
     def rows(self, mask):
         """Return the scores on some rows."""
-        names = ("base", "sign", "offset", "weight")
-        return replace(self, **{name: getattr(self, name)[mask] for name in names})
+        return self._on(mask, "base", "sign", "offset", "weight")
 
 
 @dataclass
@@ -186,7 +182,8 @@ class SquareScores(Scores):
     @cached_property
     def gram(self):
         """Return the mean Gram matrix of the residuals."""
-        spread = np.repeat(self.weight, self.design.n_rows // len(self.weight))
+        repeats = self.design.n_rows // len(self.weight)
+        spread = self.weight if repeats == 1 else np.repeat(self.weight, repeats)
         total = self.weight.sum() * self.design.n_rows / len(self.weight) / self.terms
         return self.design.gram(spread) / total
 
@@ -225,7 +222,9 @@ class SquareScores(Scores):
     def rows(self, mask):
         """Return the scores on some rows."""
         return replace(
-            self, design=self.design.take_rows(mask), weight=self.weight[mask]
+            self,
+            design=self.design.take_rows(mask, some_rows),
+            weight=self.weight[mask],
         )
 
 
@@ -246,7 +245,7 @@ class PiecewiseScores(Scores):
     convex = True
 
     def __post_init__(self):
-        self.P = kernels.candidates.frozen(self.P)
+        self.P = kept(self.P)
         self.n_members = self.P.shape[1] // self.target.shape[1]
 
     def start(self):
@@ -257,14 +256,17 @@ class PiecewiseScores(Scores):
 
     def losses(self):
         """Return the loss of the picks with each member added. O(n m)."""
+        return mean_over_tiles(self.P, self.weight, self._tile_losses)
+
+    def _tile_losses(self, rows, tile):
         kernels.candidates.piecewise(
-            self.P,
-            self.target,
+            tile,
+            self.target[rows],
             self.low,
             self.high,
             self.bend,
-            self.weight,
-            self._total,
+            self.weight[rows],
+            self._total[rows],
             self.n_picks + 1,
             self._losses,
         )
@@ -283,8 +285,7 @@ class PiecewiseScores(Scores):
         return np.array([share @ self._row_losses(rest) for rest in rests])
 
     def _rest(self, weights):
-        cube = self.P.reshape(len(self.P), self.n_members, -1)
-        return np.einsum("ijk,j->ik", cube, weights) - self.target
+        return mixed(self.P, weights) - self.target
 
     def _row_losses(self, z):
         if self.bend == 0.0:
@@ -299,8 +300,11 @@ class PiecewiseScores(Scores):
         steep = np.where(z > 0.0, self.high, np.where(z < 0.0, self.low, 0.0))
         steep = bent if self.bend else steep
         steep = steep * (self.weight / self.weight.sum() / z.shape[1])[:, None]
-        cube = self.P.reshape(len(self.P), self.n_members, -1)
-        return np.einsum("ijk,ik->j", cube, steep)
+        slope = np.zeros(self.n_members)
+        for rows, tile in tiles(self.P):
+            cube = tile.reshape(len(tile), self.n_members, -1)
+            slope += np.einsum("ijk,ik->j", cube, steep[rows])
+        return slope
 
     def weighted(self, weight):
         """Return the scores under other row weights."""
@@ -308,5 +312,4 @@ class PiecewiseScores(Scores):
 
     def rows(self, mask):
         """Return the scores on some rows."""
-        parts = {name: getattr(self, name)[mask] for name in ("P", "target", "weight")}
-        return replace(self, **parts)
+        return self._on(mask, "P", "target", "weight")

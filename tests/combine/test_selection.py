@@ -324,7 +324,7 @@ def test_bags_of_members_are_mean_shares_of_selections(regression_predictions):
 def test_bags_of_rows_are_mean_shares_of_weighted_selections(class_predictions):
     P, y, weight = class_predictions()
     found = EnsembleSelectionClassifier(bagging="rows", n_bags=5).fit(P, y, weight)
-    drawn = bags.row_draws(weight, y, 5, np.random.RandomState(0))
+    drawn = row_draws(weight, y, 5, np.random.RandomState(0))
     shares = [EnsembleSelectionClassifier().fit(P, y, bag).weights_ for bag in drawn]
     assert_allclose(found.weights_, np.mean(shares, axis=0), rtol=1e-13)
 
@@ -360,11 +360,15 @@ def test_a_rare_class_stays_in_every_bag(class_predictions):
 
 
 # Draws of rows.
+def row_draws(*given):
+    return np.array(list(bags.row_draws(*given)))
+
+
 def test_draws_keep_the_total_of_each_class():
     rng = np.random.default_rng(0)
     strata = rng.integers(0, 3, 200)
     for weight in (np.ones(200), rng.integers(0, 4, 200) * 1.0, rng.random(200)):
-        for bag in bags.row_draws(weight, strata, 20, np.random.RandomState(1)):
+        for bag in row_draws(weight, strata, 20, np.random.RandomState(1)):
             for stratum in range(3):
                 inside = strata == stratum
                 assert_allclose(bag[inside].sum(), weight[inside].sum())
@@ -373,7 +377,7 @@ def test_draws_keep_the_total_of_each_class():
 
 def test_draws_of_counts_are_draws_of_copies():
     weight = np.array([1.0, 0.0, 3.0, 2.0])
-    drawn = bags.row_draws(weight, np.zeros(4, int), 4000, np.random.RandomState(0))
+    drawn = row_draws(weight, np.zeros(4, int), 4000, np.random.RandomState(0))
     assert (drawn == np.floor(drawn)).all()
     assert (drawn.sum(axis=1) == 6.0).all()
     assert_allclose(drawn.mean(axis=0), weight, atol=0.1)
@@ -385,8 +389,8 @@ def test_draws_of_counts_are_draws_of_copies():
 def test_draws_do_not_depend_on_the_scale_of_weights(scale):
     rng = np.random.default_rng(0)
     weight, strata = rng.random(60) + 0.01, rng.integers(0, 2, 60)
-    own = bags.row_draws(weight, strata, 5, np.random.RandomState(0))
-    other = bags.row_draws(weight * scale, strata, 5, np.random.RandomState(0))
+    own = row_draws(weight, strata, 5, np.random.RandomState(0))
+    other = row_draws(weight * scale, strata, 5, np.random.RandomState(0))
     assert_allclose(other, own * scale, rtol=1e-9)
     assert ((own > 0).mean(axis=1) > 0.5).all()  # as many rows as of equal weights
 
@@ -395,7 +399,7 @@ def test_real_weights_stay_with_their_rows():
     # The variance of a bag's mean is that of a weighted mean: heavy rows make it wide.
     rng = np.random.default_rng(0)
     weight, value = rng.pareto(2.0, 100) + 0.01, rng.normal(size=100)
-    drawn = bags.row_draws(weight, np.zeros(100, int), 20_000, np.random.RandomState(0))
+    drawn = row_draws(weight, np.zeros(100, int), 20_000, np.random.RandomState(0))
     mean = np.average(value, weights=weight)
     means = drawn @ value / drawn.sum(axis=1)
     expected = np.sum(weight**2 * (value - mean) ** 2) / weight.sum() ** 2
@@ -404,7 +408,7 @@ def test_real_weights_stay_with_their_rows():
 
 def test_draws_of_huge_weights():
     weight = np.array([1e25, 3e25, 2e25])
-    drawn = bags.row_draws(weight, np.zeros(3, int), 4, np.random.RandomState(0))
+    drawn = row_draws(weight, np.zeros(3, int), 4, np.random.RandomState(0))
     assert_allclose(drawn.sum(axis=1), 6e25)
 
 
