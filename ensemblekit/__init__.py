@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._convex_classifier import ConvexClassifier
     from .combine._convex_regressor import ConvexRegressor
     from .combine._decision import DecisionOffsetClassifier
+    from .combine._family_base import default_combiners
     from .combine._hill import HillClimbingClassifier, HillClimbingRegressor
     from .combine._linear import LinearStackClassifier, LinearStackRegressor
     from .combine._pool import ConvexPoolRegressor
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         QDOEnsembleSelectionClassifier,
         QDOEnsembleSelectionRegressor,
     )
+    from .combine._search import CombinerSearchClassifier, CombinerSearchRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
     from .crossfit import CrossFit
@@ -51,6 +53,7 @@ _MODULES = {
     "StackedClassifier": "stack",
     "StackedRegressor": "stack",
     "cross_fitted_predictions": "leaderboard",
+    "default_combiners": "combine._family_base",
     "default_members": "members",
     "evaluate_loss": "losses",
 }

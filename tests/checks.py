@@ -28,6 +28,8 @@ from .oracles import pool_objective
 VOTING = (
     "AverageClassifier",
     "AverageRegressor",
+    "CombinerSearchClassifier",
+    "CombinerSearchRegressor",
     "LinearStackClassifier",
     "LinearStackRegressor",
 )
@@ -68,6 +70,11 @@ def make_combiner(name):
         return ensemblekit.DecisionOffsetClassifier(
             ensemblekit.ConvexClassifier(ridge=0.1)
         )
+    if name.startswith("CombinerSearch"):  # folds within folds would split copies
+        kind = name.removeprefix("CombinerSearch")
+        average = getattr(ensemblekit, f"Average{kind}")()
+        convex = getattr(ensemblekit, f"Convex{kind}")(ridge=0.1)
+        return getattr(ensemblekit, name)([("mean", average), ("convex", convex)])
     return getattr(ensemblekit, name)()
 
 

@@ -109,6 +109,7 @@ def test_imports_run_downwards(path):
     "path", sorted((PACKAGE / "combine").glob("_[a-z]*.py")), ids=lambda p: p.stem
 )
 def test_a_combiner_imports_no_other_combiner(path):
+    # `_family_base` names the combiners that a search tries, when it is called.
     for target, full in own_imports(path):
         if target == "combine":
             assert full.endswith("_base")
