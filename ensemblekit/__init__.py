@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._convex_regressor import ConvexRegressor
     from .combine._decision import DecisionOffsetClassifier
     from .combine._family_base import default_combiners
+    from .combine._guarded import GuardedClassifier, GuardedRegressor
     from .combine._hill import HillClimbingClassifier, HillClimbingRegressor
     from .combine._linear import LinearStackClassifier, LinearStackRegressor
     from .combine._pool import ConvexPoolRegressor
@@ -36,7 +37,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
     from .crossfit import CrossFit
-    from .exceptions import MemberError
+    from .exceptions import GuardWarning, MemberError
     from .leaderboard import cross_fitted_predictions
     from .library import PredictionLibrary
     from .losses import evaluate_loss
@@ -48,6 +49,7 @@ __version__ = "0.1.0.dev0"
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
     "CrossFit": "crossfit",
+    "GuardWarning": "exceptions",
     "MemberError": "exceptions",
     "PredictionLibrary": "library",
     "StackedClassifier": "stack",

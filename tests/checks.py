@@ -70,6 +70,9 @@ def make_combiner(name):
         return ensemblekit.DecisionOffsetClassifier(
             ensemblekit.ConvexClassifier(ridge=0.1)
         )
+    if name.startswith("Guarded"):
+        kind = name.removeprefix("Guarded")
+        return getattr(ensemblekit, name)(getattr(ensemblekit, f"Convex{kind}")())
     if name.startswith("CombinerSearch"):  # folds within folds would split copies
         kind = name.removeprefix("CombinerSearch")
         average = getattr(ensemblekit, f"Average{kind}")()

@@ -35,7 +35,9 @@ class CombinerSearchClassifier(
     no member is ever fitted again. The list always holds each single member, so that a
     combination has to earn its place. Trying `T` candidates costs a choice of order
     ``log(T) / n_samples`` in expected loss [1]_, so a long list is safe where rows are
-    many; where they are few, prefer ``strategy="average"`` or ``"1se"``.
+    many; where they are few, prefer ``strategy="average"`` or ``"1se"``. Duplicating
+    all members leaves the prediction unchanged; duplicating one gives the means in the
+    list another vote of it.
 
     Parameters
     ----------
@@ -194,7 +196,9 @@ class CombinerSearchRegressor(
     no member is ever fitted again. The list always holds each single member, so that a
     combination has to earn its place. Trying `T` candidates costs a choice of order
     ``log(T) / n_samples`` in expected loss [1]_, so a long list is safe where rows are
-    many; where they are few, prefer ``strategy="average"`` or ``"1se"``.
+    many; where they are few, prefer ``strategy="average"`` or ``"1se"``. Duplicating
+    all members leaves the prediction unchanged; duplicating one gives the means in the
+    list another vote of it.
 
     Parameters
     ----------
