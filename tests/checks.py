@@ -72,7 +72,8 @@ def make_combiner(name):
         )
     if name.startswith("Guarded"):
         kind = name.removeprefix("Guarded")
-        return getattr(ensemblekit, name)(getattr(ensemblekit, f"Convex{kind}")())
+        convex = getattr(ensemblekit, f"Convex{kind}")(ridge=0.1)
+        return getattr(ensemblekit, name)(convex)
     if name.startswith("CombinerSearch"):  # folds within folds would split copies
         kind = name.removeprefix("CombinerSearch")
         average = getattr(ensemblekit, f"Average{kind}")()
@@ -226,7 +227,7 @@ def check_refitting_with_other_parameters_forgets_the_old_fit(combiner, task):
     P, y, _ = task.make()
     loss = "brier" if task.n_classes else "huber"
     other = {"kind": "rank", "ridge": 0.5, "loss": loss, "tol": 1e-6, "n_rounds": 3}
-    other["metric"] = "accuracy"
+    other |= {"metric": "accuracy", "guard": "warn", "strategy": "best"}
     changed = {key: other[key] for key in combiner.get_params() if key in other}
     again = clone(combiner).fit(P, y).set_params(**changed)
     again.fit(P[:, : 3 * task.n_outputs], y)

@@ -35,9 +35,10 @@ class CombinerSearchClassifier(
     no member is ever fitted again. The list always holds each single member, so that a
     combination has to earn its place. Trying `T` candidates costs a choice of order
     ``log(T) / n_samples`` in expected loss [1]_, so a long list is safe where rows are
-    many; where they are few, prefer ``strategy="average"`` or ``"1se"``. Duplicating
-    all members leaves the prediction unchanged; duplicating one gives the means in the
-    list another vote of it.
+    many; where they are few, prefer ``strategy="average"`` or ``"1se"``.
+
+    Duplicating all members leaves the prediction unchanged; duplicating one gives it
+    two votes in the means of the list.
 
     Parameters
     ----------
@@ -99,10 +100,10 @@ class CombinerSearchClassifier(
     Time: the fits of all combiners, once for each fold, and of those chosen once more.
     Memory: the predictions of each combiner for all rows.
 
-    Standard errors come from the rows where the loss is a mean over rows, else from
-    leaving out one fold at a time. `nested_score_` fits nothing again: a fold's rows
-    took part in fits by which the others' choice is made, which is a weaker bond than
-    that of a plain minimum [2]_. ``cross_val_score`` of the search itself breaks it.
+    Held-out rows are scored together; standard errors come from leaving out one fold at
+    a time (the jackknife). `nested_score_` fits nothing again: a fold's rows took part
+    in fits by which the others' choice is made, which is a weaker bond than that of a
+    plain minimum [2]_. ``cross_val_score`` of the search itself breaks it.
 
     References
     ----------
@@ -196,9 +197,10 @@ class CombinerSearchRegressor(
     no member is ever fitted again. The list always holds each single member, so that a
     combination has to earn its place. Trying `T` candidates costs a choice of order
     ``log(T) / n_samples`` in expected loss [1]_, so a long list is safe where rows are
-    many; where they are few, prefer ``strategy="average"`` or ``"1se"``. Duplicating
-    all members leaves the prediction unchanged; duplicating one gives the means in the
-    list another vote of it.
+    many; where they are few, prefer ``strategy="average"`` or ``"1se"``.
+
+    Duplicating all members leaves the prediction unchanged; duplicating one gives it
+    two votes in the means of the list.
 
     Parameters
     ----------
@@ -262,10 +264,10 @@ class CombinerSearchRegressor(
     Time: the fits of all combiners, once for each fold, and of those chosen once more.
     Memory: the predictions of each combiner for all rows.
 
-    Standard errors come from the rows where the loss is a mean over rows, else from
-    leaving out one fold at a time. `nested_score_` fits nothing again: a fold's rows
-    took part in fits by which the others' choice is made, which is a weaker bond than
-    that of a plain minimum [2]_. ``cross_val_score`` of the search itself breaks it.
+    Held-out rows are scored together; standard errors come from leaving out one fold at
+    a time (the jackknife). `nested_score_` fits nothing again: a fold's rows took part
+    in fits by which the others' choice is made, which is a weaker bond than that of a
+    plain minimum [2]_. ``cross_val_score`` of the search itself breaks it.
 
     References
     ----------

@@ -132,10 +132,7 @@ def naming(name):
 
 @dataclass(frozen=True)
 class Judge:
-    """Losses of held-out predictions, and errors of their differences.
-
-    A loss that is a mean over rows has errors from rows; any other is scored on all
-    rows together, and has errors from leaving out one fold at a time (the jackknife).
+    """Losses of held-out predictions, all rows scored together, and their errors.
 
     search : the estimator with the loss; y, weight, folds : (n,) of the held-out rows
     rows : their numbers, as a scorer is told them; weighted : whether it gets weights
@@ -175,19 +172,10 @@ class Judge:
         return np.array([loss(E[kept]) for E in self.predictions])
 
     def errors(self, kept, base=None):
-        """Return standard errors of the losses, or of those minus candidate base's."""
-        if self.row_losses is None:
-            return self._fold_errors(kept, base)
-        share = self.weight[kept] / self.weight[kept].sum()
-        values = self.row_losses[:, kept]
-        if base is not None:
-            values = values - values[base]
-        centred = values - (values @ share)[:, None]
-        effective = 1.0 / (share @ share)
-        small_sample = effective / (effective - 1.0) if effective > 1.0 else np.nan
-        return np.sqrt(centred**2 @ share**2 * small_sample)
+        """Return standard errors of the losses, or of those minus candidate base's.
 
-    def _fold_errors(self, kept, base):
+        The jackknife over folds: copies of a row in one fold count as its weight does.
+        """
         folds = np.unique(self.folds[kept])
         if len(folds) < 2:
             return np.full(len(self.predictions), np.nan)
@@ -211,11 +199,20 @@ def choose(judge, kept, n_members, strategy):
         slack = np.maximum(slack, np.nan_to_num(judge.errors(kept, best)))
     near = np.flatnonzero(losses <= losses[best] + slack)
     if strategy == "average":
-        return near
+        return _distinct(judge.predictions, near)
     if near[0] < n_members:
         members = near[near < n_members]
         return members[[np.argmin(losses[members])]]
     return near[:1]
+
+
+def _distinct(predictions, near):
+    """Return the candidates near, of those with equal predictions the first."""
+    kept: list[int] = []
+    for c in near:
+        if not any(np.array_equal(predictions[c], predictions[k]) for k in kept):
+            kept.append(c)
+    return np.array(kept)
 
 
 def nested_predictions(judge, n_members, strategy):

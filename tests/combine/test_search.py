@@ -42,13 +42,14 @@ def literal_search(P, y, weight, splits, strategy):
     rows = {name: np.concatenate(parts) for name, parts in held_out.items()}
     losses = {name: np.average(loss, weights=own) for name, loss in rows.items()}
     best = min(names, key=lambda name: losses[name])
-    share = own / own.sum()
-    effective = 1 / (share**2).sum()
+    fold = np.concatenate([np.full(len(t), k) for k, (_, t) in enumerate(splits)])
     errors = {}
     for name in names:
         d = rows[name] - rows[best]
-        spread = (share**2 * (d - np.average(d, weights=own)) ** 2).sum()
-        errors[name] = np.sqrt(spread * effective / (effective - 1))
+        kept = [fold != k for k in range(len(splits))]
+        without = [np.average(d[rest], weights=own[rest]) for rest in kept]
+        spread = np.sum((without - np.mean(without)) ** 2)
+        errors[name] = np.sqrt((len(splits) - 1) / len(splits) * spread)
     if strategy == "best":
         picks = [best]
     else:
@@ -105,7 +106,9 @@ def test_nested_score_equals_choosing_without_each_fold(class_predictions):
         alone[test] = losses[np.argmin(losses[:6, others].mean(axis=1)), test]
     score = search.nested_score_
     assert_allclose(score.loss, nested.mean())
-    assert_allclose(score.se, nested.std(ddof=1) / np.sqrt(120))
+    without = [np.delete(nested, test).mean() for _, test in splits]
+    spread = np.sum((without - np.mean(without)) ** 2)
+    assert_allclose(score.se, np.sqrt(3 / 4 * spread))
     assert_allclose(score.optimism, nested.mean() - losses.mean(axis=1).min())
     assert_allclose(score.best_member_loss, alone.mean())
     assert_allclose(score.uniform_loss, log_loss(y, np.mean(candidates[:6], axis=0)))
@@ -205,7 +208,7 @@ def test_nested_score_is_that_of_new_rows():
 
 
 @pytest.mark.parametrize("loss", ["auc", "roc_auc"])
-def test_losses_of_ranks_have_errors_from_folds(class_predictions, loss):
+def test_losses_that_are_no_mean_over_rows(class_predictions, loss):
     P, y, _ = class_predictions(n_samples=90)
     splits = list(StratifiedKFold(3).split(P, y))
     search = CombinerSearchClassifier(CLASSIFIERS, loss=loss, cv=splits).fit(P, y)
