@@ -11,11 +11,13 @@ _MODULES = (
     "crps",
     "design",
     "hill",
+    "huber_path",
     "linear_stack",
     "mixtures",
     "offsets",
     "polytope",
     "population",
+    "ridge_path",
     "simplex_qp",
 )
 
