@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._convex_regressor import ConvexRegressor
     from .combine._decision import DecisionOffsetClassifier
     from .combine._hill import HillClimbingClassifier, HillClimbingRegressor
-    from .combine._linear import LinearStackClassifier, LinearStackRegressor
+    from .combine._linear import LinearStackRegressor
+    from .combine._linear_classifier import LinearStackClassifier
     from .combine._pool import ConvexPoolRegressor
     from .combine._population import (
         QOEnsembleSelectionClassifier,

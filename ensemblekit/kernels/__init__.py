@@ -17,6 +17,7 @@ _MODULES = (
     "polytope",
     "population",
     "simplex_qp",
+    "softmax_path",
 )
 
 
