@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._family_base import default_combiners
     from .combine._guarded import GuardedClassifier, GuardedRegressor
     from .combine._hill import HillClimbingClassifier, HillClimbingRegressor
-    from .combine._linear import LinearStackClassifier
+    from .combine._linear_classifier import LinearStackClassifier
     from .combine._linear_regressor import LinearStackRegressor
     from .combine._pool import ConvexPoolRegressor
     from .combine._population import (

@@ -30,7 +30,6 @@ VOTING = (
     "AverageRegressor",
     "CombinerSearchClassifier",
     "CombinerSearchRegressor",
-    "LinearStackClassifier",
     "LinearStackRegressor",
 )
 
@@ -238,8 +237,9 @@ def check_refitting_with_other_parameters_forgets_the_old_fit(combiner, task):
 
 def check_weights_of_any_scale(combiner, task):
     P, y, weight = task.make()
-    if combiner.get_params().get("ridge") == "auto":  # counts rows by their weights
-        combiner = clone(combiner).set_params(ridge=0.1)
+    for name in ("ridge", "convex_ridge"):
+        if combiner.get_params().get(name) == "auto":  # counts rows by their weights
+            combiner = clone(combiner).set_params(**{name: 0.1})
     plain = task.predict(clone(combiner).fit(P, y, sample_weight=weight), P)
     for scale in (1e-280, 1e280):
         scaled = clone(combiner).fit(P, y, sample_weight=scale * weight)

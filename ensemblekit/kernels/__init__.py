@@ -12,13 +12,13 @@ _MODULES = (
     "design",
     "hill",
     "huber_path",
-    "linear_stack",
     "mixtures",
     "offsets",
     "polytope",
     "population",
     "ridge_path",
     "simplex_qp",
+    "softmax_path",
 )
 
 
