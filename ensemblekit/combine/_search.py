@@ -57,8 +57,8 @@ class CombinerSearchClassifier(
         ``"best"`` takes the candidate of least held-out loss. ``"1se"`` takes the
         simplest whose loss exceeds the least by no more than one standard error of the
         difference: members before combiners (of members the best), combiners in the
-        order of the list. ``"average"`` takes the mean prediction of all that are so
-        close.
+        order of the list. ``"average"`` takes the mean prediction of the best candidate
+        and of at most two more combiners that are so close; equal ones count once.
     cv : int, splitter or iterable of (train, test), default=5
         Row folds; an int means that many stratified, shuffled folds with a fixed seed.
         Where rows come in groups, give the splits that keep groups together. Folds
@@ -219,8 +219,8 @@ class CombinerSearchRegressor(
         ``"best"`` takes the candidate of least held-out loss. ``"1se"`` takes the
         simplest whose loss exceeds the least by no more than one standard error of the
         difference: members before combiners (of members the best), combiners in the
-        order of the list. ``"average"`` takes the mean prediction of all that are so
-        close.
+        order of the list. ``"average"`` takes the mean prediction of the best candidate
+        and of at most two more combiners that are so close; equal ones count once.
     cv : int, splitter or iterable of (train, test), default=5
         Row folds; an int means that many shuffled folds with a fixed seed. Where rows
         come in groups, give the splits that keep groups together.

@@ -54,6 +54,10 @@ def literal_search(P, y, weight, splits, strategy):
         picks = [best]
     else:
         picks = [n for n in names if losses[n] - losses[best] <= errors[n]]
+    if strategy == "average":
+        close = [n for n in picks if n == best or not n.startswith("member")]
+        kept = sorted(close, key=lambda name: losses[name])[:3]
+        picks = [name for name in names if name in kept]
     if strategy == "1se":
         alone = [name for name in picks if name.startswith("member")]
         picks = [min(alone, key=lambda name: losses[name])] if alone else picks[:1]
