@@ -46,7 +46,8 @@ class RecalibratedClassifier(
         read probabilities below 1e-6 as 1e-6. ``"isotonic"`` is any monotone function
         of the second class's probability (of more than two classes: of each one's, then
         scaled to sum to 1), no closer to 0 and 1 than ``1 / (n + 2)``, n the number of
-        rows held out; it needs some thousand rows. None leaves the combiner as it is.
+        rows held out; with less than many thousand rows it mostly raises the log loss.
+        None leaves the combiner as it is.
     ridge : float, default=0.03
         Adds ``ridge / 2 * ((slope_ - 1)**2 + ||intercept_||**2)`` to the mean log loss
         of ``"temperature"`` and ``"affine"``; > 0. It draws to the combiner as it is
@@ -166,7 +167,7 @@ class RecalibratedRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimat
     calibrate : {"affine", "isotonic"} or None, default="affine"
         ``"affine"`` is ``intercept_ + slope_ * prediction``, by least squares.
         ``"isotonic"`` is any monotone function, constant outside the predictions held
-        out; it needs some thousand rows. None leaves the combiner as it is.
+        out; it needs many thousand rows. None leaves the combiner as it is.
     cv : int, splitter or iterable of (train, test), default=5
         Row folds; an int means that many shuffled folds with a fixed seed. Where rows
         come in groups, give the splits that keep groups together. A row held out
