@@ -170,7 +170,7 @@ def _find_features(P, means, level):
     if n_members <= n_samples:
         features = kernels.design.Design(P, nothing, centre=means, extra=ones)
         return np.append(level - means, 1.0), None, features
-    rows = P - means
+    rows = np.asarray(P) - means
     basis = np.linalg.qr(np.column_stack([rows.T, means - level]))[0]
     features = kernels.design.Design(rows @ basis, nothing, extra=ones)
     return np.append((level - means) @ basis, 1.0), basis, features

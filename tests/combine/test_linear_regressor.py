@@ -382,3 +382,14 @@ def test_refuses_parameters(regression_predictions, options, message):
     P, y, _ = regression_predictions()
     with pytest.raises(ValueError, match=message):
         LinearStackRegressor(**options).fit(P, y)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_members_in_a_dask_array(regression_predictions, loss):
+    array = pytest.importorskip("dask.array")
+    P, y, _ = regression_predictions()
+    lazy = array.from_array(P, chunks=(40, 6))
+    plain = LinearStackRegressor(loss=loss).fit(P, y)
+    found = LinearStackRegressor(loss=loss).fit(lazy, y)
+    assert_allclose(found.weights_, plain.weights_, atol=1e-12)
+    assert_allclose(found.predict(lazy), plain.predict(P), atol=1e-12)
