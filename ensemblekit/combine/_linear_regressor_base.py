@@ -93,9 +93,7 @@ class HuberStack:
         self.level, self.means = centre[-1], centre[:-1] + centre[-1]
         self.residuals = kernels.design.Design(P, y)
         self.delta = self._bend() if delta == "auto" else delta
-        self.features = kernels.design.Design(
-            P, np.zeros(len(y)), centre=self.means, extra=np.ones((len(y), 1))
-        )
+        self.own, self.basis, self.features = _find_features(P, self.means, self.level)
         self.spread = _robust_variance(y, weight)
 
     def fit(self, ridge):
@@ -104,8 +102,8 @@ class HuberStack:
         ridges = [ridge] if ridge else [1.0, 1e-3, 0.0]
         convex, theta, _, objective, gap = self._path(self.weight, ridges)[-1]
         _warn_if_open(objective, gap)
-        weights = convex + theta[:-1]
-        return Stack(weights, convex, float(theta[-1] - self.means @ theta[:-1]))
+        step = theta[:-1] if self.basis is None else self.basis @ theta[:-1]
+        return Stack(convex + step, convex, float(theta[-1] - self.means @ step))
 
     def fold_losses(self, ridges):
         """Return the held-out losses, (n_folds, n_ridges)."""
@@ -123,7 +121,7 @@ class HuberStack:
         share = weight / weight.sum()
         convex = self._convex(weight)
         left = -self.residuals.product(convex)
-        theta, curvature = np.zeros(len(convex) + 1), None
+        theta, curvature = np.zeros(len(self.own)), None
         path = []
         for ridge in ridges:
             theta, residual, curvature, objective, gap = kernels.huber_path.huber_fit(
@@ -155,15 +153,27 @@ class HuberStack:
         return problem.minimise(Simplex(m), nothing, 1e-12, 10_000).x
 
     def _penalty(self, ridge):
-        """Return the matrix of the penalty on weights and intercept.
+        """Return the matrix of the penalty on step and intercept."""
+        cost = np.append(np.full(len(self.own) - 1, self.spread * len(self.means)), 0.0)
+        return ridge * (np.diag(cost) + _OWN * np.outer(self.own, self.own))
 
-        The intercept is counted where P and y are measured from the mean of y, and
-        fitted where each member is measured from its own.
-        """
-        m = len(self.means)
-        own = np.append(self.level - self.means, 1.0)
-        weights = np.diag(np.append(np.full(m, self.spread * m), 0.0))
-        return ridge * (weights + _OWN * np.outer(own, own))
+
+def _find_features(P, means, level):
+    """Return what the intercept is, a basis or None, and the rows to fit.
+
+    The intercept is counted where P and y are measured from the mean of y, and fitted
+    where each member is measured from its own: it is ``own @ (step, constant)``. With
+    more members than rows a solution lies in the span of the rows and `own`.
+    """
+    n_samples, n_members = P.shape
+    ones, nothing = np.ones((n_samples, 1)), np.zeros(n_samples)
+    if n_members <= n_samples:
+        features = kernels.design.Design(P, nothing, centre=means, extra=ones)
+        return np.append(level - means, 1.0), None, features
+    rows = np.asarray(P) - means
+    basis = np.linalg.qr(np.column_stack([rows.T, means - level]))[0]
+    features = kernels.design.Design(rows @ basis, nothing, extra=ones)
+    return np.append((level - means) @ basis, 1.0), basis, features
 
 
 def _find_centre(P, y, weight):

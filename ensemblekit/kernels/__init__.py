@@ -7,6 +7,7 @@ reach kernels through this package, whose modules load at their first use.
 from importlib import import_module
 
 _MODULES = (
+    "calibrate",
     "candidates",
     "crps",
     "design",

@@ -35,7 +35,7 @@ def moments(P, y, weight, centre):
     for start in range(0, n_samples, step):
         rows = slice(start, start + step)
         block = scratch[: len(y[rows])]
-        np.subtract(P[rows], y[rows, None], out=block[:, :-2])
+        np.subtract(np.asarray(P[rows]), y[rows, None], out=block[:, :-2])
         block[:, :-2] -= centre[:-1]
         block[:, -2] = y[rows] - centre[-1]
         block[:, -1] = 1.0

@@ -141,7 +141,7 @@ SPLITTERS = [
 @pytest.mark.parametrize("cv", SPLITTERS, ids=lambda cv: type(cv).__name__)
 def test_folds_and_penalties_together_equal_a_literal_loop(regression_predictions, cv):
     P, y, weight = regression_predictions(n_samples=60)
-    found = LinearStackRegressor(cv=cv).fit(P, y, sample_weight=weight)
+    found = LinearStackRegressor(cv=cv, rule="1se").fit(P, y, sample_weight=weight)
     splits = list(cv.split(P))
     losses = fold_losses(found, P, y, weight, splits)
     sizes = [weight[test].sum() for _, test in splits]
@@ -158,7 +158,7 @@ def test_huber_folds_and_penalties_equal_a_literal_loop(regression_predictions):
     P, y, weight = regression_predictions(n_samples=60, n_members=3)
     y[::20] += 30.0
     splits = list(KFold(3).split(P))
-    found = LinearStackRegressor(cv=splits, loss="huber", delta=0.3)
+    found = LinearStackRegressor(cv=splits, rule="1se", loss="huber", delta=0.3)
     found.fit(P, y, sample_weight=weight)
     losses = fold_losses(found, P, y, weight, splits, 0.3)
     sizes = [weight[test].sum() for _, test in splits]
@@ -173,7 +173,8 @@ def test_the_rule_follows_the_literal_loop_on_many_tables(regression_predictions
         P, y, weight = regression_predictions(n_samples=50, n_members=4, seed=seed)
         P[:, 1] = 0.3 + 0.5 * P[:, 1]
         splits = list(KFold(5).split(P))
-        found = LinearStackRegressor(cv=splits).fit(P, y, sample_weight=weight)
+        found = LinearStackRegressor(cv=splits, rule="1se")
+        found.fit(P, y, sample_weight=weight)
         losses = fold_losses(found, P, y, weight, splits)
         sizes = [weight[test].sum() for _, test in splits]
         expected = oracles.one_standard_error(found.ridges_, losses, sizes)
@@ -210,6 +211,23 @@ def test_huber_equals_another_solver(regression_predictions, ridge, delta):
         gradient = slow.huber_gradient(theta, delta)
         certificate = 0.5 * gradient**2 @ (1.0 / slow.penalty)
         assert certificate <= 1e-8 * objective
+
+
+@pytest.mark.parametrize("n_members", [30, 60])
+def test_huber_with_more_members_than_rows(regression_predictions, n_members):
+    P, y, weight = regression_predictions(n_members=n_members, n_samples=20)
+    P[:, 1] += 0.7
+    y[3] += 20.0
+    found = LinearStackRegressor(ridge=0.01, loss="huber", delta=0.3)
+    found.fit(P, y, sample_weight=weight)
+    slow = twin(P, y, weight, 0.01, loss="huber", delta=0.3)
+    constant = found.intercept_ - slow.level * (1.0 - found.weights_.sum())
+    theta = np.append(found.weights_, constant)
+    best = best_huber(slow, theta, 0.3).fun
+    objective = slow.huber_objective(theta, 0.3)
+    assert objective <= best * (1.0 + 1e-8)
+    gradient = slow.huber_gradient(theta, 0.3)
+    assert 0.5 * gradient**2 @ (1.0 / slow.penalty) <= 1e-8 * objective
 
 
 def test_a_wide_bend_is_squared_error(regression_predictions):
@@ -256,8 +274,9 @@ def test_an_unfinished_fit_warns(regression_predictions, monkeypatch):
 
     monkeypatch.setattr(huber_path, "_MAX_NEWTON", 1)
     P, y, _ = regression_predictions()
-    with pytest.warns(ConvergenceWarning, match="above the optimum of its objective"):
+    with pytest.warns(ConvergenceWarning, match="above the optimum of its") as record:
         LinearStackRegressor(ridge=0.001, loss="huber", delta=0.01).fit(P, y)
+    assert record[0].filename == __file__  # it points at the user's line
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "huber"])
@@ -363,3 +382,14 @@ def test_refuses_parameters(regression_predictions, options, message):
     P, y, _ = regression_predictions()
     with pytest.raises(ValueError, match=message):
         LinearStackRegressor(**options).fit(P, y)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_members_in_a_dask_array(regression_predictions, loss):
+    array = pytest.importorskip("dask.array")
+    P, y, _ = regression_predictions()
+    lazy = array.from_array(P, chunks=(40, 6))
+    plain = LinearStackRegressor(loss=loss).fit(P, y)
+    found = LinearStackRegressor(loss=loss).fit(lazy, y)
+    assert_allclose(found.weights_, plain.weights_, atol=1e-12)
+    assert_allclose(found.predict(lazy), plain.predict(P), atol=1e-12)
