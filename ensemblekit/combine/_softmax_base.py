@@ -14,10 +14,10 @@ from ..convex.ridge import plug_in
 
 # The convex mixture, whatever its probabilities, stays finite.
 _FLOOR = np.finfo(np.float64).eps
+# Relative size of features that are rounding.
+_NOTHING = 1e-12
 # Groups of rows that are in the same folds, of which each has a Hessian.
 _MAX_GROUPS = 32
-_TAU = 1.0
-_BIAS = 1.0  # penalty of a bias, in units of that of the sum of all weights
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ def class_offsets(mixture):
 
 
 def convex_weights(rows, parts):
-    """Return the weights of least log loss on each part of the rows, and the first gap.
+    """Return the convex weights of each part of the rows, and the first solution.
 
     parts : list of row numbers
-    Returns weights (n_parts, n_members), and what `find_weights` returns for the first.
+    Returns weights (n_parts, n_members) and a `convex.solve.Solution`.
     """
     problem = _log_loss(rows)
     members = np.arange(len(rows.cube))
@@ -138,7 +138,8 @@ class Design:
         features, basis = rows.features(), None
         n_channels, n_rows, n_members = features.shape
         if n_members > n_channels * n_rows:
-            basis = np.linalg.qr(features.reshape(-1, n_members).T)[0]
+            _, size, axes = np.linalg.svd(features.reshape(-1, n_members), False)
+            basis = axes[: max(1, np.count_nonzero(size > _NOTHING * size[0]))].T
             features = features @ basis
         if not rows.tied:
             ones = np.ones((n_channels, n_rows, 1))
@@ -156,16 +157,16 @@ class Design:
         n_members, n_channels = float(len(self.rows.cube)), self.rows.n_channels
         n_features = self.features.shape[2]
         if self.rows.tied:
-            return np.diag(np.repeat([n_members, _BIAS], [n_features, n_channels]))
+            return np.diag(np.repeat([n_members, 1.0], [n_features, n_channels]))
         mean = np.full((n_channels, n_channels), 1.0 / n_channels)
-        between = mean / n_channels + _TAU * (np.eye(n_channels) - mean)
+        between = mean / n_channels + np.eye(n_channels) - mean
         step = np.diag(np.append(np.full(n_features - 1, n_members), 0.0))
-        bias = np.diag(np.append(np.zeros(n_features - 1), _BIAS))
-        unit = 0.5 if n_channels == 1 else 1.0
-        return np.kron(between, step) + unit * np.kron(np.eye(n_channels), bias)
+        bias = np.zeros_like(step)
+        bias[-1, -1] = 0.5 if n_channels == 1 else 1.0
+        return np.kron(between, step) + np.kron(np.eye(n_channels), bias)
 
     def read(self, theta):
-        """Return step, (n_members,) or (n_members, n_classes), and bias (n_classes,)."""
+        """Return step, (n_members,) or (n_members, n_classes), and bias (n_classes)."""
         n_features, n_classes = self.features.shape[2], self.rows.n_classes
         if self.rows.tied:
             step, bias = theta[:n_features], theta[n_features:]
@@ -262,7 +263,8 @@ def _held_out(fits, theta, column, order, test):
 
 def _batches(splits, n_rows):
     """Yield lists of folds whose training parts cut the rows into few groups."""
-    batch, groups = [], np.zeros(n_rows, np.int64)
+    batch: list[int] = []
+    groups = np.zeros(n_rows, np.int64)
     for f, (train, _) in enumerate(splits):
         inside = np.zeros(n_rows, np.int64)
         inside[train] = 1

@@ -122,7 +122,7 @@ def test_one_calibrated_member_is_returned_at_a_huge_penalty():
 def test_one_member_is_given_a_temperature_and_a_bias(ridge):
     P, y = calibrated_member(sharpness=3.0)
     logit = np.log(P[:, 0] / (1.0 - P[:, 0]))
-    found = LinearStackClassifier(ridge=ridge, clip=1e-9).fit(P, y)
+    found = LinearStackClassifier(features="log", ridge=ridge, clip=1e-9).fit(P, y)
 
     def objective(theta):
         score = (1.0 + theta[0]) * logit + theta[1]
@@ -145,7 +145,9 @@ def test_one_member_without_a_bias_is_temperature_scaling():
     # Relabelling all classes in turn makes a bias useless.
     turned = np.vstack([np.roll(P, k, axis=1) for k in range(3)])
     labels = np.concatenate([(y + k) % 3 for k in range(3)])
-    found = LinearStackClassifier(ridge=1e-10, clip=1e-12).fit(turned, labels)
+    found = LinearStackClassifier(features="log", ridge=1e-10, clip=1e-12).fit(
+        turned, labels
+    )
     assert_allclose(found.intercept_, 0.0, atol=1e-8)
     log_p = np.log(P)
 
@@ -162,16 +164,15 @@ def test_one_member_without_a_bias_is_temperature_scaling():
 def test_two_classes_equal_a_logistic_regression(class_predictions):
     P, y, weight = class_predictions()
     P = np.clip(P, 0.02, 0.98)  # nothing is clipped
-    found = LinearStackClassifier(ridge=1e-11).fit(P, y, sample_weight=weight)
     logits = np.log(P / (1.0 - P))
     plain = LogisticRegression(C=np.inf, tol=1e-12, max_iter=1000)
-    # With several members the offset is no logit of theirs.
+    # The offset of one member is its logit; of several it is no sum of theirs.
     for members in (slice(0, 1), slice(2, 3)):
-        own = LinearStackClassifier(ridge=1e-11).fit(P[:, members], y, weight)
+        own = LinearStackClassifier(features="log", ridge=1e-11)
+        own.fit(P[:, members], y, sample_weight=weight)
         plain.fit(logits[:, members], y, sample_weight=weight)
         expected = plain.predict_proba(logits[:, members])
         assert_allclose(own.predict_proba(P[:, members]), expected, atol=1e-5)
-    assert found.weights_.shape == (6,)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -293,7 +294,7 @@ def test_copies_of_a_member_change_nothing(class_predictions, weights):
 
 def test_weights_are_convex_weights_and_steps(class_predictions):
     P, y, _ = class_predictions(n_classes=3)
-    shared = LinearStackClassifier(ridge=0.01).fit(P, y)
+    shared = LinearStackClassifier(weights="shared", ridge=0.01).fit(P, y)
     assert_allclose(shared.weights_, shared.convex_weights_ + shared.step_)
     own = LinearStackClassifier(weights="per_class", ridge=0.01).fit(P, y)
     assert own.step_.shape == (6, 3)
