@@ -25,7 +25,7 @@ class Rows:
     """Rows of positive weight: distinct members' probabilities, and the truth.
 
     cube : (n_members, n_rows, n_outputs); y : (n_rows,) codes; weight : (n_rows,)
-    n_classes, kind ("log" or "probability"), clip : how members become features
+    n_classes, kinds ("log", "probability" or both), clip : how members become features
     shared : whether a member has one weight for all classes
     convex_ridge : "auto" or float, of the convex mixture
     """
@@ -34,7 +34,7 @@ class Rows:
     y: np.ndarray
     weight: np.ndarray
     n_classes: int
-    kind: str
+    kinds: tuple[str, ...]
     clip: float
     shared: bool
     convex_ridge: str | float
@@ -50,10 +50,11 @@ class Rows:
         return self.shared and self.n_classes > 2
 
     def features(self):
-        """Return what the weights multiply, (n_channels, n_rows, n_members)."""
-        out = np.empty((self.n_channels, len(self.y), len(self.cube)))
-        for j, outputs in enumerate(self.cube):
-            z = class_features(outputs, self.n_classes, self.kind, self.clip)
+        """Return what the steps multiply, (n_channels, n_rows, n_kinds * n_members)."""
+        columns = [(kind, outputs) for kind in self.kinds for outputs in self.cube]
+        out = np.empty((self.n_channels, len(self.y), len(columns)))
+        for j, (kind, outputs) in enumerate(columns):
+            z = class_features(outputs, self.n_classes, kind, self.clip)
             out[:, :, j] = z.T if self.n_classes > 2 else z[:, 1] - z[:, 0]
         return out
 
@@ -122,7 +123,8 @@ class Design:
     """Features of the regressions, and the way back from their coefficients.
 
     features : (n_channels, n_rows, n_features), with a column of ones at the end where
-    channels have weights of their own; basis : (n_members, n_features), or None
+    channels have weights of their own
+    basis : (n_kinds * n_members, n_features), or None
     """
 
     rows: Rows
@@ -131,14 +133,14 @@ class Design:
 
     @classmethod
     def of(cls, rows):
-        """Return the design; more members than rows have that many coordinates.
+        """Return the design; more columns than rows have that many coordinates.
 
         A ridge solution lies in the span of the data.
         """
         features, basis = rows.features(), None
-        n_channels, n_rows, n_members = features.shape
-        if n_members > n_channels * n_rows:
-            _, size, axes = np.linalg.svd(features.reshape(-1, n_members), False)
+        n_channels, n_rows, n_columns = features.shape
+        if n_columns > n_channels * n_rows:
+            _, size, axes = np.linalg.svd(features.reshape(-1, n_columns), False)
             basis = axes[: max(1, np.count_nonzero(size > _NOTHING * size[0]))].T
             features = features @ basis
         if not rows.tied:
@@ -166,7 +168,11 @@ class Design:
         return np.kron(between, step) + np.kron(np.eye(n_channels), bias)
 
     def read(self, theta):
-        """Return step, (n_members,) or (n_members, n_classes), and bias (n_classes)."""
+        """Return step and bias.
+
+        step : (n_kinds, n_members) or (n_kinds, n_members, n_classes)
+        bias : (n_classes,)
+        """
         n_features, n_classes = self.features.shape[2], self.rows.n_classes
         if self.rows.tied:
             step, bias = theta[:n_features], theta[n_features:]
@@ -178,7 +184,8 @@ class Design:
                 step = step[:, 0] if self.rows.shared else np.repeat(step, 2, axis=1)
         if self.basis is not None:
             step = self.basis @ step
-        return step, bias - bias.mean()
+        shape = len(self.rows.kinds), len(self.rows.cube), *step.shape[1:]
+        return step.reshape(shape), bias - bias.mean()
 
     def fits(self, weights, parts):
         """Return the `Fits` of parts of the rows, and the order of the rows in them.

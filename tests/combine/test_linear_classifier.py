@@ -24,6 +24,9 @@ SHAPES = [
     (3, "per_class", "log"),
     (4, "shared", "probability"),
     (3, "per_class", "probability"),
+    (2, "shared", "both"),
+    (3, "shared", "both"),
+    (3, "per_class", "both"),
 ]
 
 
@@ -48,7 +51,7 @@ def test_equals_a_slow_solver(class_predictions, n_classes, weights, features, r
     P, y, weight = class_predictions(n_classes=n_classes)
     found = LinearStackClassifier(weights=weights, features=features, ridge=ridge)
     found.fit(P, y, sample_weight=weight)
-    step, bias, _ = oracle(found, P, y, weight, ridge)
+    step, bias = oracle(found, P, y, weight, ridge)
     assert_allclose(found.step_, step, atol=1e-8)
     assert_allclose(found.intercept_, bias, atol=1e-8)
     scores = oracles.stack_scores(
@@ -76,7 +79,7 @@ def test_folds_and_penalties_equal_fits_one_by_one(
     for a in (0, 5, 9, 12):
         ridge, total = found.ridges_[a], 0.0
         for (train, test), own in zip(splits, convex, strict=True):
-            step, bias, _ = oracle(found, P[train], y[train], weight[train], ridge, own)
+            step, bias = oracle(found, P[train], y[train], weight[train], ridge, own)
             scores = oracles.stack_scores(
                 P[test], n_classes, own, step, bias, kind=features
             )
@@ -205,7 +208,7 @@ def test_the_rule_of_one_standard_error_is_a_literal_loop(class_predictions, see
 
 
 @pytest.mark.parametrize("weights", ["shared", "per_class"])
-@pytest.mark.parametrize("features", ["log", "probability"])
+@pytest.mark.parametrize("features", ["log", "probability", "both"])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_separable_classes_and_hard_answers_stay_finite(
     class_predictions, weights, features, n_classes
@@ -294,11 +297,13 @@ def test_copies_of_a_member_change_nothing(class_predictions, weights):
 
 def test_weights_are_convex_weights_and_steps(class_predictions):
     P, y, _ = class_predictions(n_classes=3)
-    shared = LinearStackClassifier(weights="shared", ridge=0.01).fit(P, y)
+    shared = LinearStackClassifier(weights="shared", features="log", ridge=0.01)
+    shared.fit(P, y)
     assert_allclose(shared.weights_, shared.convex_weights_ + shared.step_)
-    own = LinearStackClassifier(weights="per_class", ridge=0.01).fit(P, y)
-    assert own.step_.shape == (6, 3)
-    assert_allclose(own.weights_, own.convex_weights_ + own.step_.mean(axis=1))
+    own = LinearStackClassifier(ridge=0.01).fit(P, y)
+    assert own.step_.shape == (2, 6, 3)
+    steps = own.step_.mean(axis=2).sum(axis=0)
+    assert_allclose(own.weights_, own.convex_weights_ + steps)
     assert_allclose(own.intercept_.sum(), 0.0, atol=1e-12)
     assert (shared.convex_weights_ == 0.0).any()
     assert (shared.weights_ != 0.0).all()
@@ -307,8 +312,8 @@ def test_weights_are_convex_weights_and_steps(class_predictions):
 def test_a_member_in_use_never_has_weight_0(class_predictions):
     P, y, _ = class_predictions(n_classes=3)
     found = LinearStackClassifier(weights="per_class", ridge=0.01).fit(P, y)
-    step = np.zeros((3, 3))
-    step[0], step[1] = [1.0, 0.0, -1.0], -0.5
+    step = np.zeros((2, 3, 3))
+    step[0, 0], step[1, 1] = [1.0, 0.0, -1.0], -0.5
     found._name_results(np.array([0.0, 0.5, 0.5]), step, 0.0, np.array([1, 2, 4]), P)
     assert_array_equal(found.weights_ != 0.0, [False, True, True, False, True, False])
 
@@ -365,7 +370,7 @@ def test_more_members_than_rows_gives_the_same_optimum(
     P, y, weight = class_predictions(n_members=100, n_classes=n_classes, n_samples=30)
     found = LinearStackClassifier(weights=weights, ridge=0.01)
     found.fit(P, y, sample_weight=weight)
-    step, bias, _ = oracle(found, P, y, weight, 0.01)
+    step, bias = oracle(found, P, y, weight, 0.01)
     assert_allclose(found.step_, step, atol=1e-8)
     assert_allclose(found.intercept_, bias, atol=1e-8)
 
