@@ -194,7 +194,9 @@ class Design:
         """
         rows = self.rows
         times = np.array([np.bincount(part, minlength=len(rows.y)) for part in parts]).T
-        groups = np.unique(times, axis=0, return_inverse=True)[1].ravel()
+        groups = np.zeros(len(rows.y), np.int64)
+        for column in times.T:
+            groups = _refine(groups, column)
         order = np.argsort(groups, kind="stable")
         weight = times[order] * rows.weight[order, None]
         fits = kernels.softmax_path.Fits(
@@ -251,21 +253,26 @@ def cross_validate(rows, ridges, splits):
         own = weights[[0, *(f + 1 for f in batch)]]
         fits, order = design.fits(own, parts)
         path, decrements = kernels.softmax_path.solve_path(fits, ridges)
+        place = np.argsort(order)
         for column, f in enumerate(batch, start=1):
             test = splits[f][1]
-            losses[test] += _held_out(fits, path[:, column], column, order, test)
+            losses[test] += _held_out(fits, path[:, column], column, place[test])
             times[test] += 1.0
     coefficients = [design.read(theta) for theta in path[:, 0]]
     return Path(solution, coefficients, decrements[:, 0], losses, times)
 
 
-def _held_out(fits, theta, column, order, test):
-    """Return the losses of a fold's rows, (n_test, n_ridges)."""
-    place = np.argsort(order)[test]
-    features = np.ascontiguousarray(fits.features[:, place])
+def _held_out(fits, theta, column, test):
+    """Return the losses of some rows, (n_test, n_ridges)."""
+    features = np.ascontiguousarray(fits.features[:, test])
     total = kernels.softmax_path.scores(features, theta, fits.shared)
-    total += fits.offsets[:, place, column, None]
-    return kernels.softmax_path.losses(total, fits.y[place])
+    total += fits.offsets[:, test, column, None]
+    return kernels.softmax_path.losses(total, fits.y[test])
+
+
+def _refine(groups, times):
+    """Return the groups of rows, numbered from 0, cut further by `times`."""
+    return np.unique(groups * (times.max() + 1) + times, return_inverse=True)[1]
 
 
 def _batches(splits, n_rows):
@@ -275,7 +282,7 @@ def _batches(splits, n_rows):
     for f, (train, _) in enumerate(splits):
         inside = np.zeros(n_rows, np.int64)
         inside[train] = 1
-        finer = np.unique(2 * groups + inside, return_inverse=True)[1]
+        finer = _refine(groups, inside)
         if batch and finer.max() >= _MAX_GROUPS:
             yield batch
             batch, finer = [], inside
