@@ -14,10 +14,10 @@ from ..convex.ridge import plug_in
 
 # The convex mixture, whatever its probabilities, stays finite.
 _FLOOR = np.finfo(np.float64).eps
+# Relative size of features that are rounding.
+_NOTHING = 1e-12
 # Groups of rows that are in the same folds, of which each has a Hessian.
 _MAX_GROUPS = 32
-_TAU = 1.0
-_BIAS = 1.0  # penalty of a bias, in units of that of the sum of all weights
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Rows:
     """Rows of positive weight: distinct members' probabilities, and the truth.
 
     cube : (n_members, n_rows, n_outputs); y : (n_rows,) codes; weight : (n_rows,)
-    n_classes, kind ("log" or "probability"), clip : how members become features
+    n_classes, kinds ("log", "probability" or both), clip : how members become features
     shared : whether a member has one weight for all classes
     convex_ridge : "auto" or float, of the convex mixture
     """
@@ -34,7 +34,7 @@ class Rows:
     y: np.ndarray
     weight: np.ndarray
     n_classes: int
-    kind: str
+    kinds: tuple[str, ...]
     clip: float
     shared: bool
     convex_ridge: str | float
@@ -50,10 +50,11 @@ class Rows:
         return self.shared and self.n_classes > 2
 
     def features(self):
-        """Return what the weights multiply, (n_channels, n_rows, n_members)."""
-        out = np.empty((self.n_channels, len(self.y), len(self.cube)))
-        for j, outputs in enumerate(self.cube):
-            z = class_features(outputs, self.n_classes, self.kind, self.clip)
+        """Return what the steps multiply, (n_channels, n_rows, n_kinds * n_members)."""
+        columns = [(kind, outputs) for kind in self.kinds for outputs in self.cube]
+        out = np.empty((self.n_channels, len(self.y), len(columns)))
+        for j, (kind, outputs) in enumerate(columns):
+            z = class_features(outputs, self.n_classes, kind, self.clip)
             out[:, :, j] = z.T if self.n_classes > 2 else z[:, 1] - z[:, 0]
         return out
 
@@ -87,10 +88,10 @@ def class_offsets(mixture):
 
 
 def convex_weights(rows, parts):
-    """Return the weights of least log loss on each part of the rows, and the first gap.
+    """Return the convex weights of each part of the rows, and the first solution.
 
     parts : list of row numbers
-    Returns weights (n_parts, n_members), and what `find_weights` returns for the first.
+    Returns weights (n_parts, n_members) and a `convex.solve.Solution`.
     """
     problem = _log_loss(rows)
     members = np.arange(len(rows.cube))
@@ -122,7 +123,8 @@ class Design:
     """Features of the regressions, and the way back from their coefficients.
 
     features : (n_channels, n_rows, n_features), with a column of ones at the end where
-    channels have weights of their own; basis : (n_members, n_features), or None
+    channels have weights of their own
+    basis : (n_kinds * n_members, n_features), or None
     """
 
     rows: Rows
@@ -131,14 +133,15 @@ class Design:
 
     @classmethod
     def of(cls, rows):
-        """Return the design; more members than rows have that many coordinates.
+        """Return the design; more columns than rows have that many coordinates.
 
         A ridge solution lies in the span of the data.
         """
         features, basis = rows.features(), None
-        n_channels, n_rows, n_members = features.shape
-        if n_members > n_channels * n_rows:
-            basis = np.linalg.qr(features.reshape(-1, n_members).T)[0]
+        n_channels, n_rows, n_columns = features.shape
+        if n_columns > n_channels * n_rows:
+            _, size, axes = np.linalg.svd(features.reshape(-1, n_columns), False)
+            basis = axes[: max(1, np.count_nonzero(size > _NOTHING * size[0]))].T
             features = features @ basis
         if not rows.tied:
             ones = np.ones((n_channels, n_rows, 1))
@@ -156,16 +159,20 @@ class Design:
         n_members, n_channels = float(len(self.rows.cube)), self.rows.n_channels
         n_features = self.features.shape[2]
         if self.rows.tied:
-            return np.diag(np.repeat([n_members, _BIAS], [n_features, n_channels]))
+            return np.diag(np.repeat([n_members, 1.0], [n_features, n_channels]))
         mean = np.full((n_channels, n_channels), 1.0 / n_channels)
-        between = mean / n_channels + _TAU * (np.eye(n_channels) - mean)
+        between = mean / n_channels + np.eye(n_channels) - mean
         step = np.diag(np.append(np.full(n_features - 1, n_members), 0.0))
-        bias = np.diag(np.append(np.zeros(n_features - 1), _BIAS))
-        unit = 0.5 if n_channels == 1 else 1.0
-        return np.kron(between, step) + unit * np.kron(np.eye(n_channels), bias)
+        bias = np.zeros_like(step)
+        bias[-1, -1] = 0.5 if n_channels == 1 else 1.0
+        return np.kron(between, step) + np.kron(np.eye(n_channels), bias)
 
     def read(self, theta):
-        """Return step, (n_members,) or (n_members, n_classes), and bias (n_classes,)."""
+        """Return step and bias.
+
+        step : (n_kinds, n_members) or (n_kinds, n_members, n_classes)
+        bias : (n_classes,)
+        """
         n_features, n_classes = self.features.shape[2], self.rows.n_classes
         if self.rows.tied:
             step, bias = theta[:n_features], theta[n_features:]
@@ -177,7 +184,8 @@ class Design:
                 step = step[:, 0] if self.rows.shared else np.repeat(step, 2, axis=1)
         if self.basis is not None:
             step = self.basis @ step
-        return step, bias - bias.mean()
+        shape = len(self.rows.kinds), len(self.rows.cube), *step.shape[1:]
+        return step.reshape(shape), bias - bias.mean()
 
     def fits(self, weights, parts):
         """Return the `Fits` of parts of the rows, and the order of the rows in them.
@@ -186,7 +194,9 @@ class Design:
         """
         rows = self.rows
         times = np.array([np.bincount(part, minlength=len(rows.y)) for part in parts]).T
-        groups = np.unique(times, axis=0, return_inverse=True)[1].ravel()
+        groups = np.zeros(len(rows.y), np.int64)
+        for column in times.T:
+            groups = _refine(groups, column)
         order = np.argsort(groups, kind="stable")
         weight = times[order] * rows.weight[order, None]
         fits = kernels.softmax_path.Fits(
@@ -243,30 +253,36 @@ def cross_validate(rows, ridges, splits):
         own = weights[[0, *(f + 1 for f in batch)]]
         fits, order = design.fits(own, parts)
         path, decrements = kernels.softmax_path.solve_path(fits, ridges)
+        place = np.argsort(order)
         for column, f in enumerate(batch, start=1):
             test = splits[f][1]
-            losses[test] += _held_out(fits, path[:, column], column, order, test)
+            losses[test] += _held_out(fits, path[:, column], column, place[test])
             times[test] += 1.0
     coefficients = [design.read(theta) for theta in path[:, 0]]
     return Path(solution, coefficients, decrements[:, 0], losses, times)
 
 
-def _held_out(fits, theta, column, order, test):
-    """Return the losses of a fold's rows, (n_test, n_ridges)."""
-    place = np.argsort(order)[test]
-    features = np.ascontiguousarray(fits.features[:, place])
+def _held_out(fits, theta, column, test):
+    """Return the losses of some rows, (n_test, n_ridges)."""
+    features = np.ascontiguousarray(fits.features[:, test])
     total = kernels.softmax_path.scores(features, theta, fits.shared)
-    total += fits.offsets[:, place, column, None]
-    return kernels.softmax_path.losses(total, fits.y[place])
+    total += fits.offsets[:, test, column, None]
+    return kernels.softmax_path.losses(total, fits.y[test])
+
+
+def _refine(groups, times):
+    """Return the groups of rows, numbered from 0, cut further by `times`."""
+    return np.unique(groups * (times.max() + 1) + times, return_inverse=True)[1]
 
 
 def _batches(splits, n_rows):
     """Yield lists of folds whose training parts cut the rows into few groups."""
-    batch, groups = [], np.zeros(n_rows, np.int64)
+    batch: list[int] = []
+    groups = np.zeros(n_rows, np.int64)
     for f, (train, _) in enumerate(splits):
         inside = np.zeros(n_rows, np.int64)
         inside[train] = 1
-        finer = np.unique(2 * groups + inside, return_inverse=True)[1]
+        finer = _refine(groups, inside)
         if batch and finer.max() >= _MAX_GROUPS:
             yield batch
             batch, finer = [], inside

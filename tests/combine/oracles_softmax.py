@@ -18,29 +18,42 @@ def stack_scores(P, n_classes, convex, step, bias, kind="log", clip=1e-2):
     """Return the scores of the documented model, (n_samples, n_classes)."""
     members = class_members(P, n_classes)
     scores = np.log(np.maximum(np.tensordot(convex, members, 1), 2.0**-52)) + bias
-    for member, own in zip(members, step, strict=True):
-        z = np.log(np.maximum(member, clip))
-        z -= z.mean(axis=1, keepdims=True)
-        scores += own * (n_classes * member - 1.0 if kind == "probability" else z)
+    features = []
+    if kind != "probability":
+        logs = np.log(np.maximum(members, clip))
+        features.append(logs - logs.mean(axis=2, keepdims=True))
+    if kind != "log":
+        features.append(n_classes * members - 1.0)
+    step = step if kind == "both" else [step]
+    for kind_step, kind_features in zip(step, features, strict=True):
+        for own, z in zip(kind_step, kind_features, strict=True):
+            scores += own * z
     return scores
 
 
-def softmax_stack(P, y, weight, convex, ridge, n_classes, per_class, **features):
-    """Return step, bias and the objective: a trust region, then Newton."""
+def softmax_stack(
+    P, y, weight, convex, ridge, n_classes, per_class, kind="log", clip=1e-2
+):
+    """Return step and bias, by a trust region and then Newton's method."""
     n_members = len(convex)
-    size = n_members * (n_classes if per_class else 1)
-    columns = []  # the scores are linear in step and bias: their derivative
-    origin = stack_scores(P, n_classes, convex, np.zeros(n_members), 0.0, **features)
-    for unit in np.eye(size):
-        step = unit.reshape(n_members, -1)
-        columns.append(stack_scores(P, n_classes, convex, step, 0.0, **features))
+    shape = (n_members, n_classes) if per_class else (n_members,)
+    shape = (2, *shape) if kind == "both" else shape
+    size = int(np.prod(shape))
+
+    def scores_of(step):
+        return stack_scores(P, n_classes, convex, step, 0.0, kind, clip)
+
+    # The scores are linear in step and bias; the columns are their derivative.
+    origin = scores_of(np.zeros(shape))
+    columns = [scores_of(unit.reshape(shape)) for unit in np.eye(size)]
     slopes = np.array(columns) - origin
     slopes = np.concatenate([slopes, np.eye(n_classes)[:, None] + 0.0 * origin])
     # Of a member's weights their mean counts, and the distances from it.
     mean = np.full((n_classes, n_classes), 1 / n_classes)
     between = mean / n_classes + np.eye(n_classes) - mean if per_class else np.eye(1)
     stiffness = np.zeros((size + n_classes, size + n_classes))
-    stiffness[:size, :size] = ridge * n_members * np.kron(np.eye(n_members), between)
+    repeats = np.eye(size // len(between))
+    stiffness[:size, :size] = ridge * n_members * np.kron(repeats, between)
     stiffness[size:, size:] = ridge * np.eye(n_classes)
     truth, share = np.eye(n_classes)[y], weight / weight.sum()
 
@@ -64,5 +77,4 @@ def softmax_stack(P, y, weight, convex, ridge, n_classes, per_class, **features)
     theta = found.x
     for _ in range(3):
         theta = theta - np.linalg.solve(hessian(theta), objective(theta)[1])
-    step = theta[:size].reshape(n_members, n_classes) if per_class else theta[:size]
-    return step, theta[size:], objective(theta)[0]
+    return theta[:size].reshape(shape), theta[size:]

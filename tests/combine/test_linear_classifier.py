@@ -24,6 +24,9 @@ SHAPES = [
     (3, "per_class", "log"),
     (4, "shared", "probability"),
     (3, "per_class", "probability"),
+    (2, "shared", "both"),
+    (3, "shared", "both"),
+    (3, "per_class", "both"),
 ]
 
 
@@ -48,7 +51,7 @@ def test_equals_a_slow_solver(class_predictions, n_classes, weights, features, r
     P, y, weight = class_predictions(n_classes=n_classes)
     found = LinearStackClassifier(weights=weights, features=features, ridge=ridge)
     found.fit(P, y, sample_weight=weight)
-    step, bias, _ = oracle(found, P, y, weight, ridge)
+    step, bias = oracle(found, P, y, weight, ridge)
     assert_allclose(found.step_, step, atol=1e-8)
     assert_allclose(found.intercept_, bias, atol=1e-8)
     scores = oracles.stack_scores(
@@ -76,7 +79,7 @@ def test_folds_and_penalties_equal_fits_one_by_one(
     for a in (0, 5, 9, 12):
         ridge, total = found.ridges_[a], 0.0
         for (train, test), own in zip(splits, convex, strict=True):
-            step, bias, _ = oracle(found, P[train], y[train], weight[train], ridge, own)
+            step, bias = oracle(found, P[train], y[train], weight[train], ridge, own)
             scores = oracles.stack_scores(
                 P[test], n_classes, own, step, bias, kind=features
             )
@@ -122,7 +125,7 @@ def test_one_calibrated_member_is_returned_at_a_huge_penalty():
 def test_one_member_is_given_a_temperature_and_a_bias(ridge):
     P, y = calibrated_member(sharpness=3.0)
     logit = np.log(P[:, 0] / (1.0 - P[:, 0]))
-    found = LinearStackClassifier(ridge=ridge, clip=1e-9).fit(P, y)
+    found = LinearStackClassifier(features="log", ridge=ridge, clip=1e-9).fit(P, y)
 
     def objective(theta):
         score = (1.0 + theta[0]) * logit + theta[1]
@@ -145,7 +148,9 @@ def test_one_member_without_a_bias_is_temperature_scaling():
     # Relabelling all classes in turn makes a bias useless.
     turned = np.vstack([np.roll(P, k, axis=1) for k in range(3)])
     labels = np.concatenate([(y + k) % 3 for k in range(3)])
-    found = LinearStackClassifier(ridge=1e-10, clip=1e-12).fit(turned, labels)
+    found = LinearStackClassifier(features="log", ridge=1e-10, clip=1e-12).fit(
+        turned, labels
+    )
     assert_allclose(found.intercept_, 0.0, atol=1e-8)
     log_p = np.log(P)
 
@@ -162,16 +167,15 @@ def test_one_member_without_a_bias_is_temperature_scaling():
 def test_two_classes_equal_a_logistic_regression(class_predictions):
     P, y, weight = class_predictions()
     P = np.clip(P, 0.02, 0.98)  # nothing is clipped
-    found = LinearStackClassifier(ridge=1e-11).fit(P, y, sample_weight=weight)
     logits = np.log(P / (1.0 - P))
     plain = LogisticRegression(C=np.inf, tol=1e-12, max_iter=1000)
-    # With several members the offset is no logit of theirs.
+    # The offset of one member is its logit; of several it is no sum of theirs.
     for members in (slice(0, 1), slice(2, 3)):
-        own = LinearStackClassifier(ridge=1e-11).fit(P[:, members], y, weight)
+        own = LinearStackClassifier(features="log", ridge=1e-11)
+        own.fit(P[:, members], y, sample_weight=weight)
         plain.fit(logits[:, members], y, sample_weight=weight)
         expected = plain.predict_proba(logits[:, members])
         assert_allclose(own.predict_proba(P[:, members]), expected, atol=1e-5)
-    assert found.weights_.shape == (6,)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -204,7 +208,7 @@ def test_the_rule_of_one_standard_error_is_a_literal_loop(class_predictions, see
 
 
 @pytest.mark.parametrize("weights", ["shared", "per_class"])
-@pytest.mark.parametrize("features", ["log", "probability"])
+@pytest.mark.parametrize("features", ["log", "probability", "both"])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_separable_classes_and_hard_answers_stay_finite(
     class_predictions, weights, features, n_classes
@@ -293,11 +297,13 @@ def test_copies_of_a_member_change_nothing(class_predictions, weights):
 
 def test_weights_are_convex_weights_and_steps(class_predictions):
     P, y, _ = class_predictions(n_classes=3)
-    shared = LinearStackClassifier(ridge=0.01).fit(P, y)
+    shared = LinearStackClassifier(weights="shared", features="log", ridge=0.01)
+    shared.fit(P, y)
     assert_allclose(shared.weights_, shared.convex_weights_ + shared.step_)
-    own = LinearStackClassifier(weights="per_class", ridge=0.01).fit(P, y)
-    assert own.step_.shape == (6, 3)
-    assert_allclose(own.weights_, own.convex_weights_ + own.step_.mean(axis=1))
+    own = LinearStackClassifier(ridge=0.01).fit(P, y)
+    assert own.step_.shape == (2, 6, 3)
+    steps = own.step_.mean(axis=2).sum(axis=0)
+    assert_allclose(own.weights_, own.convex_weights_ + steps)
     assert_allclose(own.intercept_.sum(), 0.0, atol=1e-12)
     assert (shared.convex_weights_ == 0.0).any()
     assert (shared.weights_ != 0.0).all()
@@ -306,8 +312,8 @@ def test_weights_are_convex_weights_and_steps(class_predictions):
 def test_a_member_in_use_never_has_weight_0(class_predictions):
     P, y, _ = class_predictions(n_classes=3)
     found = LinearStackClassifier(weights="per_class", ridge=0.01).fit(P, y)
-    step = np.zeros((3, 3))
-    step[0], step[1] = [1.0, 0.0, -1.0], -0.5
+    step = np.zeros((2, 3, 3))
+    step[0, 0], step[1, 1] = [1.0, 0.0, -1.0], -0.5
     found._name_results(np.array([0.0, 0.5, 0.5]), step, 0.0, np.array([1, 2, 4]), P)
     assert_array_equal(found.weights_ != 0.0, [False, True, True, False, True, False])
 
@@ -364,7 +370,7 @@ def test_more_members_than_rows_gives_the_same_optimum(
     P, y, weight = class_predictions(n_members=100, n_classes=n_classes, n_samples=30)
     found = LinearStackClassifier(weights=weights, ridge=0.01)
     found.fit(P, y, sample_weight=weight)
-    step, bias, _ = oracle(found, P, y, weight, 0.01)
+    step, bias = oracle(found, P, y, weight, 0.01)
     assert_allclose(found.step_, step, atol=1e-8)
     assert_allclose(found.intercept_, bias, atol=1e-8)
 
