@@ -33,12 +33,26 @@ def default_combiners(n_classes=0):
     combiners = [("mean", make("Average")), ("median", make("Average", kind="median"))]
     if n_classes:  # values may be negative
         combiners.append(("geometric mean", make("Average", kind="geometric")))
-    return [
-        *combiners,
+    combiners += [
         ("top mean", make("EnsembleSelection", init="sorted", n_rounds=1)),
         ("greedy", make("EnsembleSelection")),
         ("greedy, rows bagged", make("EnsembleSelection", bagging="rows")),
         ("convex", make("Convex", ridge=0.0)),
         ("convex, ridge", make("Convex")),
+        ("convex, affine", make("Recalibrated", calibrate="affine")),
+        ("convex, isotonic", make("Recalibrated", calibrate="isotonic")),
+    ]
+    if not n_classes:
+        robust = make("LinearStack", loss="huber")
+        return [
+            *combiners,
+            ("linear stack, huber", robust),
+            ("linear stack", make("LinearStack")),
+        ]
+    shared = make("LinearStack", weights="shared", features="log")
+    return [
+        *combiners,
+        ("linear stack, shared", shared),
+        ("linear stack, probability", make("LinearStack", features="probability")),
         ("linear stack", make("LinearStack")),
     ]

@@ -57,8 +57,9 @@ class CombinerSearchClassifier(
         ``"best"`` takes the candidate of least held-out loss. ``"1se"`` takes the
         simplest whose loss exceeds the least by no more than one standard error of the
         difference: members before combiners (of members the best), combiners in the
-        order of the list. ``"average"`` takes the mean prediction of the best candidate
-        and of at most two more combiners that are so close; equal ones count once.
+        order of the list. ``"average"`` mixes the best candidate and the combiners near
+        it: one that is behind by `r` standard errors of the difference has ``exp(-2
+        r)`` of the best one's share, and none below a hundredth; equal ones count once.
     cv : int, splitter or iterable of (train, test), default=5
         Row folds; an int means that many stratified, shuffled folds with a fixed seed.
         Where rows come in groups, give the splits that keep groups together. Folds
@@ -72,20 +73,22 @@ class CombinerSearchClassifier(
     chosen_ : list of str
         Names of the candidates chosen; ``"member <name>"`` for a member alone.
     combiners_ : list of classifier
-        Those chosen, fitted on all rows, in the order of `chosen_`; the prediction is
-        the mean of theirs. They know class codes.
+        Those chosen, fitted on all rows, in the order of `chosen_`. They know class
+        codes.
+    shares_ : ndarray of shape (n_chosen,), float64
+        Shares of theirs in the prediction; they sum to 1.
     results_ : Bunch
         One entry for each candidate, least loss first: ``name``, ``loss`` (on held-out
         rows) and its standard error ``loss_se``, ``difference`` to the least and its
         paired standard error ``difference_se``, ``fit_time`` (seconds, all folds) and
-        ``chosen``. ``pandas.DataFrame(results_)`` shows it.
+        ``share`` (in the prediction). ``pandas.DataFrame(results_)`` shows it.
     nested_score_ : Bunch
         What the choice itself is worth: ``loss`` and ``se`` where each fold's rows are
         predicted by the candidates that the other folds would choose, ``optimism``
         (what the chosen candidates' own held-out loss is too low by),
         ``best_member_loss`` (the member chosen likewise) and ``uniform_loss``.
     weights_ : ndarray of shape (n_members,), float64
-        Mean of the weights of those chosen, where all have weights.
+        Mean of the weights of those chosen, by their shares; where all have weights.
     n_features_in_ : int
         Number of columns of P.
 
@@ -219,8 +222,9 @@ class CombinerSearchRegressor(
         ``"best"`` takes the candidate of least held-out loss. ``"1se"`` takes the
         simplest whose loss exceeds the least by no more than one standard error of the
         difference: members before combiners (of members the best), combiners in the
-        order of the list. ``"average"`` takes the mean prediction of the best candidate
-        and of at most two more combiners that are so close; equal ones count once.
+        order of the list. ``"average"`` mixes the best candidate and the combiners near
+        it: one that is behind by `r` standard errors of the difference has ``exp(-2
+        r)`` of the best one's share, and none below a hundredth; equal ones count once.
     cv : int, splitter or iterable of (train, test), default=5
         Row folds; an int means that many shuffled folds with a fixed seed. Where rows
         come in groups, give the splits that keep groups together.
@@ -236,20 +240,21 @@ class CombinerSearchRegressor(
     chosen_ : list of str
         Names of the candidates chosen; ``"member <name>"`` for a member alone.
     combiners_ : list of regressor
-        Those chosen, fitted on all rows, in the order of `chosen_`; the prediction is
-        the mean of theirs.
+        Those chosen, fitted on all rows, in the order of `chosen_`.
+    shares_ : ndarray of shape (n_chosen,), float64
+        Shares of theirs in the prediction; they sum to 1.
     results_ : Bunch
         One entry for each candidate, least loss first: ``name``, ``loss`` (on held-out
         rows) and its standard error ``loss_se``, ``difference`` to the least and its
         paired standard error ``difference_se``, ``fit_time`` (seconds, all folds) and
-        ``chosen``. ``pandas.DataFrame(results_)`` shows it.
+        ``share`` (in the prediction). ``pandas.DataFrame(results_)`` shows it.
     nested_score_ : Bunch
         What the choice itself is worth: ``loss`` and ``se`` where each fold's rows are
         predicted by the candidates that the other folds would choose, ``optimism``
         (what the chosen candidates' own held-out loss is too low by),
         ``best_member_loss`` (the member chosen likewise) and ``uniform_loss``.
     weights_ : ndarray of shape (n_members,), float64
-        Mean of the weights of those chosen, where all have weights.
+        Mean of the weights of those chosen, by their shares; where all have weights.
     n_features_in_ : int
         Number of members.
 

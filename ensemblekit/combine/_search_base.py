@@ -24,8 +24,9 @@ PARAMETERS: dict = {
 }
 """Constraints of the parameters that both have."""
 
-# On 44 real tables as good as more, and each costs predictions.
-_MOST_AVERAGED = 3
+# A candidate one standard error behind the best gets exp(-2) of its share; chosen among
+# a few values on real tables. Smaller shares than the least are not worth predictions.
+_RATE, _LEAST_SHARE = 2.0, 0.01
 # Losses closer than this, relative to the lowest, are ties: the simpler one wins.
 _TIE = 1e-9
 
@@ -48,10 +49,11 @@ def search(combiner, P, y, weight, weighted, members, singles):
         candidates, members, P, y, passed, splits, n_classes, combiner.n_jobs
     )
     judge = Judge(combiner, y[rows], weight[rows], weighted, rows, folds, predictions)
-    chosen = choose(judge, judge.every, len(members), combiner.strategy)
-    combiner.chosen_ = [names[c] for c in chosen]
-    combiner.results_ = results(names, judge, seconds, chosen)
-    combiner.nested_score_ = _nested_score(combiner, judge, len(members), chosen)
+    shares = choose(judge, judge.every, len(members), combiner.strategy)
+    chosen = np.flatnonzero(shares)
+    combiner.chosen_, combiner.shares_ = [names[c] for c in chosen], shares[chosen]
+    combiner.results_ = results(names, judge, seconds, shares)
+    combiner.nested_score_ = _nested_score(combiner, judge, len(members), shares)
     models = [*singles, *(model for _, model in candidates)]
     combiner.combiners_ = []
     for c in chosen:
@@ -60,17 +62,19 @@ def search(combiner, P, y, weight, weighted, members, singles):
         combiner.combiners_.append(fitted)
     weights = [np.asarray(getattr(c, "weights_", [])) for c in combiner.combiners_]
     if all(own.shape == (len(members),) for own in weights):
-        combiner.weights_ = np.mean(weights, axis=0)
+        combiner.weights_ = mixed(weights, combiner.shares_)
 
 
 def predict(combiner, P, method):
-    """Return the mean of what the combiners chosen predict."""
-    return mixed([getattr(model, method)(P) for model in combiner.combiners_])
+    """Return the mean of what the combiners chosen predict, by their shares."""
+    predictions = [getattr(model, method)(P) for model in combiner.combiners_]
+    return mixed(predictions, combiner.shares_)
 
 
-def mixed(predictions):
-    """Return the mean of the predictions of the candidates chosen."""
-    return np.mean(predictions, axis=0, dtype=np.float64)
+def mixed(predictions, shares):
+    """Return the mean of the predictions by shares; those of share 0 are not read."""
+    chosen = np.flatnonzero(shares)
+    return np.sum([shares[c] * np.float64(predictions[c]) for c in chosen], axis=0)
 
 
 def _read_combiners(combiner, n_classes):
@@ -189,34 +193,41 @@ class Judge:
 
 
 def choose(judge, kept, n_members, strategy):
-    """Return the candidates chosen by the losses on the rows kept, a mask.
+    """Return each candidate's share, by the losses on the rows kept, a mask.
 
     Members count as equally simple, and simpler than any combiner; combiners are in the
     order of the list.
     """
     losses = judge.losses(kept)
     best = int(np.argmin(losses))
-    slack = np.full(len(losses), _TIE * abs(losses[best]))
-    if strategy != "best":
-        slack = np.maximum(slack, np.nan_to_num(judge.errors(kept, best)))
-    near = np.flatnonzero(losses <= losses[best] + slack)
+    behind = losses - losses[best]
+    behind[behind <= _TIE * abs(losses[best])] = 0.0
+    if strategy == "best":
+        return np.eye(len(losses))[np.argmin(behind)]
+    errors = np.nan_to_num(judge.errors(kept, best))
     if strategy == "average":
-        near = near[(near >= n_members) | (near == best)]
-        near = near[np.argsort(losses[near], kind="stable")]
-        return np.sort(_distinct(judge.predictions, near)[:_MOST_AVERAGED])
+        return _shares(judge.predictions, behind, errors, n_members)
+    near = np.flatnonzero(behind <= errors)
     if near[0] < n_members:
         members = near[near < n_members]
-        return members[[np.argmin(losses[members])]]
-    return near[:1]
+        return np.eye(len(losses))[members[np.argmin(losses[members])]]
+    return np.eye(len(losses))[near[0]]
 
 
-def _distinct(predictions, near):
-    """Return the candidates near, of those with equal predictions the first."""
-    kept: list[int] = []
-    for c in near:
-        if not any(np.array_equal(predictions[c], predictions[k]) for k in kept):
-            kept.append(c)
-    return np.array(kept)
+def _shares(predictions, behind, errors, n_members):
+    """Return exponential weights of the best candidate and the combiners near it."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(behind > 0.0, behind / errors, 0.0)
+    best = int(np.argmin(behind))
+    weights = np.exp(-_RATE * ratio)
+    weights[:n_members] = 0.0
+    weights[best] = 1.0
+    weights[weights < _LEAST_SHARE] = 0.0
+    near = np.flatnonzero(weights)
+    for c in near:  # equal ones count once
+        same = (np.array_equal(predictions[c], predictions[k]) for k in near[near < c])
+        weights[c] *= not any(same)
+    return weights / weights.sum()
 
 
 def nested_predictions(judge, n_members, strategy):
@@ -226,23 +237,23 @@ def nested_predictions(judge, n_members, strategy):
     looks at, as in the bias correction of Tsamardinos et al. (2018).
     """
     predictions, folds = judge.predictions, judge.folds
-    nested = np.empty_like(mixed(predictions))
+    nested = np.empty(predictions[0].shape)
     for fold in np.unique(folds):
-        chosen = choose(judge, folds != fold, n_members, strategy)
+        shares = choose(judge, folds != fold, n_members, strategy)
         own = folds == fold
-        nested[own] = mixed([predictions[c][own] for c in chosen])
+        nested[own] = mixed([held_out[own] for held_out in predictions], shares)
     return nested
 
 
-def _nested_score(combiner, judge, n_members, chosen):
+def _nested_score(combiner, judge, n_members, shares):
     """Return what the choice scores on folds that it has not seen."""
     candidates = judge.predictions
     members = replace(judge, predictions=candidates[:n_members])
     compared = [
         nested_predictions(judge, n_members, combiner.strategy),
-        mixed([candidates[c] for c in chosen]),
+        mixed(candidates, shares),
         nested_predictions(members, n_members, "best"),
-        mixed(members.predictions),
+        mixed(members.predictions, np.full(n_members, 1.0 / n_members)),
     ]
     judge = replace(judge, predictions=compared)
     nested, naive, best_member, uniform = judge.losses(judge.every).tolist()
@@ -255,7 +266,7 @@ def _nested_score(combiner, judge, n_members, chosen):
     )
 
 
-def results(names, judge, seconds, chosen):
+def results(names, judge, seconds, shares):
     """Return one entry for each candidate in every column, least loss first."""
     losses = judge.losses(judge.every)
     best, order = int(np.argmin(losses)), np.argsort(losses, kind="stable")
@@ -266,6 +277,6 @@ def results(names, judge, seconds, chosen):
         "difference": losses - losses[best],
         "difference_se": judge.errors(judge.every, best),
         "fit_time": seconds,
-        "chosen": np.isin(np.arange(len(names)), chosen),
+        "share": shares,
     }
     return Bunch(**{key: column[order] for key, column in columns.items()})

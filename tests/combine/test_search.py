@@ -55,13 +55,19 @@ def literal_search(P, y, weight, splits, strategy):
     else:
         picks = [n for n in names if losses[n] - losses[best] <= errors[n]]
     if strategy == "average":
-        close = [n for n in picks if n == best or not n.startswith("member")]
-        kept = sorted(close, key=lambda name: losses[name])[:3]
-        picks = [name for name in names if name in kept]
+        shares = {
+            n: np.exp(-2 * (losses[n] - losses[best]) / errors[n])
+            for n in names
+            if not n.startswith("member") and n != best
+        }
+        shares = {n: share for n, share in shares.items() if share >= 0.01}
+        shares[best] = 1.0
+        shares = {n: shares[n] for n in names if n in shares}
+        return names, losses, errors, shares
     if strategy == "1se":
         alone = [name for name in picks if name.startswith("member")]
         picks = [min(alone, key=lambda name: losses[name])] if alone else picks[:1]
-    return names, losses, errors, picks
+    return names, losses, errors, dict.fromkeys(picks, 1.0)
 
 
 @pytest.mark.parametrize("strategy", ["best", "1se", "average"])
@@ -71,7 +77,7 @@ def test_equals_a_literal_loop(regression_predictions, strategy, seed):
     splits = list(KFold(4, shuffle=True, random_state=seed).split(P))
     search = CombinerSearchRegressor(REGRESSORS, strategy=strategy, cv=splits)
     search.fit(P, y, sample_weight=weight)
-    names, losses, errors, picks = literal_search(P, y, weight, splits, strategy)
+    names, losses, errors, shares = literal_search(P, y, weight, splits, strategy)
     table = search.results_
     assert set(table.name) == set(names)
     assert_allclose(table.loss, [losses[name] for name in table.name])
@@ -79,16 +85,20 @@ def test_equals_a_literal_loop(regression_predictions, strategy, seed):
     assert_allclose(
         table.difference_se, [errors[n] for n in table.name], rtol=1e-6, atol=1e-12
     )
-    assert search.chosen_ == picks
-    assert_array_equal(table.name[table.chosen], [n for n in table.name if n in picks])
+    assert search.chosen_ == list(shares)
+    expected = np.array(list(shares.values())) / sum(shares.values())
+    assert_allclose(search.shares_, expected, rtol=1e-6)
+    of = dict(zip(table.name, table.share, strict=True))
+    assert_array_equal(search.shares_, [of[name] for name in shares])
+    assert_allclose(table.share.sum(), 1.0)
     models = dict(REGRESSORS)
-    expected = [
+    predictions = [
         P[:, names.index(name)]
         if name.startswith("member")
         else clone(models[name]).fit(P, y, sample_weight=weight).predict(P)
-        for name in picks
+        for name in shares
     ]
-    assert_allclose(search.predict(P), np.mean(expected, axis=0))
+    assert_allclose(search.predict(P), search.shares_ @ predictions)
 
 
 def test_nested_score_equals_choosing_without_each_fold(class_predictions):
