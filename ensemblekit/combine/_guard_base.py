@@ -37,7 +37,7 @@ class Shown:
         """Return whether each row and member is out of range, (n_samples, n_members).
 
         A range is widened on both sides by its own width, or that of half the members
-        where they are wider: on 44 real tables less than one row in 5000 is beyond.
+        where they are wider: on 44 real tables two rows in all are beyond.
         """
         width = self.high - self.low
         width = np.maximum(width, np.median(width, axis=0))
