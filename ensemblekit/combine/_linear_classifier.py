@@ -33,13 +33,14 @@ class LinearStackClassifier(
     """Correct the convex mixture: weights of any sign on the scores, a bias per class.
 
     The model is ``softmax(log(mixture) + bias + sum_m step_m * z_m)``, with `mixture`
-    the members mixed as by `ConvexClassifier`, and z_m a member's probabilities, their
-    logarithms, or both with a step for each, centred over the classes. It minimises log
-    loss with the penalty ``ridge / 2 * (n_members * ||step||**2 + ||bias||**2)``: a
-    growing `ridge` leads to the convex mixture itself. Unlike a mixture it recalibrates, and it may weigh a
-    member's classes differently. With one member of log-probabilities and no bias it is
-    temperature scaling: the temperature is ``1 / weights_``. Of members that are equal
-    on all rows only the first is used: a copy changes nothing.
+    the members mixed as by `ConvexClassifier`, and z_m a member's log-probabilities,
+    its probabilities, or both, centred over the classes. It minimises log loss plus
+    ``ridge / 2 * (n * ||step||**2 + ||bias||**2)``, n the number of steps of a class: a
+    growing `ridge` leads to the convex mixture itself. Unlike a mixture it
+    recalibrates, and it may weigh a member's classes differently. With one member, its
+    log-probabilities and no bias it is temperature scaling: the temperature is ``1 /
+    weights_``. Of members that are equal on all rows only the first is used: a copy
+    changes nothing.
 
     Parameters
     ----------
