@@ -228,6 +228,18 @@ class Path:
     losses: np.ndarray
     times: np.ndarray
 
+    def scores(self, weight):
+        """Return mean held-out losses, and the errors of their differences from the
+        least, (n_ridges,) each."""
+        weight = weight / weight.max()  # whose squares exist
+        size = weight @ self.times
+        means = weight @ self.losses / size
+        best = int(np.argmin(means))
+        # What a row adds to a difference, but for what its times held out would add.
+        own = self.losses - self.losses[:, [best]]
+        own -= np.outer(self.times, means - means[best])
+        return means, np.sqrt(weight**2 @ own**2) / size
+
 
 def fit_one(rows, ridge):
     """Return the convex solution, (step, bias) and the decrement at one ridge."""
@@ -257,8 +269,9 @@ def cross_validate(rows, ridges, splits):
         place = np.argsort(order)
         for column, f in enumerate(batch, start=1):
             test = splits[f][1]
-            losses[test] += _held_out(fits, path[:, column], column, place[test])
-            times[test] += 1.0
+            own_losses = _held_out(fits, path[:, column], column, place[test])
+            np.add.at(losses, test, own_losses)
+            np.add.at(times, test, 1.0)
     coefficients = [design.read(theta) for theta in path[:, 0]]
     return Path(solution, coefficients, decrements[:, 0], losses, times)
 
