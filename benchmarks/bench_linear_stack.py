@@ -6,7 +6,7 @@ from time import perf_counter
 import harness
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
@@ -76,6 +76,19 @@ def bench_two_classes(n_samples=4000, n_members=16):
         away = np.abs(loop(X, y, parts, PENALTIES, **options) - path).max()
         note = f"{seconds / ours:.0f} x; coefficients differ by {away:.1g}"
         harness.print_row(f"LogisticRegression, {label}", seconds, note)
+    search = LogisticRegressionCV(
+        Cs=1.0 / (PENALTIES * len(parts[0])),
+        cv=StratifiedKFold(5, shuffle=True, random_state=0),
+        fit_intercept=False,
+        scoring="neg_log_loss",
+        tol=1e-8,
+        max_iter=10_000,
+        l1_ratios=(0.0,),
+        use_legacy_attributes=False,
+    )
+    seconds = harness.median_seconds(lambda: search.fit(X, y), repeats=3)
+    note = f"{seconds / ours:.0f} x"
+    harness.print_row("LogisticRegressionCV, lbfgs, tol=1e-8", seconds, note)
 
 
 def bench_many_classes(n_samples=4000, n_members=16, n_classes=10):
@@ -103,23 +116,14 @@ def bench_many_classes(n_samples=4000, n_members=16, n_classes=10):
     harness.print_row("LogisticRegression, lbfgs, tol=1e-8", theirs, note)
 
 
-def bench_classifier(n_samples=4000, n_members=16):
+def bench_classifier(P, y):
     """Whole fits: six convex mixtures, 13 penalties on all rows and five folds."""
-    for n_classes in (2, 10):
-        print(f"\nLinearStackClassifier().fit, {n_samples} rows, {n_classes} classes")
-        if n_classes == 2:
-            P, y = harness.correlated_probabilities(n_samples, n_members)
-        else:
-            P, y = harness.correlated_class_probabilities(
-                n_samples, n_members, n_classes
-            )
-        for weights in ("shared", "per_class"):
-            for features in ("log", "probability", "both"):
-                combiner = LinearStackClassifier(weights=weights, features=features)
-                seconds = harness.median_seconds(
-                    lambda combiner=combiner: combiner.fit(P, y)
-                )
-                harness.print_row(f"{weights}, {features}", seconds)
+    print(f"\nLinearStackClassifier().fit, {len(y)} rows, {y.max() + 1} classes")
+    for weights in ("shared", "per_class"):
+        for features in ("log", "probability", "both"):
+            combiner = LinearStackClassifier(weights=weights, features=features)
+            seconds = harness.median_seconds(lambda c=combiner: c.fit(P, y))
+            harness.print_row(f"{weights}, {features}", seconds)
 
 
 if __name__ == "__main__":
@@ -127,4 +131,5 @@ if __name__ == "__main__":
     with threadpool_limits(1):
         bench_two_classes()
         bench_many_classes()
-        bench_classifier()
+        bench_classifier(*harness.correlated_probabilities(4000, 16))
+        bench_classifier(*harness.correlated_class_probabilities(4000, 16, 10))

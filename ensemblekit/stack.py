@@ -447,8 +447,8 @@ class StackedClassifier(ClassifierMixin, _Stacked):
         What to do where a member predicts a new row further outside its out-of-fold
         predictions than their whole width: ``"clip"`` puts the median of the row's
         other members in its place (of decision values the nearest end of the range) and
-        warns, ``"warn"`` only warns, None does nothing. On 44 real tables it touched two
-        rows in all.
+        warns, ``"warn"`` only warns, None does nothing. On 44 real tables it touched
+        two rows in all.
     n_jobs : int, default=None
         Workers for the flat list of (member, fold) tasks; results do not depend on it.
     random_state : int, RandomState or None, default=None
@@ -560,8 +560,8 @@ class StackedRegressor(RegressorMixin, _Stacked):
         What to do where a member predicts a new row further outside its out-of-fold
         predictions than their whole width: ``"clip"`` puts the median of the row's
         other members in its place (of decision values the nearest end of the range) and
-        warns, ``"warn"`` only warns, None does nothing. On 44 real tables it touched two
-        rows in all.
+        warns, ``"warn"`` only warns, None does nothing. On 44 real tables it touched
+        two rows in all.
     n_jobs : int, default=None
         Workers for the flat list of (member, fold) tasks; results do not depend on it.
     random_state : int, RandomState or None, default=None

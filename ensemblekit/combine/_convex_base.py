@@ -198,7 +198,7 @@ def name_results(combiner, fits, stacked=False):
         warn_if_open(combiner, fit.results["duality_gap_"], fit.accepted)
 
 
-def warn_unless_counts(combiner, weight, parameter="ridge"):
+def warn_unless_counts(combiner, weight, parameter="ridge", stacklevel=4):
     """Warn where ridge="auto" meets weights that cannot be counts of rows."""
     if weight is None or getattr(combiner, parameter) != "auto":
         return
@@ -210,7 +210,7 @@ def warn_unless_counts(combiner, weight, parameter="ridge"):
             f"{parameter}='auto' takes sample_weight as counts of rows. Divide "
             f"sample_weight by its mean, or give {parameter} a number.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=stacklevel,
         )
 
 

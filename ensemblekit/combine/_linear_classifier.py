@@ -33,13 +33,14 @@ class LinearStackClassifier(
     """Correct the convex mixture: weights of any sign on the scores, a bias per class.
 
     The model is ``softmax(log(mixture) + bias + sum_m step_m * z_m)``, with `mixture`
-    the members mixed as by `ConvexClassifier`, and z_m a member's probabilities, their
-    logarithms, or both with a step for each, centred over the classes. It minimises log
-    loss with the penalty ``ridge / 2 * (n_members * ||step||**2 + ||bias||**2)``: a
-    growing `ridge` leads to the convex mixture itself. Unlike a mixture it recalibrates, and it may weigh a
-    member's classes differently. With one member of log-probabilities and no bias it is
-    temperature scaling: the temperature is ``1 / weights_``. Of members that are equal
-    on all rows only the first is used: a copy changes nothing.
+    the members mixed as by `ConvexClassifier`, and z_m a member's log-probabilities,
+    its probabilities, or both, centred over the classes. It minimises log loss plus
+    ``ridge / 2 * (n * ||step||**2 + ||bias||**2)``, n the number of steps of a class: a
+    growing `ridge` leads to the convex mixture itself. Unlike a mixture it
+    recalibrates, and it may weigh a member's classes differently. With one member, its
+    log-probabilities and no bias it is temperature scaling: the temperature is ``1 /
+    weights_``. Of members that are equal on all rows only the first is used: a copy
+    changes nothing.
 
     Parameters
     ----------
@@ -113,8 +114,9 @@ class LinearStackClassifier(
     -----
     Time: all folds and penalties are solved together, by about 5 products of the
     features with the coefficients of all folds and one Hessian a penalty, O(n_samples *
-    n_members**2 * n_classes), or ``n_classes**2`` for weights per class. Memory: the
-    features, and the scores of all rows in each fold.
+    n_members**2 * n_classes), or ``n_classes**2`` for weights per class: 4,000 rows and
+    16 members take 50 ms with 2 classes and 0.9 s with 10 (0.3 s with shared weights).
+    Memory: the features, and the scores of all rows in each fold.
 
     References
     ----------
@@ -178,7 +180,7 @@ class LinearStackClassifier(
         self : LinearStackClassifier
         """
         P, y, weight = validate_classification(self, P, y, sample_weight)
-        warn_unless_counts(self, weight, "convex_ridge")
+        warn_unless_counts(self, weight, "convex_ridge", stacklevel=5)
         rows, members, counted = self._read(P, y, weight)
         if self.ridge == "cv":
             folds = row_folds(self.cv, y, weight, stratify=True)
@@ -214,23 +216,12 @@ class LinearStackClassifier(
     def _choose(self, rows, counted, folds):
         """Set the ridge by cross-validation; return the fit of all rows at it."""
         self.ridges_ = np.logspace(2, -4, 13)
-        number = np.full(max(max(a.max(), b.max()) for a, b in folds) + 1, -1)
-        number[counted] = np.arange(len(counted))
-        splits = [
-            tuple(part[part >= 0] for part in (number[train], number[test]))
-            for train, test in folds
-        ]
+        splits = [(_places(counted, a), _places(counted, b)) for a, b in folds]
         path = base.cross_validate(rows, self.ridges_, splits)
-        weight = rows.weight / rows.weight.max()  # whose squares exist
-        size = weight @ path.times
-        self.cv_losses_ = weight @ path.losses / size
-        best = int(np.argmin(self.cv_losses_))
-        excess = self.cv_losses_ - self.cv_losses_[best]
-        # What a row adds to the excess, about what its times held out would add.
-        spread = path.losses - path.losses[:, [best]] - np.outer(path.times, excess)
-        self.cv_se_ = np.sqrt(weight**2 @ spread**2) / size
-        chosen = best
+        self.cv_losses_, self.cv_se_ = path.scores(rows.weight)
+        chosen = int(np.argmin(self.cv_losses_))
         if self.rule == "1se":
+            excess = self.cv_losses_ - self.cv_losses_.min()
             chosen = int(np.argmax(excess <= self.cv_se_))
         self.ridge_ = float(self.ridges_[chosen])
         return path.solution, path.coefficients[chosen], path.decrements[chosen]
@@ -273,3 +264,8 @@ class LinearStackClassifier(
                 z = base.class_features(cube[j], n_classes, kind, self.clip)
                 scores += z * step[j]
         return kernels.softmax_path.probabilities(scores.T.copy()).T.copy()
+
+
+def _places(counted, part):
+    """Return where the rows of a part are among those that count."""
+    return np.searchsorted(counted, part[np.isin(part, counted)])

@@ -150,19 +150,20 @@ class Design:
 
     @property
     def stiffness(self):
-        """Return the penalty's matrix: n_members for a weight, 1 for a bias.
+        """Return the penalty's matrix: n_columns for a weight, 1 for a bias.
 
         Weights of a member's classes count as their mean, and their distances from it:
         what all classes have in common costs what a shared weight costs. A difference
         of two biases is two halves.
         """
-        n_members, n_channels = float(len(self.rows.cube)), self.rows.n_channels
+        n_channels = self.rows.n_channels
+        n_columns = float(len(self.rows.kinds) * len(self.rows.cube))
         n_features = self.features.shape[2]
         if self.rows.tied:
-            return np.diag(np.repeat([n_members, 1.0], [n_features, n_channels]))
+            return np.diag(np.repeat([n_columns, 1.0], [n_features, n_channels]))
         mean = np.full((n_channels, n_channels), 1.0 / n_channels)
         between = mean / n_channels + np.eye(n_channels) - mean
-        step = np.diag(np.append(np.full(n_features - 1, n_members), 0.0))
+        step = np.diag(np.append(np.full(n_features - 1, n_columns), 0.0))
         bias = np.zeros_like(step)
         bias[-1, -1] = 0.5 if n_channels == 1 else 1.0
         return np.kron(between, step) + np.kron(np.eye(n_channels), bias)
@@ -227,6 +228,18 @@ class Path:
     losses: np.ndarray
     times: np.ndarray
 
+    def scores(self, weight):
+        """Return mean held-out losses, and the errors of their differences from the
+        least, (n_ridges,) each."""
+        weight = weight / weight.max()  # whose squares exist
+        size = weight @ self.times
+        means = weight @ self.losses / size
+        best = int(np.argmin(means))
+        # What a row adds to a difference, but for what its times held out would add.
+        own = self.losses - self.losses[:, [best]]
+        own -= np.outer(self.times, means - means[best])
+        return means, np.sqrt(weight**2 @ own**2) / size
+
 
 def fit_one(rows, ridge):
     """Return the convex solution, (step, bias) and the decrement at one ridge."""
@@ -256,8 +269,9 @@ def cross_validate(rows, ridges, splits):
         place = np.argsort(order)
         for column, f in enumerate(batch, start=1):
             test = splits[f][1]
-            losses[test] += _held_out(fits, path[:, column], column, place[test])
-            times[test] += 1.0
+            own_losses = _held_out(fits, path[:, column], column, place[test])
+            np.add.at(losses, test, own_losses)
+            np.add.at(times, test, 1.0)
     coefficients = [design.read(theta) for theta in path[:, 0]]
     return Path(solution, coefficients, decrements[:, 0], losses, times)
 

@@ -13,7 +13,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from ._jit import njit_sums
 
-_CLOSE = 3e-10  # distance to the optimum, in every parameter, that ends a fit
+_CLOSE = 2e-9  # distance to the optimum, in every parameter, that ends a fit
 _SHRINK = 0.5  # chord steps that do not shrink so much have left the chord's range
 _MAX_CHORD = 30
 _MAX_NEWTON = 100
@@ -142,16 +142,17 @@ def _chords(fits, penalty, theta, blocks):
     """
     stiffness = penalty * fits.stiffness
     before = np.full(fits.n_fits, np.inf)
-    theta, factors = theta.copy(), None
+    factors = last = move = None
     for k in range(_MAX_CHORD):
         error, leader = _errors(fits, theta)
         if blocks is None or k == 1:  # the first step has come near the end
             blocks, factors = _blocks(fits, leader), None
         if factors is None:
             factors = _factors(_bends(fits, blocks, stiffness))
-        step = _solve(factors, _pull(fits, error) + theta @ stiffness)
-        theta -= step
+        step = -_solve(factors, _pull(fits, error) + theta @ stiffness)
         length = np.abs(step).max(axis=1)
+        move = step if k < 2 else _secant(step, last, move)
+        theta, last = theta + move, step
         # Later steps shrink at the same rate, so that their sum is known.
         close = length * length <= _CLOSE * np.maximum(before - length, 0.0)
         close &= k > 0
@@ -160,6 +161,22 @@ def _chords(fits, penalty, theta, blocks):
             break
         before = length
     return theta, ~close, blocks
+
+
+def _secant(step, last, move):
+    """Return the move that makes the next step shortest, if steps change linearly.
+
+    step, last : here and before `move`; all (n_fits, n_parameters)
+    """
+    change = step - last
+    square = (change * change).sum(axis=1, keepdims=True)
+    along = np.divide(
+        (step * change).sum(axis=1, keepdims=True),
+        square,
+        out=np.zeros_like(square),
+        where=square > 0.0,
+    )
+    return step - along * (move + change)
 
 
 def _bends(fits, blocks, stiffness):
@@ -188,15 +205,24 @@ def _errors(fits, theta):
     leader = np.empty(total.shape[:2])
     if len(total) == 1:
         total += fits.offsets
-        q = probabilities(total)
-        leader[0] = q[0, :, 0]
-        q[0] -= fits.y[:, None]
-        q *= fits.weight
-        return q, leader
+        with np.errstate(over="ignore"):
+            np.exp(-total, out=total)
+        _compare_two(total[0], fits.y, fits.weight, leader[0])
+        return total, leader
     _lower(total, fits.offsets)
     np.exp(total, out=total)
     _compare(total, fits.y, fits.weight, leader)
     return total, leader
+
+
+@njit_sums
+def _compare_two(powers, y, weight, leader):
+    """Turn exp(-score) of class 1 into weight * (probability - truth)."""
+    n_rows, n_fits = powers.shape
+    for i in range(n_rows):
+        leader[i] = 1.0 / (1.0 + powers[i, 0])
+        for f in range(n_fits):
+            powers[i, f] = weight[i, f] * (1.0 / (1.0 + powers[i, f]) - y[i])
 
 
 @njit_sums

@@ -53,7 +53,8 @@ def softmax_stack(
     between = mean / n_classes + np.eye(n_classes) - mean if per_class else np.eye(1)
     stiffness = np.zeros((size + n_classes, size + n_classes))
     repeats = np.eye(size // len(between))
-    stiffness[:size, :size] = ridge * n_members * np.kron(repeats, between)
+    n_columns = n_members * (2 if kind == "both" else 1)
+    stiffness[:size, :size] = ridge * n_columns * np.kron(repeats, between)
     stiffness[size:, size:] = ridge * np.eye(n_classes)
     truth, share = np.eye(n_classes)[y], weight / weight.sum()
 

@@ -362,6 +362,18 @@ def test_splits_need_not_partition_the_rows(class_predictions, cv, weights):
     assert_allclose(found.cv_losses_[7], total / size, rtol=1e-8)
 
 
+def test_rows_outside_of_all_folds_count_in_the_fit(class_predictions):
+    P, y, weight = class_predictions()
+    weight[3] = 0.0
+    splits = [(np.arange(60), np.arange(60, 120)), (np.arange(60, 120), np.arange(60))]
+    found = LinearStackClassifier(cv=splits).fit(P, y, sample_weight=weight)
+    first = LinearStackClassifier(cv=splits)
+    first.fit(P[:120], y[:120], sample_weight=weight[:120])
+    assert_allclose(found.cv_losses_, first.cv_losses_, rtol=1e-8)
+    again = LinearStackClassifier(ridge=found.ridge_).fit(P, y, sample_weight=weight)
+    assert_allclose(found.step_, again.step_, atol=1e-8)
+
+
 @pytest.mark.parametrize("weights", ["shared", "per_class"])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_more_members_than_rows_gives_the_same_optimum(
@@ -406,8 +418,10 @@ def test_inside_a_stack_members_in_use_are_predicted(class_predictions):
 
 def test_weights_that_are_no_counts_are_warned_about(class_predictions):
     P, y, weight = class_predictions()
-    with pytest.warns(UserWarning, match="convex_ridge='auto' takes sample_weight as"):
+    message = "convex_ridge='auto' takes sample_weight as counts"
+    with pytest.warns(UserWarning, match=message) as caught:
         LinearStackClassifier(ridge=0.1).fit(P, y, sample_weight=1e-3 * weight)
+    assert caught[0].filename == __file__
     LinearStackClassifier(convex_ridge=0.1).fit(P, y, sample_weight=1e-3 * weight)
 
 
