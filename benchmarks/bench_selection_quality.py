@@ -26,8 +26,10 @@ from real_tables import (
     Table,
     build,
     cached,
+    compare,
     load,
     read_manifest,
+    row_losses,
 )
 from scipy.stats import binomtest, wilcoxon
 from sklearn.model_selection import train_test_split
@@ -37,7 +39,6 @@ import ensemblekit
 
 N_VALIDATION = (100, 300, 1000, None)
 PLAIN = "greedy"
-FLOOR = 1e-15
 
 
 def combiners(task):
@@ -82,32 +83,6 @@ def validation_rows(table, y, n, seed):
     return np.append(rows, [rest[y[rest] == k][0] for k in missing]).astype(int)
 
 
-def row_losses(table, fitted, P, y):
-    """Return the loss of each row: squared error, or log loss."""
-    if table.task == "regression":
-        return (y - fitted.predict(P)) ** 2
-    return -np.log(np.maximum(fitted.predict_proba(P)[np.arange(len(y)), y], FLOOR))
-
-
-def compare(table, losses):
-    """Return test loss, relative change against plain greedy, and its paired error.
-
-    The error is that of the mean over test rows; for the root of a mean square it is
-    carried through the root.
-    """
-    base = losses[PLAIN]
-    rows = {}
-    for label, loss in losses.items():
-        error = (loss - base).std(ddof=1) / np.sqrt(len(base))
-        if table.task == "regression":
-            mean, plain = np.sqrt(loss.mean()), np.sqrt(base.mean())
-            error /= mean + plain
-        else:
-            mean, plain = loss.mean(), base.mean()
-        rows[label] = (mean, (mean - plain) / plain, error / plain)
-    return rows
-
-
 def evaluate(table, seed, n, n_members):
     """Fit all combiners on n validation rows of one split; None for all rows."""
     P, y, P_test, y_test = load(table, seed, n_members)
@@ -120,7 +95,7 @@ def evaluate(table, seed, n, n_members):
             fitted = combiner.fit(P[rows], y[rows])
         seconds[label] = perf_counter() - start
         losses[label] = row_losses(table, fitted, P_test, y_test)
-    return len(rows), len(y_test), compare(table, losses), seconds
+    return len(rows), len(y_test), compare(table, losses, PLAIN), seconds
 
 
 @dataclass

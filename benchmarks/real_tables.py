@@ -27,6 +27,7 @@ CACHE = Path(tempfile.gettempdir()) / "ensemblekit-selection-quality"
 MAX_TRAIN, MAX_TEST = 3000, 20_000
 N_STRONG = 10  # the first members: boosting and forests
 N_MANY = 64
+FLOOR = 1e-15
 
 
 def classifiers():
@@ -240,3 +241,29 @@ def load(table, seed, n_members):
         P, y, P_test, y_test = (saved[k] for k in ("P", "y", "P_test", "y_test"))
     columns = P.shape[1] // len(table.members) * n_members
     return P[:, :columns], y, P_test[:, :columns], y_test
+
+
+def row_losses(table, fitted, P, y):
+    """Return the loss of each row: squared error, or log loss."""
+    if table.task == "regression":
+        return (y - fitted.predict(P)) ** 2
+    return -np.log(np.maximum(fitted.predict_proba(P)[np.arange(len(y)), y], FLOOR))
+
+
+def compare(table, losses, base):
+    """Return test loss, relative change against the label base, and its paired error.
+
+    The error is that of the mean over test rows; for the root of a mean square it is
+    carried through the root.
+    """
+    base = losses[base]
+    rows = {}
+    for label, loss in losses.items():
+        error = (loss - base).std(ddof=1) / np.sqrt(len(base))
+        if table.task == "regression":
+            mean, plain = np.sqrt(loss.mean()), np.sqrt(base.mean())
+            error /= mean + plain
+        else:
+            mean, plain = loss.mean(), base.mean()
+        rows[label] = (mean, (mean - plain) / plain, error / plain)
+    return rows

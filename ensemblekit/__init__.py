@@ -20,8 +20,11 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._convex_classifier import ConvexClassifier
     from .combine._convex_regressor import ConvexRegressor
     from .combine._decision import DecisionOffsetClassifier
+    from .combine._family_base import default_combiners
+    from .combine._guarded import GuardedClassifier, GuardedRegressor
     from .combine._hill import HillClimbingClassifier, HillClimbingRegressor
-    from .combine._linear import LinearStackClassifier, LinearStackRegressor
+    from .combine._linear_classifier import LinearStackClassifier
+    from .combine._linear_regressor import LinearStackRegressor
     from .combine._pool import ConvexPoolRegressor
     from .combine._population import (
         QOEnsembleSelectionClassifier,
@@ -31,10 +34,12 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         QDOEnsembleSelectionClassifier,
         QDOEnsembleSelectionRegressor,
     )
+    from .combine._recalibrated import RecalibratedClassifier, RecalibratedRegressor
+    from .combine._search import CombinerSearchClassifier, CombinerSearchRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
     from .crossfit import CrossFit
-    from .exceptions import MemberError
+    from .exceptions import GuardWarning, MemberError
     from .leaderboard import cross_fitted_predictions
     from .library import PredictionLibrary
     from .losses import evaluate_loss
@@ -46,11 +51,13 @@ __version__ = "0.1.0.dev0"
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
     "CrossFit": "crossfit",
+    "GuardWarning": "exceptions",
     "MemberError": "exceptions",
     "PredictionLibrary": "library",
     "StackedClassifier": "stack",
     "StackedRegressor": "stack",
     "cross_fitted_predictions": "leaderboard",
+    "default_combiners": "combine._family_base",
     "default_members": "members",
     "evaluate_loss": "losses",
 }

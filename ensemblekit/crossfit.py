@@ -296,6 +296,13 @@ class CrossFit(TransformerMixin, _BaseComposition):
             names += [f"{prefix}_{name}{number}" for number in numbers]
         return np.asarray(names, dtype=object)
 
+    def column_blocks(self):
+        """Yield each member's name and the positions of its columns in P."""
+        first = 0
+        for name, width in self._widths.items():
+            yield name, np.arange(first, first + width)
+            first += width
+
     def get_metadata_routing(self):
         """Return the router: members get what they request, the splitter `groups`."""
         members = [(n, e) for n, e in self.estimators if e != "drop"]

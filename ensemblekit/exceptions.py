@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["ConvergenceWarning", "MemberError", "MemberTypeError"]
+__all__ = ["ConvergenceWarning", "GuardWarning", "MemberError", "MemberTypeError"]
+
+
+class GuardWarning(UserWarning):
+    """A member predicts new rows far outside what it predicted for held-out rows."""
 
 
 class MemberError(ValueError):

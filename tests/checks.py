@@ -28,7 +28,8 @@ from .oracles import pool_objective
 VOTING = (
     "AverageClassifier",
     "AverageRegressor",
-    "LinearStackClassifier",
+    "CombinerSearchClassifier",
+    "CombinerSearchRegressor",
     "LinearStackRegressor",
 )
 
@@ -62,12 +63,29 @@ class Task:
 TASKS = (Task("regression"), Task("binary", 2), Task("multiclass", 3))
 
 
+# Combiners that change what a single member says, too.
+RECALIBRATING = ("LinearStack", "Recalibrated")
+
+
 def make_combiner(name):
     """Make a public combiner with its defaults, around another where it needs one."""
+    if name.startswith("Recalibrated"):  # the ridge of its default counts the weights
+        kind = name.removeprefix("Recalibrated")
+        inner = getattr(ensemblekit, f"Convex{kind}")(ridge=0.1)
+        return getattr(ensemblekit, name)(inner)
     if name == "DecisionOffsetClassifier":
         return ensemblekit.DecisionOffsetClassifier(
             ensemblekit.ConvexClassifier(ridge=0.1)
         )
+    if name.startswith("Guarded"):
+        kind = name.removeprefix("Guarded")
+        convex = getattr(ensemblekit, f"Convex{kind}")(ridge=0.1)
+        return getattr(ensemblekit, name)(convex)
+    if name.startswith("CombinerSearch"):  # folds within folds would split copies
+        kind = name.removeprefix("CombinerSearch")
+        average = getattr(ensemblekit, f"Average{kind}")()
+        convex = getattr(ensemblekit, f"Convex{kind}")(ridge=0.1)
+        return getattr(ensemblekit, name)([("mean", average), ("convex", convex)])
     return getattr(ensemblekit, name)()
 
 
@@ -111,19 +129,19 @@ def check_duplicates_leave_predictions_unchanged(combiner, task):
         assert_array_equal(doubled.weights_, again.weights_)
 
 
+def _splits(fold):
+    """(train, test) row numbers of three folds."""
+    return [(fold != f).nonzero() + (fold == f).nonzero() for f in range(3)]
+
+
 def check_integer_weights_equal_repeated_rows(combiner, task):
     P, y, weight = task.make()
     copies = np.repeat(np.arange(len(y)), weight.astype(int))
     weighted, repeated = clone(combiner), clone(combiner)
     if "cv" in combiner.get_params():  # copies of a row have to share a fold
         fold = np.arange(len(y)) % 3
-        weighted.set_params(
-            cv=[(fold != f).nonzero() + (fold == f).nonzero() for f in range(3)]
-        )
-        fold = fold[copies]
-        repeated.set_params(
-            cv=[(fold != f).nonzero() + (fold == f).nonzero() for f in range(3)]
-        )
+        weighted.set_params(cv=_splits(fold))
+        repeated.set_params(cv=_splits(fold[copies]))
     weighted.fit(P, y, sample_weight=weight)
     repeated.fit(P[copies], y[copies])
     assert_allclose(task.predict(weighted, P), task.predict(repeated, P), atol=1e-7)
@@ -136,6 +154,12 @@ def check_rows_of_weight_zero_are_as_if_removed(combiner, task):
     weighted, removed = clone(combiner), clone(combiner)
     if "ridge" in combiner.get_params():  # folds of other rows choose other penalties
         weighted.set_params(ridge=0.1), removed.set_params(ridge=0.1)
+    if "calibrate" in combiner.get_params():
+        fold = np.arange(len(y)) % 3
+        (
+            weighted.set_params(cv=_splits(fold)),
+            removed.set_params(cv=_splits(fold[kept])),
+        )
     weighted.fit(P, y, sample_weight=weight)
     removed.fit(P[kept], y[kept], sample_weight=weight[kept])
     assert_allclose(task.predict(weighted, P), task.predict(removed, P), atol=1e-7)
@@ -216,7 +240,8 @@ def check_refitting_with_other_parameters_forgets_the_old_fit(combiner, task):
     P, y, _ = task.make()
     loss = "brier" if task.n_classes else "huber"
     other = {"kind": "rank", "ridge": 0.5, "loss": loss, "tol": 1e-6, "n_rounds": 3}
-    other["metric"] = "accuracy"
+    other |= {"metric": "accuracy", "guard": "warn", "strategy": "best"}
+    other["calibrate"] = None
     changed = {key: other[key] for key in combiner.get_params() if key in other}
     again = clone(combiner).fit(P, y).set_params(**changed)
     again.fit(P[:, : 3 * task.n_outputs], y)
@@ -227,8 +252,9 @@ def check_refitting_with_other_parameters_forgets_the_old_fit(combiner, task):
 
 def check_weights_of_any_scale(combiner, task):
     P, y, weight = task.make()
-    if combiner.get_params().get("ridge") == "auto":  # counts rows by their weights
-        combiner = clone(combiner).set_params(ridge=0.1)
+    for name in ("ridge", "convex_ridge"):
+        if combiner.get_params().get(name) == "auto":  # counts rows by their weights
+            combiner = clone(combiner).set_params(**{name: 0.1})
     plain = task.predict(clone(combiner).fit(P, y, sample_weight=weight), P)
     for scale in (1e-280, 1e280):
         scaled = clone(combiner).fit(P, y, sample_weight=scale * weight)
@@ -240,7 +266,7 @@ def check_weights_of_any_scale(combiner, task):
 def check_one_member_is_left_alone(combiner, task):
     P, y, _ = task.make(n_members=1)
     fitted = clone(combiner).fit(P, y)
-    if type(combiner).__name__.startswith("LinearStack"):  # recalibrates it
+    if type(combiner).__name__.startswith(RECALIBRATING):
         return
     expected = P[:, 0] if task.n_outputs == 1 else P
     found = task.predict(fitted, P)

@@ -368,3 +368,69 @@ def pool_quantiles(P, weights, masses, levels):
                 if own > 0 and math.fsum(mass[row <= z]) >= level - 1e-12
             )
     return quantiles
+
+
+# Linear stacking of values toward the convex mixture.
+@dataclass(frozen=True)
+class LinearStack:
+    """The documented objective, row by row.
+
+    convex : weights that an infinite ridge leads to; level, spread : of y, the units
+    """
+
+    P: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    convex: np.ndarray
+    ridge: float
+    level: float
+    spread: float
+
+    @property
+    def penalty(self):
+        m = self.P.shape[1]
+        return self.ridge * np.append(np.full(m, self.spread * m), 1.0)
+
+    def residual(self, theta):
+        return self.y - self.level - (self.P - self.level) @ theta[:-1] - theta[-1]
+
+    def squared(self):
+        """Solve the normal equations: weights, then intercept at the level."""
+        share = self.weight / self.weight.sum()
+        design = np.column_stack([self.P - self.level, np.ones(len(self.y))])
+        start = np.append(self.convex, 0.0)
+        gram = design.T @ (share[:, None] * design) + np.diag(self.penalty)
+        return start + np.linalg.solve(gram, design.T @ (share * self.residual(start)))
+
+    def huber_objective(self, theta, delta):
+        share = self.weight / self.weight.sum()
+        size = np.abs(self.residual(theta))
+        loss = np.where(size <= delta, size**2 / 2, delta * (size - delta / 2))
+        away = theta - np.append(self.convex, 0.0)
+        return share @ loss + 0.5 * self.penalty @ away**2
+
+    def huber_gradient(self, theta, delta):
+        share = self.weight / self.weight.sum()
+        slope = share * np.clip(self.residual(theta), -delta, delta)
+        away = theta - np.append(self.convex, 0.0)
+        pulls = np.append((self.P - self.level).T @ slope, slope.sum())
+        return self.penalty * away - pulls
+
+    def intercept(self, theta):
+        return theta[-1] + self.level * (1.0 - theta[:-1].sum())
+
+
+def one_standard_error(ridges, losses, sizes):
+    """Choose the largest ridge whose folds are no more than one s.e. worse.
+
+    losses : (n_folds, n_ridges); ridges descend
+    """
+    share, n_folds = np.array(sizes) / np.sum(sizes), len(sizes)
+    means = [np.sum(share * column) for column in losses.T]
+    best = min(means)
+    for ridge, mean, column in zip(ridges, means, losses.T, strict=True):
+        worse = column - losses[:, means.index(best)]
+        spread = np.sum((share * (worse - (mean - best))) ** 2)
+        if mean <= best + math.sqrt(spread * n_folds / (n_folds - 1)):
+            return ridge
+    raise AssertionError

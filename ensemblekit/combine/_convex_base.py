@@ -198,19 +198,19 @@ def name_results(combiner, fits, stacked=False):
         warn_if_open(combiner, fit.results["duality_gap_"], fit.accepted)
 
 
-def warn_unless_counts(combiner, weight):
+def warn_unless_counts(combiner, weight, parameter="ridge", stacklevel=4):
     """Warn where ridge="auto" meets weights that cannot be counts of rows."""
-    if weight is None or combiner.ridge != "auto":
+    if weight is None or getattr(combiner, parameter) != "auto":
         return
     total, n_counted = float(weight.sum()), np.count_nonzero(weight)
     counts = total >= n_counted and (weight == np.floor(weight)).all()
     if not counts and not 0.1 <= total / n_counted <= 10.0:
         warnings.warn(
             f"sample_weight sums to {total:.3g} over {n_counted} rows, but "
-            "ridge='auto' takes sample_weight as counts of rows. Divide sample_weight "
-            "by its mean, or give ridge a number.",
+            f"{parameter}='auto' takes sample_weight as counts of rows. Divide "
+            f"sample_weight by its mean, or give {parameter} a number.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=stacklevel,
         )
 
 

@@ -7,17 +7,20 @@ reach kernels through this package, whose modules load at their first use.
 from importlib import import_module
 
 _MODULES = (
+    "calibrate",
     "candidates",
     "crps",
     "design",
     "hill",
-    "linear_stack",
+    "huber_path",
     "mixtures",
     "offsets",
     "polytope",
     "population",
     "ranks",
+    "ridge_path",
     "simplex_qp",
+    "softmax_path",
 )
 
 

@@ -1,0 +1,122 @@
+"""Members that predict new rows far outside what they predicted for held-out rows."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._sklearn import StrOptions
+from ..exceptions import GuardWarning
+
+GUARD = [StrOptions({"clip", "warn"}), None]
+"""Constraint of the parameter `guard`."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What comparable members predicted for held-out rows.
+
+    columns : (n_members, n_outputs) int, where the members' columns are in P
+    low, high : (n_members, n_outputs) float64
+    names : of the members; shares : whether a member's outputs sum to 1
+    """
+
+    columns: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    names: list
+    shares: bool
+
+    @classmethod
+    def of(cls, P, columns, names, shares):
+        """Learn the ranges from held-out predictions P."""
+        low, high = P.min(axis=0)[columns], P.max(axis=0)[columns]
+        return cls(columns, low, high, names, shares)
+
+    def beyond(self, P):
+        """Return whether each row and member is out of range, (n_samples, n_members).
+
+        A range is widened on both sides by its own width, or that of half the members
+        where they are wider: on 44 real tables two rows in all are beyond.
+        """
+        width = self.high - self.low
+        width = np.maximum(width, np.median(width, axis=0))
+        values = P[:, self.columns]
+        outside = (values < self.low - width) | (values > self.high + width)
+        return outside.any(axis=2)
+
+    def pull_in(self, P, beyond):
+        """Put the median of a row's other members where one is beyond its range.
+
+        Where no member is left, each is moved to the nearest end of its range.
+        """
+        rows = np.flatnonzero(beyond.any(axis=1))
+        values, beyond = P[rows][:, self.columns].astype(np.float64), beyond[rows]
+        nearest = np.clip(values, self.low, self.high)
+        left = ~beyond.all(axis=1)
+        kept = np.where(beyond[left, :, None], np.nan, values[left])
+        middle = np.nanmedian(kept, axis=1, keepdims=True)
+        nearest[left] = np.broadcast_to(middle, kept.shape)
+        if self.shares and values.shape[2] > 1:
+            nearest /= np.maximum(nearest.sum(axis=2, keepdims=True), 1e-300)
+        values[beyond] = nearest[beyond]
+        P[rows[:, None], self.columns.ravel()] = values.reshape(len(rows), -1)
+
+
+def learn_groups(P, blocks, comparable, shares):
+    """Return the `Shown` of comparable members together, and of each other one.
+
+    P : held-out predictions; blocks : dict of name to (n_outputs,) columns of P
+    comparable : names of members that predict the same quantity
+    """
+    together = [name for name in blocks if name in comparable]
+    groups = [together] if together else []
+    groups += [[name] for name in blocks if name not in comparable]
+    return [
+        Shown.of(P, np.array([blocks[name] for name in group]), group, shares)
+        for group in groups
+    ]
+
+
+def guarded(P, groups, guard, stacklevel):
+    """Return P with predictions beyond their range pulled in; warn of any.
+
+    groups : list of `Shown`; guard : "clip", "warn" (which changes nothing) or None
+    """
+    if guard is None:
+        return P
+    found = [(shown, shown.beyond(P)) for shown in groups]
+    found = [(shown, beyond) for shown, beyond in found if beyond.any()]
+    if not found:
+        return P
+    _warn([_describe(*one, P) for one in found], guard, stacklevel + 1)
+    if guard == "clip":
+        P = P.copy()
+        for shown, beyond in found:
+            shown.pull_in(P, beyond)
+    return P
+
+
+def _describe(shown, beyond, P):
+    parts = []
+    for j in np.flatnonzero(beyond.any(axis=0)):
+        values = P[beyond[:, j]][:, shown.columns[j]]
+        furthest = values.flat[np.abs(values).argmax()]
+        parts.append(
+            f"{shown.names[j]!r} ({beyond[:, j].sum()} of {len(P)} rows, such as "
+            f"{furthest:.4g}; held out {shown.low[j].min():.4g} .. "
+            f"{shown.high[j].max():.4g})"
+        )
+    return ", ".join(parts)
+
+
+def _warn(descriptions, guard, stacklevel):
+    done = "they are left as they are"
+    if guard == "clip":
+        done = "the median of the row's other members took their place"
+    warnings.warn(
+        f"Far outside what was predicted for held-out rows: {', '.join(descriptions)}; "
+        f"{done}. Look at these members and rows; guard=None says nothing.",
+        GuardWarning,
+        stacklevel=stacklevel + 1,
+    )
