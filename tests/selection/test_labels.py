@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from ensemblekit.combine._scores_base import _label_loss
 from ensemblekit.kernels import candidates
 from ensemblekit.selection.decision_scores import LabelScores
 
