@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RepeatedKFold, ShuffleSplit, TimeSeriesSplit
 
@@ -404,13 +405,25 @@ def test_single_precision_is_close(class_predictions):
         assert single.weights_.dtype == np.float64
 
 
-def test_inside_a_stack_members_in_use_are_predicted(class_predictions):
+def test_inside_a_stack_members_in_use_are_predicted():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(150, 3))
     y = (X[:, 0] + rng.normal(size=150) > 0).astype(int)
-    members = [("plain", LogisticRegression()), ("copy", LogisticRegression())]
-    stacked = StackedClassifier(members, LinearStackClassifier()).fit(X, y)
+    members = [
+        ("plain", LogisticRegression()),
+        ("copy", LogisticRegression()),
+        ("prior", DummyClassifier(strategy="stratified", random_state=5)),
+    ]
+    combiner = LinearStackClassifier(ridge=0.01, convex_ridge=0)
+    stacked = StackedClassifier(members, combiner).fit(X, y)
     assert stacked.weights_[1] == 0.0
+    assert stacked.combiner_.convex_weights_[2] == 0.0
+    assert stacked.weights_[2] != 0.0
+    P = np.column_stack(
+        [model.fit(X, y).predict_proba(X)[:, 1] for _, model in members]
+    )
+    expected = stacked.combiner_.predict_proba(P)
+    assert_allclose(stacked.predict_proba(X), expected, atol=1e-10)
     assert_array_equal(
         pickle.loads(pickle.dumps(stacked)).predict_proba(X), stacked.predict_proba(X)
     )
