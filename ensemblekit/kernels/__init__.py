@@ -14,6 +14,7 @@ _MODULES = (
     "hill",
     "huber_path",
     "mixtures",
+    "monotone",
     "offsets",
     "polytope",
     "population",
