@@ -13,6 +13,7 @@ _MODULES = (
     "design",
     "hill",
     "huber_path",
+    "linear_pool",
     "mixtures",
     "monotone",
     "offsets",
