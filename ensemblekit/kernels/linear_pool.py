@@ -11,7 +11,7 @@ it is inverted exactly.
 
 import numpy as np
 
-from ._jit import njit
+from ._jit import njit, njit_sums
 
 EPS = 2.220446049250313e-16
 BLOCK_KNOTS = 2**17
@@ -26,7 +26,7 @@ def pool_quantiles(P, weights, levels, wanted):
     levels : (m,) float64 in (0, 1), ascending
     wanted : (n_wanted,) float64 in (0, 1), ascending
     Returns quantiles : (n, n_wanted) float64, ascending along each row.
-    O(n k m (k + log(k m))); a few MB beside the result.
+    O(n k (k m + n_wanted)); a few MB beside the result.
     """
     members, m = np.flatnonzero(weights), len(levels)
     columns = (members[:, None] * m + np.arange(m)).ravel()
@@ -36,14 +36,12 @@ def pool_quantiles(P, weights, levels, wanted):
     for start in range(0, len(P), size):
         rows = slice(start, min(start + size, len(P)))
         values = _add_tails(P[rows][:, columns], levels)
-        # Stable: equal knots of a member have to come in the order of their levels.
-        order = np.argsort(values, axis=1, kind="stable")
-        _invert(values, order, weights[members], knots, wanted, quantiles[rows])
+        _invert(values, weights[members], knots, wanted, quantiles[rows])
     return quantiles
 
 
 def _add_tails(P, levels):
-    """Return the knots of all members: their quantiles from level 0 to level 1."""
+    """Return the knots of each member, (n, k, m + 2): quantiles of levels 0 to 1."""
     inner = np.asarray(P, np.float64).reshape(len(P), -1, len(levels))
     values = np.empty((*inner.shape[:2], len(levels) + 2))
     values[:, :, 1:-1] = inner
@@ -53,67 +51,76 @@ def _add_tails(P, levels):
         high = (1.0 - levels[-1]) / (levels[-1] - levels[-2])
         values[:, :, 0] -= low * (inner[:, :, 1] - inner[:, :, 0])
         values[:, :, -1] += high * (inner[:, :, -1] - inner[:, :, -2])
-    return values.reshape(len(P), -1)
+    return values
 
 
 @njit
-def _invert(values, order, weights, knots, wanted, quantiles):
+def _invert(values, weights, knots, wanted, quantiles):
     """Write the inverse of each row's pooled distribution into quantiles."""
     k = weights.shape[0]
-    pieces = np.empty((4, k))
+    pieces, heads, passed = np.empty((3, k)), np.empty(k), np.empty(k, np.int64)
     for i in range(values.shape[0]):
-        row, ranks = values[i], order[i]
-        total = _present_weight(row, weights, knots.shape[0])
+        row, q = values[i], 0
+        total = _start(row, weights, pieces, heads, passed)
         rounding = 4.0 * EPS * k * total
-        pieces[:3], pieces[3] = 0.0, 1.0
-        e, q = 0, 0
-        before, below = row[ranks[0]], 0.0
-        while q < wanted.shape[0]:
-            z = row[ranks[e]]
+        before = z = heads.min()
+        while q < wanted.shape[0] and z < np.inf:
             reached = _mix(pieces, z)
             while q < wanted.shape[0] and wanted[q] * total <= reached + rounding:
-                level = wanted[q] * total
+                level, below = wanted[q] * total, _mix(pieces, before)
                 quantiles[i, q] = z
-                if level < reached - rounding:
+                if level <= below + rounding:
+                    quantiles[i, q] = before  # within its jump
+                elif level < reached - rounding:
                     share = (level - below) / (reached - below)
                     quantiles[i, q] = min(before + share * (z - before), z)
                 q += 1
-            while e < ranks.shape[0] and row[ranks[e]] == z:
-                _pass_knot(row, ranks[e], weights, knots, pieces)
-                e += 1
-            before, below = z, _mix(pieces, z)
-            while q < wanted.shape[0] and wanted[q] * total <= below + rounding:
-                quantiles[i, q] = z
-                q += 1
+            before = z
+            z = _pass_knots(row, z, weights, knots, pieces, heads, passed)
+        quantiles[i, q:] = before
 
 
 @njit
-def _present_weight(row, weights, n_knots):
+def _start(row, weights, pieces, heads, passed):
+    """Go before the first knot of the members present; return their weight."""
     total = 0.0
+    pieces[:], passed[:] = 0.0, 0
     for j in range(weights.shape[0]):
-        if not np.isnan(row[j * n_knots]):
+        heads[j] = row[j, 0]
+        if np.isnan(row[j, 0]):
+            heads[j] = np.inf
+        else:
             total += weights[j]
     return total
 
 
-@njit
+@njit_sums
 def _mix(pieces, z):
-    """Return the pooled distribution function at z, from the piece of each member."""
-    # Each member's term is fresh: slopes that are added up and taken off again would
+    """Return the pooled distribution function at z, on the present pieces."""
+    # Each member's term is fresh: rates that are added up and taken off again would
     # leave the rounding of the steepest behind.
     mixed = 0.0
     for j in range(pieces.shape[1]):
-        mixed += pieces[0, j] + pieces[1, j] * ((z - pieces[2, j]) / pieces[3, j])
+        mixed += pieces[0, j] + pieces[1, j] * (z - pieces[2, j])
     return mixed
 
 
 @njit
-def _pass_knot(row, knot, weights, knots, pieces):
-    """Set the piece of a member behind one of its knots: level, mass, start, width."""
-    n_knots = knots.shape[0]
-    j, t = knot // n_knots, knot % n_knots
-    pieces[0, j], pieces[2, j] = weights[j] * knots[t], row[knot]
-    pieces[1, j], pieces[3, j] = 0.0, 1.0
-    if t + 1 < n_knots and row[knot + 1] > row[knot]:
-        pieces[1, j] = weights[j] * (knots[t + 1] - knots[t])
-        pieces[3, j] = row[knot + 1] - row[knot]
+def _pass_knots(row, z, weights, knots, pieces, heads, passed):
+    """Set level, rate and start of the pieces behind knots at z; return the next."""
+    nearest = np.inf
+    for j in range(heads.shape[0]):
+        if heads[j] == z:
+            t = passed[j]
+            while t + 1 < knots.shape[0] and row[j, t + 1] == z:
+                t += 1
+            passed[j], heads[j] = t + 1, np.inf
+            pieces[0, j], pieces[1, j], pieces[2, j] = weights[j] * knots[t], 0.0, z
+            if t + 1 < knots.shape[0]:
+                heads[j] = row[j, t + 1]
+                rate = weights[j] * (knots[t + 1] - knots[t]) / (heads[j] - z)
+                if rate < np.inf:  # else a jump: a product with it may be NaN
+                    pieces[1, j] = rate
+        if heads[j] < nearest:
+            nearest = heads[j]
+    return nearest
