@@ -100,8 +100,9 @@ def test_wis_is_its_definition_and_twice_the_mean_pinball(levels):
     [
         ([0.1, 0.5], "has 0.1 but not 0.9"),
         ([0.1, 0.3, 0.9], "has 0.3 but not 0.7"),
-        ([0.1, 0.2, 0.8, 0.91], "has 0.1 but not 0.9"),
+        ([0.1, 0.2, 0.8, 0.92], "has 0.92 but not 0.08|has 0.1 but not 0.9"),
         ([0.4], "has 0.4 but not 0.6"),
+        ([0.1, 0.5, 0.9, 0.95], "has 0.95 but not 0.05"),
     ],
 )
 def test_wis_refuses_levels_without_their_pair(levels, message):
