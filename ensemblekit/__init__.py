@@ -9,6 +9,8 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
 - `ConvexClassifier`, `EnsembleSelectionClassifier`, `AverageClassifier`,
   `LinearStackClassifier` and their regressors: the combiners.
 - `default_members`: a library to start from. `evaluate_loss`: the losses.
+- `pinball_loss`, `interval_coverage`, `crps_from_quantiles` and the rest of
+  `ensemblekit.metrics`: scores of quantiles, intervals and draws.
 """
 
 from importlib import import_module
@@ -34,6 +36,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         QDOEnsembleSelectionClassifier,
         QDOEnsembleSelectionRegressor,
     )
+    from .combine._quantile_pool import QuantilePoolRegressor
     from .combine._recalibrated import RecalibratedClassifier, RecalibratedRegressor
     from .combine._search import CombinerSearchClassifier, CombinerSearchRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier
@@ -44,6 +47,16 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .library import PredictionLibrary
     from .losses import evaluate_loss
     from .members import default_members
+    from .metrics import (
+        crps_from_ensemble,
+        crps_from_quantiles,
+        interval_coverage,
+        interval_score,
+        pinball_loss,
+        pit_from_ensemble,
+        pit_from_quantiles,
+        weighted_interval_score,
+    )
     from .stack import StackedClassifier, StackedRegressor
 
 __version__ = "0.1.0.dev0"
@@ -57,9 +70,17 @@ _MODULES = {
     "StackedClassifier": "stack",
     "StackedRegressor": "stack",
     "cross_fitted_predictions": "leaderboard",
+    "crps_from_ensemble": "metrics",
+    "crps_from_quantiles": "metrics",
     "default_combiners": "combine._family_base",
     "default_members": "members",
     "evaluate_loss": "losses",
+    "interval_coverage": "metrics",
+    "interval_score": "metrics",
+    "pinball_loss": "metrics",
+    "pit_from_ensemble": "metrics",
+    "pit_from_quantiles": "metrics",
+    "weighted_interval_score": "metrics",
 }
 
 
