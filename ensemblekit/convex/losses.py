@@ -63,9 +63,12 @@ class Huber:
 
 @dataclass(frozen=True)
 class Pinball:
-    """scale * max(-level z, (1 - level) z): absolute error is level 1/2, scale 2."""
+    """scale * max(-level z, (1 - level) z): absolute error is level 1/2, scale 2.
 
-    level: float
+    level : in (0, 1), one for all rows or (n_rows,)
+    """
+
+    level: float | np.ndarray
     scale: float = 1.0
 
     def mean(self, z, share):
