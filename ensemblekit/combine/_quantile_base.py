@@ -1,6 +1,6 @@
 """What combiners of quantiles share: levels, absent forecasts, reading off levels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -156,9 +156,24 @@ class Rows:
             self.residuals, self.present, levels, self.share, rule
         )
 
+    @property
+    def cube(self):
+        """Return the residuals as a cube, (p, n, m)."""
+        return self.residuals.transpose(2, 1, 0)
+
     def mix(self, weights):
         """Return the mixture of the residuals, (n, m)."""
-        return convex.mix(self.residuals.transpose(2, 1, 0), weights, self.present)
+        return convex.mix(self.cube, weights, self.present)
+
+    def take(self, index):
+        """Return some of the rows; members absent from all of them stay."""
+        share = self.share[index]
+        return replace(
+            self,
+            residuals=self.residuals[:, index],
+            share=share / share.sum(),
+            present=None if self.present is None else self.present[index],
+        )
 
     def of_all_members(self, weights):
         """Return weights with those of the members left out, 0."""
@@ -174,13 +189,51 @@ def member_weights(weights, n_levels):
     return convex.level_shares(weights, n_levels).mean(axis=1)
 
 
-def count_crossings(quantiles):
-    """Return at how many neighbouring levels quantiles (n, m) decrease.
+def weights_of_present(weights, present, distinct, n_rows):
+    """Return the weights (p,) renormalised in each row, (n, p)."""
+    if present is None:
+        return np.tile(weights, (n_rows, 1))
+    local = np.where(present, weights, 0.0)
+    lost = ~local.any(axis=1)
+    for i in np.flatnonzero(lost):
+        local[i, convex.stand_ins(present[i], distinct)] = 1.0
+    return local / local.sum(axis=1, keepdims=True)
 
-    A decrease that rounding alone can make is none.
+
+def read_features(features, n_rows, n_expected, gate):
+    """Check the features of a gate; return them as (n, d) float64.
+
+    Raises
+    ------
+    ValueError
+        If there is no gate, they are missing, or their shape or values are unfit.
     """
-    size = np.abs(quantiles).max(axis=1, initial=0.0, keepdims=True)
-    falls = quantiles[:, :-1] - quantiles[:, 1:] > 1e-14 * size
+    if gate is None:
+        raise ValueError("features are for a gate; set gate='linear', or leave them.")
+    if features is None or n_expected is None:
+        seen, given = ("without", "got") if n_expected is None else ("with", "need")
+        raise ValueError(f"fit was {seen} features; predictions {given} them.")
+    features = np.asarray(features, dtype=np.float64)
+    if features.shape != (n_rows, n_expected):
+        raise ValueError(
+            f"features have shape {features.shape}; expected ({n_rows}, {n_expected})."
+        )
+    bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if bad.size:
+        raise ValueError(
+            f"features are NaN or infinite ({describe_rows(bad)}); expected finite "
+            "numbers. Impute them."
+        )
+    return features
+
+
+def count_crossings(residuals):
+    """Return at how many neighbouring levels residuals (n, m) decrease.
+
+    A decrease that rounding, or the tolerance of a fit, can make is none.
+    """
+    size = np.abs(residuals).max(axis=1, initial=0.0, keepdims=True)
+    falls = residuals[:, :-1] - residuals[:, 1:] > 1e-9 * size
     return int(np.count_nonzero(falls))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import kernels
-from . import solve
+from . import crossing, solve
 from .feasible import Simplex
 from .losses import Pinball
 from .penalty import Penalty
@@ -29,6 +29,7 @@ class Rule:
 
     kind : "coarse", "medium" or "fine"; band : levels on each side, for fine weights
     ridge : strength of the pull toward equal members, in losses of the best member
+    crossing : price of the mean over all pairs of levels of what they cross by
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Rule:
     ridge: float
     tol: float
     max_iter: int
+    crossing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,28 +79,73 @@ def find_weights(residuals, levels, share, rule):
         shares = np.tile(share / m, m)
         found = _solve(residuals.reshape(m * n, p), loss, shares, losses, rule)
         return replace(found, weights=found.weights[:, 0])
-    width = m if rule.kind == "fine" else 1
-    weights = np.zeros((p, width, m))
-    parts = []
-    for t, own in enumerate(_member_losses(residuals, levels, share)):
-        near, first = slice(t, t + 1), 0
-        if rule.kind == "fine":
-            near = slice(max(t - rule.band, 0), t + rule.band + 1)
-            first = near.start
-        block = residuals[near]
-        columns = np.concatenate(list(block), axis=1)
-        found = _solve(columns, Pinball(levels[t]), share, own, rule, t - near.start)
-        weights[:, first : first + len(block), t] = found.weights
-        parts.append(found)
-    if rule.kind == "medium":
-        weights = weights[:, 0]
-    return Found(
+    blocks = [_near(t, m, rule) for t in range(m)]
+    losses = _member_losses(residuals, levels, share)
+    parts = [
+        _solve(
+            np.concatenate(list(residuals[near]), axis=1),
+            Pinball(levels[t]),
+            share,
+            losses[t],
+            rule,
+            t - near.start,
+        )
+        for t, near in enumerate(blocks)
+    ]
+    weights = np.zeros((p, m, m))
+    for t, (near, part) in enumerate(zip(blocks, parts, strict=True)):
+        weights[:, near, t] = part.weights
+    found = Found(
         weights,
         loss=_mean(part.loss for part in parts),
         objective=_mean(part.objective for part in parts),
         gap=_mean(part.gap for part in parts),
         accepted=_mean(part.accepted for part in parts),
         n_iter=sum(part.n_iter for part in parts),
+    )
+    if rule.crossing > 0.0:
+        found = _uncross(found, residuals, levels, share, losses, blocks, rule)
+    if rule.kind == "medium":
+        return replace(found, weights=np.einsum("jtt->jt", found.weights).copy())
+    return found
+
+
+def _near(t, m, rule):
+    """Return the levels that a level is mixed from."""
+    reach = rule.band if rule.kind == "fine" else 0
+    return slice(max(t - reach, 0), min(t + reach + 1, m))
+
+
+def _uncross(found, residuals, levels, share, losses, blocks, rule):
+    """Return the weights of all levels together, under the price of crossings."""
+    m, _, p = residuals.shape
+    mixture = mix(residuals.transpose(2, 1, 0), found.weights)
+    if not (np.diff(mixture, axis=1) < 0.0).any():
+        return found
+    parts, start = [], []
+    for t, near in enumerate(blocks):
+        rows = np.concatenate(list(residuals[near]), axis=1)
+        centre = np.zeros((near.stop - near.start, p))
+        centre[t - near.start] = 1.0 / p
+        strength = rule.ridge * float(losses[t].min())
+        parts.append(crossing.Level(rows, levels[t], strength, centre.ravel()))
+        start.append(found.weights[:, near, t].T.ravel())
+    joint = crossing.minimise(
+        parts, share, rule.crossing, np.concatenate(start), rule.tol, rule.max_iter
+    )
+    weights, used = np.zeros((p, m, m)), 0
+    for t, near in enumerate(blocks):
+        size = p * (near.stop - near.start)
+        weights[:, near, t] = joint.x[used : used + size].reshape(-1, p).T
+        used += size
+    mixture = mix(residuals.transpose(2, 1, 0), weights)
+    return Found(
+        weights,
+        loss=mean_loss(mixture, levels, share),
+        objective=joint.objective,
+        gap=joint.gap,
+        accepted=joint.accepted,
+        n_iter=found.n_iter + joint.n_iter,
     )
 
 
@@ -202,11 +249,18 @@ def mix(cube, weights, present=None, distinct=None):
     lost = mass == 0.0
     mixture /= np.where(lost, 1.0, mass)
     for i in np.flatnonzero(lost.any(axis=1)):
-        members = np.flatnonzero(present[i])
-        if distinct is not None and np.isin(members, distinct).any():
-            members = np.intersect1d(members, distinct)
+        members = stand_ins(present[i], distinct)
         mixture[i, lost[i]] = cube[members, i].mean(axis=0)[lost[i]]
     return mixture
+
+
+def stand_ins(present, distinct):
+    """Return the members that are averaged where none present (p,) has weight."""
+    members = np.flatnonzero(present)
+    if distinct is None:
+        return members
+    differ = np.intersect1d(members, distinct)
+    return differ if len(differ) else members
 
 
 def _where(present, block):

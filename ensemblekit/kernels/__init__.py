@@ -16,6 +16,7 @@ _MODULES = (
     "mixtures",
     "monotone",
     "offsets",
+    "pinball",
     "polytope",
     "population",
     "ranks",
