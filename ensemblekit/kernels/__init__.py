@@ -17,6 +17,7 @@ _MODULES = (
     "mixtures",
     "monotone",
     "offsets",
+    "pinball",
     "polytope",
     "population",
     "ranks",
