@@ -20,9 +20,11 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
 
     Minimises the mean loss of ``y - b - P w`` plus ``ridge * var(y) * (n_members *
     ||w - convex_weights_||**2 + (b / sd(y))**2)``, where b is the intercept of P and y
-    measured from the mean of y: a growing `ridge` leads to the best convex mixture,
-    which is `ConvexRegressor` without a ridge. Unlike that mixture it corrects members
-    that are biased or shrunk; it needs more rows, and it extrapolates with its members.
+    measured from the mean of y (Huber's loss: from its median): a growing `ridge` leads
+    to the best convex mixture, which is `ConvexRegressor` without a ridge. Unlike that
+    mixture it corrects members that are biased or shrunk; it needs more rows, and it
+    extrapolates with its members. Folds are fitted with the mean and the var(y) of all
+    rows, so that a `ridge` means the same in each.
     Duplicating all members leaves the prediction unchanged; duplicating one halves what
     its weight costs.
 
@@ -40,11 +42,13 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
     loss : {"squared_error", "huber"}, default="squared_error"
         ``"huber"`` withstands gross errors in y. It takes half the squares, so it has
         half the penalty, in which var(y) is the square of the median distance to the
-        median, divided by that of a normal variable.
+        median, divided by that of a normal variable (where most rows are equal, the
+        median of the distances that are not 0).
     delta : "auto" or float, default="auto"
         Huber's bend, in the unit of y; > 0. Larger residuals count linearly. ``"auto"``
-        is three standard deviations of what the mixture of least squares leaves of y,
-        read from the median distance to the median.
+        is three standard deviations of what the convex mixture leaves of y, read from
+        the median distance to the median; that mixture is bent at three deviations of
+        what the median of the members leaves. Where that is 0, 1e-6 of sd(y).
     cv : int, splitter or iterable of (train, test), default=5
         Row folds of ``ridge="cv"``; an int means that many shuffled folds with a fixed
         seed. Where rows come in groups, give the splits that keep groups together.
@@ -155,13 +159,14 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
 
     def _choose_ridge(self, problem, sizes):
         self.ridges_ = np.logspace(3, -6, 19)
-        losses = problem.fold_losses(self.ridges_)
-        self.cv_losses_ = np.average(losses, axis=0, weights=sizes)
-        best = int(np.argmin(self.cv_losses_))
+        losses, constant = problem.fold_losses(self.ridges_)
+        means = np.average(losses, axis=0, weights=sizes)
+        self.cv_losses_ = means + np.average(constant, weights=sizes)
+        best = int(np.argmin(means))
         self.cv_se_ = _standard_errors(losses - losses[:, [best]], sizes)
         if self.rule == "1se":
             slack = np.nan_to_num(self.cv_se_)
-            best = int(np.argmax(self.cv_losses_ <= self.cv_losses_[best] + slack))
+            best = int(np.argmax(means <= means[best] + slack))
         self.ridge_ = float(self.ridges_[best])
 
     def _combine(self, P):
