@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from threadpoolctl import threadpool_limits
 
 from .. import kernels, layout
 from .._sklearn import Interval, Real, StrOptions, _fit_context
+from .._threads import one_blas_thread
 from ..convex.fit import first_copies
 from ..exceptions import ConvergenceWarning
 from . import _softmax_base as base
@@ -22,9 +22,6 @@ _KINDS = {
     "log": ("log",),
     "probability": ("probability",),
 }
-# Many small products: a second thread gains nothing, and on a busy machine its spinning
-# cost a factor of 8 to 70.
-_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 class LinearStackClassifier(
@@ -163,7 +160,7 @@ class LinearStackClassifier(
         self.cv = cv
 
     @_fit_context(prefer_skip_nested_validation=True)
-    @_one_blas_thread
+    @one_blas_thread
     def fit(self, P, y, sample_weight=None):
         """Fit weights and biases.
 

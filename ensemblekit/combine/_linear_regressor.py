@@ -2,17 +2,13 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from threadpoolctl import threadpool_limits
 
 from .._sklearn import Interval, Real, StrOptions, _fit_context
+from .._threads import one_blas_thread
 from ._base import RegressionCombinerMixin, row_folds, validate_regression
 from ._linear_regressor_base import HuberStack, SquaredStack
 
 __all__ = ["LinearStackRegressor"]
-
-# Many small products: a second thread gains nothing, and on a busy machine its spinning
-# cost a factor of 8 to 70.
-_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
@@ -124,7 +120,7 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
         self.cv = cv
 
     @_fit_context(prefer_skip_nested_validation=True)
-    @_one_blas_thread
+    @one_blas_thread
     def fit(self, P, y, sample_weight=None):
         """Fit weights and intercept.
 
