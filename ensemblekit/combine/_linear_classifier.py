@@ -90,7 +90,9 @@ class LinearStackClassifier(
         The penalty used.
     ridges_, cv_losses_, cv_se_ : ndarray of shape (13,), float64
         Penalties tried, descending, their cross-validated log losses, and the standard
-        errors of these losses' differences from the least; only for ``ridge="cv"``.
+        errors of these losses' differences from the least, from their spread over the
+        rows (`LinearStackRegressor`: over the folds), of which each counts once however
+        often it is held out; only for ``ridge="cv"``.
     n_features_in_ : int
         Number of columns of P.
 

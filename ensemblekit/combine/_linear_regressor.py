@@ -67,7 +67,10 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
         ``ridge="cv"``.
     cv_se_ : ndarray of shape (19,), float64
         Standard errors of the differences to the least of `cv_losses_`, from their
-        spread over the folds; NaN for one fold, where `rule` has no say.
+        spread over the folds (`LinearStackClassifier`: over the rows); NaN for one
+        fold, where `rule` has no say. Where folds overlap, rows count with the first
+        one that holds them out: repeats of a split make the losses steadier, but are no
+        new rows.
     n_features_in_ : int
         Number of members.
 
@@ -147,19 +150,21 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
             problem = SquaredStack(P, y, weight, splits)
         self.ridge_ = self.ridge
         if searches:
-            self._choose_ridge(problem, [weight[test].sum() for _, test in splits])
+            self._choose_ridge(problem)
         found = problem.fit(self.ridge_)
         self.weights_, self.convex_weights_ = found.weights, found.convex
         self.intercept_ = found.intercept
         return self
 
-    def _choose_ridge(self, problem, sizes):
+    def _choose_ridge(self, problem):
         self.ridges_ = np.logspace(3, -6, 19)
-        losses, constant = problem.fold_losses(self.ridges_)
+        losses, constant = problem.held_out_losses(self.ridges_)
+        sizes = np.array([part.size for part in problem.parts])
+        groups = np.array([part.first for part in problem.parts])
         means = np.average(losses, axis=0, weights=sizes)
         self.cv_losses_ = means + np.average(constant, weights=sizes)
         best = int(np.argmin(means))
-        self.cv_se_ = _standard_errors(losses - losses[:, [best]], sizes)
+        self.cv_se_ = _standard_errors(losses - losses[:, [best]], sizes, groups)
         if self.rule == "1se":
             slack = np.nan_to_num(self.cv_se_)
             best = int(np.argmax(means <= means[best] + slack))
@@ -169,10 +174,13 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
         return P @ self.weights_ + self.intercept_
 
 
-def _standard_errors(values, sizes):
-    """Standard errors of the weighted means of columns, from their spread over rows."""
-    n_folds, share = len(values), np.asarray(sizes) / np.sum(sizes)
-    if n_folds == 1:
+def _standard_errors(values, sizes, groups):
+    """Standard errors of the weighted means of columns, from their spread by group."""
+    member = groups[:, None] == np.unique(groups)
+    totals = sizes @ member
+    values = (member.T * sizes) @ values / totals[:, None]
+    n_groups, share = len(totals), totals / totals.sum()
+    if n_groups == 1:
         return np.full(values.shape[1], np.nan)
     squares = share[:, None] ** 2 * (values - share @ values) ** 2
-    return np.sqrt(n_folds / (n_folds - 1) * squares.sum(axis=0))
+    return np.sqrt(n_groups / (n_groups - 1) * squares.sum(axis=0))

@@ -30,16 +30,44 @@ class Stack:
     intercept: float
 
 
+@dataclass(frozen=True)
+class Part:
+    """Rows that `fold` holds out, and that `first` was the first fold to hold out."""
+
+    fold: int
+    first: int
+    rows: np.ndarray
+    size: float
+
+
+def held_out_parts(splits, weight):
+    """Return the `Part`s of all folds that have weight; of a partition, its folds.
+
+    Rows that were first held out together are one draw of a standard error: repeats of
+    a split say nothing new of them.
+    """
+    first = np.full(len(weight), -1)
+    for k in reversed(range(len(splits))):
+        first[splits[k][1]] = k
+    parts = []
+    for k, (_, test) in enumerate(splits):
+        for group in np.unique(first[test]):
+            rows = test[first[test] == group]
+            parts.append(Part(k, int(group), rows, float(weight[rows].sum())))
+    return [part for part in parts if part.size > 0.0]
+
+
 class SquaredStack:
     """Squared error: whatever is asked is answered from moments of the rows."""
 
     def __init__(self, P, y, weight, splits):
-        self.centre = _find_centre(P, y, weight)
+        self.centre, self.n_folds = _find_centre(P, y, weight), len(splits)
         with np.errstate(over="ignore", invalid="ignore"):
-            self.parts = [self._moments(P, y, weight, test) for _, test in splits]
+            self.parts = held_out_parts(splits, weight)
+            self.held_out = [self._moments(P, y, weight, p.rows) for p in self.parts]
             self.partition = _is_partition(splits, len(y))
             if self.partition:
-                self.total = sum(self.parts)
+                self.total = sum(self.held_out)
             else:
                 self.total = self._moments(P, y, weight, slice(None))
             self.training = (
@@ -58,21 +86,21 @@ class SquaredStack:
         level = self.centre[-1] * (1.0 - weights[0].sum())
         return Stack(weights[0], convex, float(intercepts[0] + level))
 
-    def fold_losses(self, ridges):
-        """Return the held-out losses, (n_folds, n_ridges), and 0 left off each."""
-        losses = []
-        for k, held_out in enumerate(self.parts):
-            # The sum of the others, where a difference could lose all digits.
-            training = (
-                sum(self.parts[:k] + self.parts[k + 1 :])
-                if self.partition
-                else self.training[k]
-            )
-            _, *fitted = self._path(training, ridges)
-            losses.append(
-                kernels.ridge_path.moment_losses(held_out, self.centre, *fitted)
-            )
+    def held_out_losses(self, ridges):
+        """Return the losses of the parts, (n_parts, n_ridges), and 0 left off each."""
+        fits = [self._path(self._without(k), ridges)[1:] for k in range(self.n_folds)]
+        losses = [
+            kernels.ridge_path.moment_losses(moments, self.centre, *fits[part.fold])
+            for part, moments in zip(self.parts, self.held_out, strict=True)
+        ]
         return np.array(losses), np.zeros(len(losses))
+
+    def _without(self, fold):
+        """Return the moments of a fold's training rows."""
+        if not self.partition:
+            return self.training[fold]
+        # The sum of the others, where a difference could lose all digits.
+        return sum(self.held_out[:fold] + self.held_out[fold + 1 :])
 
     def _path(self, total, ridges):
         gram = kernels.ridge_path.residual_gram(total, self.centre)
@@ -95,6 +123,7 @@ class HuberStack:
 
     def __init__(self, P, y, weight, splits, delta):
         self.weight, self.splits = weight, splits
+        self.parts = held_out_parts(splits, weight)
         level, means = _median(y, weight), _member_medians(P)
         lowest, middle, highest = _row_ranges(P)
         _check_scale(y - level, np.append(means, level), y - lowest, y - highest)
@@ -114,22 +143,26 @@ class HuberStack:
         step = theta[:-1] if self.basis is None else self.basis @ theta[:-1]
         return Stack(convex + step, convex, float(theta[-1] - self.means @ step))
 
-    def fold_losses(self, ridges):
-        """Return the held-out losses, (n_folds, n_ridges), and what is left off them.
+    def held_out_losses(self, ridges):
+        """Return the losses of the parts, (n_parts, n_ridges), and what is left off.
 
-        That is what rows far away have to lose whatever the ridge, (n_folds,).
+        That is what rows far away have to lose whatever the ridge, (n_parts,).
         """
-        excesses, losses = [], []
-        for train, test in self.splits:
+        paths, excesses, losses = [], [], []
+        for train, _ in self.splits:
             times = np.bincount(train, minlength=len(self.weight))
-            share = self.weight[test] / self.weight[test].sum()
-            far, nothing = self.far[test], np.zeros(len(test))
             # Rows held out have weight 0 and are predicted with the others.
             path = self._path(self.weight * times, ridges)
-            rise = kernels.huber_path.rise
-            excesses.append(
-                [share @ rise(fit[2][test], nothing, far, self.delta) for fit in path]
+            paths.append([near for _, _, near, _, _ in path])
+        rise = kernels.huber_path.rise
+        for part in self.parts:
+            rows = part.rows
+            share = self.weight[rows] / self.weight[rows].sum()
+            far, nothing = self.far[rows], np.zeros(len(rows))
+            own = (
+                rise(near[rows], nothing, far, self.delta) for near in paths[part.fold]
             )
+            excesses.append([share @ each for each in own])
             losses.append(Huber(self.delta).mean(far, share))
         return np.array(excesses), np.array(losses)
 

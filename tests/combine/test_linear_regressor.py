@@ -160,7 +160,8 @@ def test_folds_and_penalties_together_equal_a_literal_loop(regression_prediction
     assert_allclose(
         found.cv_losses_, np.average(losses, axis=0, weights=sizes), rtol=1e-8
     )
-    assert found.ridge_ == oracles.one_standard_error(found.ridges_, losses, sizes)
+    if isinstance(cv, KFold | TimeSeriesSplit):  # folds that do not overlap
+        assert found.ridge_ == oracles.one_standard_error(found.ridges_, losses, sizes)
     least = LinearStackRegressor(cv=cv, rule="min").fit(P, y, sample_weight=weight)
     assert least.ridge_ == found.ridges_[np.argmin(found.cv_losses_)]
     assert found.cv_se_[np.argmin(found.cv_losses_)] == 0.0
@@ -193,6 +194,65 @@ def test_the_rule_follows_the_literal_loop_on_many_tables(regression_predictions
         assert found.ridge_ == expected
         chosen.add(expected)
     assert len(chosen) > 3
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_repeats_are_no_new_rows(regression_predictions, loss):
+    P, y, weight = regression_predictions(n_samples=200)
+    once, often = (
+        LinearStackRegressor(
+            loss=loss, cv=RepeatedKFold(n_splits=5, n_repeats=n, random_state=0)
+        ).fit(P, y, sample_weight=weight)
+        for n in (1, 20)
+    )
+    there = once.cv_se_ > 0.1 * once.cv_se_.max()
+    ratio = often.cv_se_[there] / once.cv_se_[there]
+    assert there.sum() > 3
+    assert ((ratio > 0.5) & (ratio < 2.0)).all()
+    # The same split again changes nothing at all.
+    splits = list(KFold(5, shuffle=True, random_state=0).split(P))
+    plain, copied = (
+        LinearStackRegressor(loss=loss, cv=cv).fit(P, y, sample_weight=weight)
+        for cv in (splits, splits * 3)
+    )
+    assert_allclose(copied.cv_losses_, plain.cv_losses_, rtol=1e-10)
+    assert_allclose(copied.cv_se_, plain.cv_se_, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_standard_errors_of_overlapping_folds_are_a_literal_loop(
+    regression_predictions, seed
+):
+    P, y, weight = regression_predictions(n_samples=50, seed=seed)
+    splits = list(ShuffleSplit(6, test_size=0.3, random_state=seed).split(P))
+    found = LinearStackRegressor(cv=splits).fit(P, y, sample_weight=weight)
+    first = [
+        next((k for k, s in enumerate(splits) if i in s[1]), None) for i in range(50)
+    ]
+    unit = unit_of(y, weight, "squared_error")
+    losses = []
+    for train, test in splits:
+        squares = np.empty((len(test), 19))
+        for j, ridge in enumerate(found.ridges_):
+            slow = twin(P[train], y[train], weight[train], ridge, unit=unit)
+            theta = slow.squared()
+            left = y[test] - P[test] @ theta[:-1] - slow.intercept(theta)
+            squares[:, j] = left**2
+        losses.append(squares)
+    losses = np.concatenate(losses)
+    rows = np.concatenate([test for _, test in splits])
+    sizes = weight[rows]
+    best = np.argmin(found.cv_losses_)
+    worse = losses - losses[:, [best]]
+    groups = np.array([first[i] for i in rows])
+    total, spread = sizes.sum(), 0.0
+    for g in np.unique(groups):
+        own = groups == g
+        mean = np.average(worse[own], axis=0, weights=sizes[own])
+        away = mean - np.average(worse, axis=0, weights=sizes)
+        spread = spread + (sizes[own].sum() / total * away) ** 2
+    n = len(np.unique(groups))
+    assert_allclose(found.cv_se_, np.sqrt(n / (n - 1) * spread), rtol=1e-6, atol=1e-12)
 
 
 def test_one_fold_has_no_standard_error(regression_predictions):
