@@ -21,6 +21,7 @@ LEVELS = {
     "exceptions": 0,
     "_npz": 0,
     "_sklearn": 0,
+    "_threads": 0,
     "losses": 1,
     "layout": 1,
     "metrics": 1,

@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from threadpoolctl import threadpool_limits
 
 from .. import kernels, layout
 from .._sklearn import Interval, Real, StrOptions, _fit_context
+from .._threads import one_blas_thread
 from ..convex.fit import first_copies
 from ..exceptions import ConvergenceWarning
 from . import _softmax_base as base
@@ -22,9 +22,6 @@ _KINDS = {
     "log": ("log",),
     "probability": ("probability",),
 }
-# Many small products: a second thread gains nothing, and on a busy machine its spinning
-# cost a factor of 8 to 70.
-_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 class LinearStackClassifier(
@@ -93,7 +90,9 @@ class LinearStackClassifier(
         The penalty used.
     ridges_, cv_losses_, cv_se_ : ndarray of shape (13,), float64
         Penalties tried, descending, their cross-validated log losses, and the standard
-        errors of these losses' differences from the least; only for ``ridge="cv"``.
+        errors of these losses' differences from the least, from their spread over the
+        rows (`LinearStackRegressor`: over the folds), of which each counts once however
+        often it is held out; only for ``ridge="cv"``.
     n_features_in_ : int
         Number of columns of P.
 
@@ -163,7 +162,7 @@ class LinearStackClassifier(
         self.cv = cv
 
     @_fit_context(prefer_skip_nested_validation=True)
-    @_one_blas_thread
+    @one_blas_thread
     def fit(self, P, y, sample_weight=None):
         """Fit weights and biases.
 

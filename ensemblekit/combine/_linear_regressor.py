@@ -2,17 +2,13 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from threadpoolctl import threadpool_limits
 
 from .._sklearn import Interval, Real, StrOptions, _fit_context
+from .._threads import one_blas_thread
 from ._base import RegressionCombinerMixin, row_folds, validate_regression
 from ._linear_regressor_base import HuberStack, SquaredStack
 
 __all__ = ["LinearStackRegressor"]
-
-# Many small products: a second thread gains nothing, and on a busy machine its spinning
-# cost a factor of 8 to 70.
-_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
@@ -20,9 +16,11 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
 
     Minimises the mean loss of ``y - b - P w`` plus ``ridge * var(y) * (n_members *
     ||w - convex_weights_||**2 + (b / sd(y))**2)``, where b is the intercept of P and y
-    measured from the mean of y: a growing `ridge` leads to the best convex mixture,
-    which is `ConvexRegressor` without a ridge. Unlike that mixture it corrects members
-    that are biased or shrunk; it needs more rows, and it extrapolates with its members.
+    measured from the mean of y (Huber's loss: from its median): a growing `ridge` leads
+    to the best convex mixture, which is `ConvexRegressor` without a ridge. Unlike that
+    mixture it corrects members that are biased or shrunk; it needs more rows, and it
+    extrapolates with its members. Folds are fitted with the mean and the var(y) of all
+    rows, so that a `ridge` means the same in each.
     Duplicating all members leaves the prediction unchanged; duplicating one halves what
     its weight costs.
 
@@ -40,11 +38,13 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
     loss : {"squared_error", "huber"}, default="squared_error"
         ``"huber"`` withstands gross errors in y. It takes half the squares, so it has
         half the penalty, in which var(y) is the square of the median distance to the
-        median, divided by that of a normal variable.
+        median, divided by that of a normal variable (where most rows are equal, the
+        median of the distances that are not 0).
     delta : "auto" or float, default="auto"
         Huber's bend, in the unit of y; > 0. Larger residuals count linearly. ``"auto"``
-        is three standard deviations of what the mixture of least squares leaves of y,
-        read from the median distance to the median.
+        is three standard deviations of what the convex mixture leaves of y, read from
+        the median distance to the median; that mixture is bent at three deviations of
+        what the median of the members leaves. Where that is 0, 1e-6 of sd(y).
     cv : int, splitter or iterable of (train, test), default=5
         Row folds of ``ridge="cv"``; an int means that many shuffled folds with a fixed
         seed. Where rows come in groups, give the splits that keep groups together.
@@ -67,7 +67,10 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
         ``ridge="cv"``.
     cv_se_ : ndarray of shape (19,), float64
         Standard errors of the differences to the least of `cv_losses_`, from their
-        spread over the folds; NaN for one fold, where `rule` has no say.
+        spread over the folds (`LinearStackClassifier`: over the rows); NaN for one
+        fold, where `rule` has no say. Where folds overlap, rows count with the first
+        one that holds them out: repeats of a split make the losses steadier, but are no
+        new rows.
     n_features_in_ : int
         Number of members.
 
@@ -120,7 +123,7 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
         self.cv = cv
 
     @_fit_context(prefer_skip_nested_validation=True)
-    @_one_blas_thread
+    @one_blas_thread
     def fit(self, P, y, sample_weight=None):
         """Fit weights and intercept.
 
@@ -147,31 +150,37 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
             problem = SquaredStack(P, y, weight, splits)
         self.ridge_ = self.ridge
         if searches:
-            self._choose_ridge(problem, [weight[test].sum() for _, test in splits])
+            self._choose_ridge(problem)
         found = problem.fit(self.ridge_)
         self.weights_, self.convex_weights_ = found.weights, found.convex
         self.intercept_ = found.intercept
         return self
 
-    def _choose_ridge(self, problem, sizes):
+    def _choose_ridge(self, problem):
         self.ridges_ = np.logspace(3, -6, 19)
-        losses = problem.fold_losses(self.ridges_)
-        self.cv_losses_ = np.average(losses, axis=0, weights=sizes)
-        best = int(np.argmin(self.cv_losses_))
-        self.cv_se_ = _standard_errors(losses - losses[:, [best]], sizes)
+        losses, constant = problem.held_out_losses(self.ridges_)
+        sizes = np.array([part.size for part in problem.parts])
+        groups = np.array([part.first for part in problem.parts])
+        means = np.average(losses, axis=0, weights=sizes)
+        self.cv_losses_ = means + np.average(constant, weights=sizes)
+        best = int(np.argmin(means))
+        self.cv_se_ = _standard_errors(losses - losses[:, [best]], sizes, groups)
         if self.rule == "1se":
             slack = np.nan_to_num(self.cv_se_)
-            best = int(np.argmax(self.cv_losses_ <= self.cv_losses_[best] + slack))
+            best = int(np.argmax(means <= means[best] + slack))
         self.ridge_ = float(self.ridges_[best])
 
     def _combine(self, P):
         return P @ self.weights_ + self.intercept_
 
 
-def _standard_errors(values, sizes):
-    """Standard errors of the weighted means of columns, from their spread over rows."""
-    n_folds, share = len(values), np.asarray(sizes) / np.sum(sizes)
-    if n_folds == 1:
+def _standard_errors(values, sizes, groups):
+    """Standard errors of the weighted means of columns, from their spread by group."""
+    member = groups[:, None] == np.unique(groups)
+    totals = sizes @ member
+    values = (member.T * sizes) @ values / totals[:, None]
+    n_groups, share = len(totals), totals / totals.sum()
+    if n_groups == 1:
         return np.full(values.shape[1], np.nan)
     squares = share[:, None] ** 2 * (values - share @ values) ** 2
-    return np.sqrt(n_folds / (n_folds - 1) * squares.sum(axis=0))
+    return np.sqrt(n_groups / (n_groups - 1) * squares.sum(axis=0))

@@ -1,5 +1,7 @@
 """LinearStackRegressor: between least squares and the convex mixture."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -25,13 +27,24 @@ def robust_variance(y, weight):
     return (away[(len(away) - 1) // 2] / 0.6744897501960817) ** 2
 
 
+def lowest_median(y, weight):
+    copies = np.sort(np.repeat(y, weight.astype(int)))
+    return copies[(len(copies) - 1) // 2]
+
+
+def unit_of(y, weight, loss):
+    """The documented centre and variance of y."""
+    if loss == "huber":
+        return lowest_median(y, weight), robust_variance(y, weight)
+    return np.average(y, weights=weight), weighted_variance(y, weight)
+
+
 def twin(P, y, weight, ridge, *, loss="squared_error", delta=1.0, unit=None):
     """The oracle of a fit; unit : (level, spread) of y where not its own."""
     convex = ConvexRegressor(ridge=0.0, loss=loss, delta=delta)
     convex.fit(P, y, sample_weight=weight)
     if unit is None:
-        spread = weighted_variance if loss == "squared_error" else robust_variance
-        unit = np.average(y, weights=weight), spread(y, weight)
+        unit = unit_of(y, weight, loss)
     return oracles.LinearStack(P, y, weight, convex.weights_, ridge, *unit)
 
 
@@ -105,8 +118,7 @@ def fold_losses(found, P, y, weight, splits, delta=1.0):
     """Literal loop over folds x penalties: each fit by itself, from its rows."""
     huber = found.loss == "huber"
     # The units of the penalty are those of all rows, not of the fold.
-    spread = (robust_variance if huber else weighted_variance)(y, weight)
-    unit = np.average(y, weights=weight), spread
+    unit = unit_of(y, weight, found.loss)
     losses = np.empty((len(splits), len(found.ridges_)))
     for k, (train, test) in enumerate(splits):
         for j, ridge in enumerate(found.ridges_):
@@ -148,7 +160,8 @@ def test_folds_and_penalties_together_equal_a_literal_loop(regression_prediction
     assert_allclose(
         found.cv_losses_, np.average(losses, axis=0, weights=sizes), rtol=1e-8
     )
-    assert found.ridge_ == oracles.one_standard_error(found.ridges_, losses, sizes)
+    if isinstance(cv, KFold | TimeSeriesSplit):  # folds that do not overlap
+        assert found.ridge_ == oracles.one_standard_error(found.ridges_, losses, sizes)
     least = LinearStackRegressor(cv=cv, rule="min").fit(P, y, sample_weight=weight)
     assert least.ridge_ == found.ridges_[np.argmin(found.cv_losses_)]
     assert found.cv_se_[np.argmin(found.cv_losses_)] == 0.0
@@ -181,6 +194,65 @@ def test_the_rule_follows_the_literal_loop_on_many_tables(regression_predictions
         assert found.ridge_ == expected
         chosen.add(expected)
     assert len(chosen) > 3
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_repeats_are_no_new_rows(regression_predictions, loss):
+    P, y, weight = regression_predictions(n_samples=200)
+    once, often = (
+        LinearStackRegressor(
+            loss=loss, cv=RepeatedKFold(n_splits=5, n_repeats=n, random_state=0)
+        ).fit(P, y, sample_weight=weight)
+        for n in (1, 20)
+    )
+    there = once.cv_se_ > 0.1 * once.cv_se_.max()
+    ratio = often.cv_se_[there] / once.cv_se_[there]
+    assert there.sum() > 3
+    assert ((ratio > 0.5) & (ratio < 2.0)).all()
+    # The same split again changes nothing at all.
+    splits = list(KFold(5, shuffle=True, random_state=0).split(P))
+    plain, copied = (
+        LinearStackRegressor(loss=loss, cv=cv).fit(P, y, sample_weight=weight)
+        for cv in (splits, splits * 3)
+    )
+    assert_allclose(copied.cv_losses_, plain.cv_losses_, rtol=1e-10)
+    assert_allclose(copied.cv_se_, plain.cv_se_, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_standard_errors_of_overlapping_folds_are_a_literal_loop(
+    regression_predictions, seed
+):
+    P, y, weight = regression_predictions(n_samples=50, seed=seed)
+    splits = list(ShuffleSplit(6, test_size=0.3, random_state=seed).split(P))
+    found = LinearStackRegressor(cv=splits).fit(P, y, sample_weight=weight)
+    first = [
+        next((k for k, s in enumerate(splits) if i in s[1]), None) for i in range(50)
+    ]
+    unit = unit_of(y, weight, "squared_error")
+    losses = []
+    for train, test in splits:
+        squares = np.empty((len(test), 19))
+        for j, ridge in enumerate(found.ridges_):
+            slow = twin(P[train], y[train], weight[train], ridge, unit=unit)
+            theta = slow.squared()
+            left = y[test] - P[test] @ theta[:-1] - slow.intercept(theta)
+            squares[:, j] = left**2
+        losses.append(squares)
+    losses = np.concatenate(losses)
+    rows = np.concatenate([test for _, test in splits])
+    sizes = weight[rows]
+    best = np.argmin(found.cv_losses_)
+    worse = losses - losses[:, [best]]
+    groups = np.array([first[i] for i in rows])
+    total, spread = sizes.sum(), 0.0
+    for g in np.unique(groups):
+        own = groups == g
+        mean = np.average(worse[own], axis=0, weights=sizes[own])
+        away = mean - np.average(worse, axis=0, weights=sizes)
+        spread = spread + (sizes[own].sum() / total * away) ** 2
+    n = len(np.unique(groups))
+    assert_allclose(found.cv_se_, np.sqrt(n / (n - 1) * spread), rtol=1e-6, atol=1e-12)
 
 
 def test_one_fold_has_no_standard_error(regression_predictions):
@@ -269,6 +341,52 @@ def test_huber_withstands_gross_errors_in_y(regression_predictions, size):
         assert np.mean((squared.predict(P) - y) ** 2) > 2 * before  # it is needed
 
 
+def one_gross_error(size):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=120)
+    P = 0.6 * y[:, None] + 3.0 + 0.3 * rng.normal(size=(120, 3))
+    return P, np.append(size, y[1:]), np.arange(1, 120)
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+@pytest.mark.parametrize("size", [1e6, 1e8, 1e10, 1e20, 1e50])
+def test_huber_is_the_same_whatever_the_size_of_a_gross_error(size, sign):
+    for options in ({}, {"ridge": 0.01}, {"rule": "1se"}, {"delta": 0.7}):
+        found = LinearStackRegressor(loss="huber", **options)
+        P, y, others = one_gross_error(0.0)
+        clean = np.mean((found.fit(P, y).predict(P)[others] - y[others]) ** 2)
+        P, y, _ = one_gross_error(sign * 1e3)
+        found.fit(P, y)
+        expected, ridge = found.predict(P), found.ridge_
+        assert np.mean((expected[others] - y[others]) ** 2) < 1.1 * clean
+        P, y, _ = one_gross_error(sign * size)
+        assert_allclose(found.fit(P, y).predict(P), expected, atol=1e-7)
+        assert found.ridge_ == ridge
+        assert np.isfinite(found.cv_losses_ if "ridge" not in options else 0.0).all()
+
+
+def test_huber_withstands_a_gross_error_where_most_rows_are_exact():
+    P, y, others = one_gross_error(0.0)
+    P[:, 1] = y
+    y = np.append(1e30, y[1:])
+    found = LinearStackRegressor(loss="huber").fit(P, y)
+    assert_allclose(found.predict(P)[others], y[others], atol=1e-3)
+
+
+@pytest.mark.parametrize("sd", [3.0, 6.0, 9.0])
+def test_huber_of_heavy_tails_ends(sd):
+    # Of numbers that span 10 to 35 powers of ten not every fit is proven to be done.
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        y = rng.lognormal(0.0, sd, 120)
+        P = 0.6 * y[:, None] + 3.0 + 0.3 * rng.normal(size=(120, 3))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore" if sd > 3.0 else "error")
+            found = LinearStackRegressor(loss="huber", cv=3).fit(P, y)
+        before = np.median(np.abs(P - y[:, None]).min(axis=1))
+        assert np.median(np.abs(found.predict(P) - y)) < max(before, 0.3)
+
+
 def test_an_unfinished_fit_warns(regression_predictions, monkeypatch):
     from ensemblekit.kernels import huber_path
 
@@ -315,7 +433,9 @@ def test_integer_weights_equal_repeated_rows(regression_predictions, loss):
 def test_the_bend_is_three_deviations_of_the_residuals(regression_predictions):
     P, y, weight = regression_predictions()
     found = LinearStackRegressor(loss="huber").fit(P, y, sample_weight=weight)
-    left = y - ConvexRegressor(ridge=0).fit(P, y, weight).predict(P)
+    start = 3.0 * robust_variance(y - np.median(P, axis=1), weight) ** 0.5
+    convex = ConvexRegressor(ridge=0, loss="huber", delta=start)
+    left = y - convex.fit(P, y, weight).predict(P)
     assert_allclose(found.delta_, 3.0 * robust_variance(left, weight) ** 0.5)
     given = LinearStackRegressor(loss="huber", delta=found.delta_)
     given.fit(P, y, sample_weight=weight)
