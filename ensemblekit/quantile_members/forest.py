@@ -40,10 +40,9 @@ class ForestQuantileRegressor(QuantileMemberMixin, RegressorMixin, BaseEstimator
 
     Raises
     ------
-    TypeError
-        If `estimator` is no forest of scikit-learn for regression.
     ValueError
-        If levels are unfit, or X and y are of different length or not finite.
+        If `estimator` is no forest of scikit-learn for regression, levels are unfit, or
+        X and y are of different length or not finite.
 
     Notes
     -----
