@@ -162,20 +162,24 @@ def with_levels(name, member, levels):
     Raises
     ------
     ValueError
-        If one holds other levels than `levels`.
+        If one holds other levels than `levels`, or it was trained elsewhere on others.
     """
-    unset = {}
-    for key, value in member.get_params(deep=True).items():
-        if key.rpartition("__")[2] != "quantile_levels":
-            continue
-        if value is None:
-            unset[key] = tuple(np.asarray(levels).tolist())
-        elif not np.array_equal(value, levels):
+    wanted = np.asarray(levels).tolist()
+    found = {
+        key: value
+        for key, value in member.get_params(deep=True).items()
+        if key.rpartition("__")[2] == "quantile_levels"
+    }
+    unset = [key for key, value in found.items() if value is None]
+    found["quantile_levels_"] = getattr(_last_step(member), "quantile_levels_", None)
+    for key, value in found.items():
+        if value is not None and not np.array_equal(value, wanted):
             raise ValueError(
-                f"{name} has {key}={value}; expected those asked for here, "
-                f"{np.asarray(levels).tolist()}, or None, which takes these."
+                f"{name} has {key}={np.asarray(value).tolist()}; expected {wanted}, "
+                "the levels asked for here. Leave them None to have them set."
             )
-    return member.set_params(**unset)
+    member.set_params(**dict.fromkeys(unset, tuple(wanted)))
+    return member
 
 
 def combined_quantiles(combiner, P, levels):

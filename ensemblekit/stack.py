@@ -361,8 +361,8 @@ class _Stacked(TransformerMixin, _BaseComposition):
         """P of new rows; members the combiner gives no weight are not predicted."""
         X = check_input_features(self, X, reset=False)
         P = self.cross_fit_.predict_members(X, self._needed_members())
-        # predict <- delegated or predict <- user
-        return self._join(guarded(P, self._shown, self.guard, stacklevel=4), X)
+        # _predictions <- delegated or predict <- user
+        return self._join(guarded(P, self._shown, self.guard, stacklevel=3), X)
 
     def _learn_ranges(self, sample_weight):
         """Return what the members with weight predicted for held-out rows."""

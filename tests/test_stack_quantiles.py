@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingRegressor
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import QuantileRegressor, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
@@ -20,6 +21,7 @@ from ensemblekit import (
     ConvexPoolRegressor,
     CrossFit,
     ForestQuantileRegressor,
+    GuardWarning,
     MemberError,
     PerLevelQuantileRegressor,
     ResidualQuantileRegressor,
@@ -214,7 +216,8 @@ def test_crossing_quantiles_are_sorted_and_counted(table):
 def test_leaderboard_is_mean_pinball_of_held_out_rows(table):
     X, y = table
     weight = np.linspace(0.5, 2.0, 150)
-    stacked = StackedQuantileRegressor(MEMBERS, quantile_levels=LEVELS, cv=3)
+    pool = ConvexPoolRegressor()
+    stacked = StackedQuantileRegressor(MEMBERS, pool, quantile_levels=LEVELS, cv=3)
     rows = {r["name"]: r for r in stacked.fit(X, y).leaderboard_}
     P = stacked.oof_predictions_
     for j, (name, _) in enumerate(MEMBERS):
@@ -227,8 +230,12 @@ def test_leaderboard_is_mean_pinball_of_held_out_rows(table):
     assert_allclose(rows["ensemble"]["loss"], oracles.pinball(y, held_out, LEVELS))
     losses = [r["loss"] for r in stacked.leaderboard_]
     assert losses == sorted(losses)
-    weighted = stacked.fit(X, y, sample_weight=weight).leaderboard_
-    assert weighted != rows
+    stacked.fit(X, y, sample_weight=weight)
+    row = next(r for r in stacked.leaderboard_ if r["name"] == "trees")
+    block = stacked.oof_predictions_[:, 5:10]
+    error = y[:, None] - block
+    losses = np.maximum(LEVELS * error, (np.array(LEVELS) - 1) * error).mean(axis=1)
+    assert_allclose(row["loss"], np.average(losses, weights=weight))
 
 
 def test_groups_weights_and_frames(table):
@@ -264,6 +271,52 @@ def test_metadata_is_routed(table):
         stacked = StackedQuantileRegressor(members, quantile_levels=LEVELS)
         found = stacked.fit(X, y, sample_weight=weight).predict_quantiles(X)
     assert_allclose(found, expected)
+
+
+def test_default_members_take_routed_weights(table):
+    X, y = table
+    with sklearn.config_context(enable_metadata_routing=True):
+        stacked = StackedQuantileRegressor(cv=2, quantile_levels=[0.1, 0.5, 0.9])
+        weight = np.where(y > np.median(y), 1.0, 0.01)
+        stacked.fit(X, y, sample_weight=weight)
+        assert stacked.predict(X).mean() > y.mean() + 0.3
+
+
+def test_what_was_trained_elsewhere_keeps_its_levels(table):
+    X, y = table
+    frozen = FrozenEstimator(ForestQuantileRegressor(TREES, LEVELS).fit(X, y))
+    members = [MEMBERS[0], ("frozen", frozen)]
+    stacked = StackedQuantileRegressor(members, Mean(), quantile_levels=LEVELS)
+    expected = frozen.predict_quantiles(X)
+    assert_array_equal(stacked.fit(X, y).oof_predictions_[:, 5:], expected)
+    other = clone(stacked).set_params(quantile_levels=[0.1, 0.2, 0.3, 0.4, 0.5])
+    message = r"Member 'frozen' has quantile_levels_=\[0.05, .*expected \[0.1, 0.2"
+    with pytest.raises(ValueError, match=message):
+        other.fit(X, y)
+
+
+def test_a_member_far_outside_is_replaced_at_every_level(table):
+    X, y = table
+
+    class Astray(Crossing):
+        def predict_quantiles(self, X):
+            return self.mean_ + np.outer(
+                1.0 + 1e3 * (X[:, 0] >= 1), np.linspace(-1, 1, 5)
+            )
+
+    members = [*MEMBERS[:2], ("astray", Astray())]
+    stacked = StackedQuantileRegressor(members, Mean(), quantile_levels=LEVELS)
+    stacked.fit(X, y)
+    X_new = np.vstack([X[:3], [1.0, 0.0, 0.0]])
+    with pytest.warns(GuardWarning, match="'astray' \\(1 of 4 rows") as caught:
+        found = stacked.predict_quantiles(X_new)
+    assert caught[0].filename == __file__
+    with pytest.warns(GuardWarning, match="'astray'") as caught:
+        stacked.predict(X_new)
+    assert caught[0].filename == __file__
+    blocks = stacked.transform(X_new)[3].reshape(3, 5)
+    blocks[2] = blocks[:2].mean(axis=0)
+    assert_allclose(found[3], blocks.mean(axis=0))
 
 
 def test_jobs_and_seeds_change_nothing(table):
