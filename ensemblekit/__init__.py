@@ -11,6 +11,8 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
 - `ConvexClassifier`, `EnsembleSelectionClassifier`, `AverageClassifier`,
   `LinearStackClassifier` and their regressors: the combiners.
 - `default_members`: a library to start from. `evaluate_loss`: the losses.
+- `pinball_loss`, `interval_coverage`, `crps_from_quantiles` and the rest of
+  `ensemblekit.metrics`: scores of quantiles, intervals and draws.
 """
 
 from importlib import import_module
@@ -36,6 +38,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         QDOEnsembleSelectionClassifier,
         QDOEnsembleSelectionRegressor,
     )
+    from .combine._quantile_pool import QuantilePoolRegressor
     from .combine._recalibrated import RecalibratedClassifier, RecalibratedRegressor
     from .combine._search import CombinerSearchClassifier, CombinerSearchRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier
@@ -46,6 +49,16 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .library import PredictionLibrary
     from .losses import evaluate_loss
     from .members import default_members
+    from .metrics import (
+        crps_from_ensemble,
+        crps_from_quantiles,
+        interval_coverage,
+        interval_score,
+        pinball_loss,
+        pit_from_ensemble,
+        pit_from_quantiles,
+        weighted_interval_score,
+    )
     from .quantile_members.defaults import default_quantile_members
     from .quantile_members.forest import ForestQuantileRegressor
     from .quantile_members.per_level import PerLevelQuantileRegressor
@@ -68,10 +81,18 @@ _MODULES = {
     "StackedQuantileRegressor": "stack_quantiles",
     "StackedRegressor": "stack",
     "cross_fitted_predictions": "leaderboard",
+    "crps_from_ensemble": "metrics",
+    "crps_from_quantiles": "metrics",
     "default_combiners": "combine._family_base",
     "default_members": "members",
     "default_quantile_members": "quantile_members",
     "evaluate_loss": "losses",
+    "interval_coverage": "metrics",
+    "interval_score": "metrics",
+    "pinball_loss": "metrics",
+    "pit_from_ensemble": "metrics",
+    "pit_from_quantiles": "metrics",
+    "weighted_interval_score": "metrics",
 }
 
 

@@ -267,6 +267,38 @@ def _check_row_sums(
             )
 
 
+def check_levels(levels: ArrayLike, name: str = "quantile_levels") -> NDArray:
+    """Return levels as a float64 array; refuse any that do not ascend in (0, 1).
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one is outside (0, 1) or not above the one before it;
+        names the position.
+    """
+    checked = np.atleast_1d(np.asarray(levels, dtype=np.float64))
+    if checked.ndim != 1 or checked.size == 0:
+        raise ValueError(
+            f"{name} has shape {checked.shape}; expected a list of levels that ascend "
+            "inside (0, 1)."
+        )
+    inside = (checked > 0.0) & (checked < 1.0)
+    if not inside.all():
+        at = int(np.argmin(inside))
+        raise ValueError(
+            f"{name}[{at}] is {float(checked[at])!r}; expected levels inside (0, 1)."
+        )
+    above = np.diff(checked) > 0.0
+    if not above.all():
+        at = int(np.argmin(above))
+        raise ValueError(
+            f"{name}[{at + 1}] is {float(checked[at + 1])!r} after "
+            f"{float(checked[at])!r}; expected levels that ascend, each once. Sort "
+            "levels and columns together."
+        )
+    return checked
+
+
 def check_quantiles(P: NDArray, n_levels: int, names: list[str]) -> None:
     """Refuse blocks whose columns decrease along the levels within a row.
 

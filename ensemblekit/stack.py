@@ -27,7 +27,11 @@ from ._sklearn import (
     hstack_containers,
     routing_enabled,
 )
-from .combine._base import ClassificationCombinerMixin, RegressionCombinerMixin
+from .combine._base import (
+    ClassificationCombinerMixin,
+    RegressionCombinerMixin,
+    own_weights,
+)
 from .combine._convex_classifier import ConvexClassifier
 from .combine._convex_regressor import ConvexRegressor
 from .combine._guard_base import GUARD, guarded, learn_groups
@@ -352,10 +356,8 @@ class _Stacked(TransformerMixin, _BaseComposition):
     def _member_weights(self):
         """One weight per member; None where the combiner has none, or foreign ones."""
         n_members = len(self.cross_fit_.method_)
-        weights = getattr(self.combiner_, "weights_", np.empty(0))
-        if isinstance(self.combiner_, _OURS) and weights.shape == (n_members,):
-            return weights.tolist()
-        return [None] * n_members  # a weight may be that of several members' columns
+        weights = own_weights(self.combiner_, n_members)
+        return [None] * n_members if weights is None else weights.tolist()
 
     def _predictions(self, X):
         """P of new rows; members the combiner gives no weight are not predicted."""

@@ -24,6 +24,7 @@ LEVELS = {
     "losses": 1,
     "layout": 1,
     "_levels": 1,
+    "metrics": 1,
     "convex": 1,
     "selection": 1,
     "library": 1,
@@ -45,6 +46,8 @@ LEVELS = {
 # Inside a level, an arrow needs its reason here.
 SAME_LEVEL = {
     ("library", "layout"): "the library's columns are P's",
+    ("metrics", "layout"): "levels are those of P's quantiles",
+    ("metrics", "losses"): "the formula of the pinball loss",
     ("_routing", "_members"): "weights reach a member under its own parameter name",
     ("_folds", "_members"): "a fold's task fits one member",
     ("leaderboard", "_members"): "a combiner takes weights as members do",

@@ -335,6 +335,16 @@ def row_folds(cv, y, weight, stratify):
     return indices
 
 
+def own_weights(model, n_members):
+    """Return a fitted combiner's weights of the members, or None.
+
+    Only those of combiners of ours: another's may mean something else.
+    """
+    weights = np.asarray(getattr(model, "weights_", []))
+    ours = isinstance(model, (ClassificationCombinerMixin, RegressionCombinerMixin))
+    return weights if ours and weights.shape == (n_members,) else None
+
+
 def mix_probabilities(combiner, P):
     """Return the members' probabilities mixed by ``combiner.weights_``."""
     n_outputs = layout.n_outputs_for(len(combiner.classes_))

@@ -34,7 +34,7 @@ def default_combiners(n_classes=0):
     if n_classes:  # values may be negative
         combiners.append(("geometric mean", make("Average", kind="geometric")))
     combiners += [
-        ("top mean", make("EnsembleSelection", init="sorted", n_rounds=1)),
+        ("top mean", make("EnsembleSelection", n_rounds=1, shrinkage=1.0)),
         ("greedy", make("EnsembleSelection")),
         ("greedy, rows bagged", make("EnsembleSelection", bagging="rows")),
         ("convex", make("Convex", ridge=0.0)),

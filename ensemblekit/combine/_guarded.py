@@ -9,6 +9,7 @@ from ._base import (
     ClassificationCombinerMixin,
     RegressionCombinerMixin,
     column_names,
+    own_weights,
     validate_classification,
     validate_regression,
 )
@@ -43,7 +44,8 @@ class GuardedRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator):
     low_, high_ : ndarray of shape (n_members,), float64
         Range of each member's predictions of rows with positive weight.
     weights_ : ndarray of shape (n_members,), float64
-        The inner combiner's, where it has them. Members of weight 0 are not looked at.
+        The inner combiner's, where it is one of this package that has them. Members of
+        weight 0 are not looked at.
     n_features_in_ : int
         Number of members.
 
@@ -132,7 +134,8 @@ class GuardedClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstima
     low_, high_ : ndarray of shape (n_members * n_outputs,), float64
         Range of each column of P, of rows with positive weight.
     weights_ : ndarray of shape (n_members,), float64
-        The inner combiner's, where it has them. Members of weight 0 are not looked at.
+        The inner combiner's, where it is one of this package that has them. Members of
+        weight 0 are not looked at.
     n_features_in_ : int
         Number of columns of P.
 
@@ -199,13 +202,14 @@ class GuardedClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstima
 
 
 def _fit(combiner, P, y, weight, weighted, n_outputs):
+    P = np.asarray(P)  # a dask array in memory
     passed = weight if weighted else None
     combiner.combiner_ = fit_combiner(combiner.combiner, P, y, passed, slice(None))
     counted = P[weight > 0.0] if (weight == 0.0).any() else P
     combiner.low_ = counted.min(axis=0).astype(np.float64)
     combiner.high_ = counted.max(axis=0).astype(np.float64)
-    weights = np.asarray(getattr(combiner.combiner_, "weights_", []))
-    if weights.shape == (P.shape[1] // n_outputs,):
+    weights = own_weights(combiner.combiner_, P.shape[1] // n_outputs)
+    if weights is not None:
         combiner.weights_ = weights
 
 

@@ -1,5 +1,6 @@
 """CombinerSearchClassifier, CombinerSearchRegressor: which combiner to use."""
 
+import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer_names
 
@@ -50,9 +51,9 @@ class CombinerSearchClassifier(
         list, to add to.
     loss : str or callable, default="log_loss"
         ``"log_loss"``, ``"brier"``, ``"zero_one"``, ``"auc"``, the name of a
-        scikit-learn scorer, or a callable ``scorer(estimator, P, y)``; scorers are
-        turned so that lower is better. What candidates are judged by; their own losses
-        are theirs.
+        scikit-learn scorer, or a callable ``scorer(estimator, X, y)`` with X the
+        numbers of the rows; scorers are turned so that lower is better. What candidates
+        are judged by; their own losses are theirs.
     strategy : {"best", "1se", "average"}, default="average"
         ``"best"`` takes the candidate of least held-out loss. ``"1se"`` takes the
         simplest whose loss exceeds the least by no more than one standard error of the
@@ -62,8 +63,9 @@ class CombinerSearchClassifier(
         r)`` of the best one's share, and none below a hundredth; equal ones count once.
     cv : int, splitter or iterable of (train, test), default=5
         Row folds; an int means that many stratified, shuffled folds with a fixed seed.
-        Where rows come in groups, give the splits that keep groups together. Folds
-        whose training rows lack a class are left out.
+        Where rows come in groups, give the splits that keep groups together, here and
+        to the candidates that have a `cv` of their own (linear stacks, recalibration).
+        Folds whose training rows lack a class are left out.
     n_jobs : int or None, default=None
         Threads for the combiners; no result depends on it.
 
@@ -80,8 +82,9 @@ class CombinerSearchClassifier(
     results_ : Bunch
         One entry for each candidate, least loss first: ``name``, ``loss`` (on held-out
         rows) and its standard error ``loss_se``, ``difference`` to the least and its
-        paired standard error ``difference_se``, ``fit_time`` (seconds, all folds) and
-        ``share`` (in the prediction). ``pandas.DataFrame(results_)`` shows it.
+        paired standard error ``difference_se``, ``fit_time`` (seconds, all folds, with
+        their predictions) and ``share`` (in the prediction).
+        ``pandas.DataFrame(results_)`` shows it.
     nested_score_ : Bunch
         What the choice itself is worth: ``loss`` and ``se`` where each fold's rows are
         predicted by the candidates that the other folds would choose, ``optimism``
@@ -101,7 +104,7 @@ class CombinerSearchClassifier(
     Notes
     -----
     Time: the fits of all combiners, once for each fold, and of those chosen once more.
-    Memory: the predictions of each combiner for all rows.
+    Memory: the predictions of all members and combiners for all rows, and their losses.
 
     Held-out rows are scored together; standard errors come from leaving out one fold at
     a time (the jackknife). `nested_score_` fits nothing again: a fold's rows took part
@@ -180,6 +183,7 @@ class CombinerSearchClassifier(
         self : CombinerSearchClassifier
         """
         P, codes, weight = validate_classification(self, P, y, sample_weight)
+        P = np.asarray(P)  # a dask array in memory
         cube = layout.to_cube(P, layout.n_outputs_for(len(self.classes_)))
         members = [layout.class_probabilities(member) for member in cube]
         singles = [SingleClassifier(j) for j in range(len(members))]
@@ -208,16 +212,15 @@ class CombinerSearchRegressor(
     Parameters
     ----------
     combiners : list of (str, regressor) or None, default=None
-        Candidates, simplest first. None means: mean, median and (of positive
-        predictions) geometric mean of the members, the mean of the best ones, greedy
-        selection plain and with bagged rows, convex weights without and with ridge,
-        these recalibrated, and linear stacks. ``default_combiners`` makes that list, to
-        add to.
+        Candidates, simplest first. None means: mean and median of the members, the mean
+        of the best ones, greedy selection plain and with bagged rows, convex weights
+        without and with ridge, these recalibrated, and linear stacks.
+        ``default_combiners`` makes that list, to add to.
     loss : str or callable, default="squared_error"
         ``"squared_error"``, ``"absolute_error"``, ``"huber"``, ``"pinball"``, the name
-        of a scikit-learn scorer, or a callable ``scorer(estimator, P, y)``; scorers are
-        turned so that lower is better. What candidates are judged by; their own losses
-        are theirs.
+        of a scikit-learn scorer, or a callable ``scorer(estimator, X, y)`` with X the
+        numbers of the rows; scorers are turned so that lower is better. What candidates
+        are judged by; their own losses are theirs.
     strategy : {"best", "1se", "average"}, default="average"
         ``"best"`` takes the candidate of least held-out loss. ``"1se"`` takes the
         simplest whose loss exceeds the least by no more than one standard error of the
@@ -227,7 +230,8 @@ class CombinerSearchRegressor(
         r)`` of the best one's share, and none below a hundredth; equal ones count once.
     cv : int, splitter or iterable of (train, test), default=5
         Row folds; an int means that many shuffled folds with a fixed seed. Where rows
-        come in groups, give the splits that keep groups together.
+        come in groups, give the splits that keep groups together, here and to the
+        candidates that have a `cv` of their own (linear stacks, recalibration).
     delta : float, default=1.0
         Where ``loss="huber"`` bends, in the unit of y; > 0.
     level : float, default=0.5
@@ -246,8 +250,9 @@ class CombinerSearchRegressor(
     results_ : Bunch
         One entry for each candidate, least loss first: ``name``, ``loss`` (on held-out
         rows) and its standard error ``loss_se``, ``difference`` to the least and its
-        paired standard error ``difference_se``, ``fit_time`` (seconds, all folds) and
-        ``share`` (in the prediction). ``pandas.DataFrame(results_)`` shows it.
+        paired standard error ``difference_se``, ``fit_time`` (seconds, all folds, with
+        their predictions) and ``share`` (in the prediction).
+        ``pandas.DataFrame(results_)`` shows it.
     nested_score_ : Bunch
         What the choice itself is worth: ``loss`` and ``se`` where each fold's rows are
         predicted by the candidates that the other folds would choose, ``optimism``
@@ -267,7 +272,7 @@ class CombinerSearchRegressor(
     Notes
     -----
     Time: the fits of all combiners, once for each fold, and of those chosen once more.
-    Memory: the predictions of each combiner for all rows.
+    Memory: the predictions of all members and combiners for all rows, and their losses.
 
     Held-out rows are scored together; standard errors come from leaving out one fold at
     a time (the jackknife). `nested_score_` fits nothing again: a fold's rows took part
@@ -352,6 +357,7 @@ class CombinerSearchRegressor(
         self : CombinerSearchRegressor
         """
         P, y, weight = validate_regression(self, P, y, sample_weight)
+        P = np.asarray(P)  # a dask array in memory
         singles = [SingleRegressor(j) for j in range(P.shape[1])]
         given = sample_weight is not None
         base.search(self, P, y, weight, given, list(P.T), singles)

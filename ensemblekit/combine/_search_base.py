@@ -1,7 +1,7 @@
 """What the two searches share: held-out losses of candidates, and a choice by them."""
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import perf_counter
 
@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 
 from .._sklearn import Integral, StrOptions
 from ..losses import LOSSES
-from ._base import column_names, row_folds
+from ._base import column_names, own_weights, row_folds
 from ._cross_fit_base import fit_combiner, fold_mixtures
 from ._family_base import default_combiners
 from ._mixture_base import check_loss, in_table, loss_options, make_loss
@@ -43,10 +43,18 @@ def search(combiner, P, y, weight, weighted, members, singles):
     candidates = _read_combiners(combiner, n_classes)
     columns = list(column_names(combiner))[:: P.shape[1] // len(members)]
     names = [f"member {name}" for name in columns] + [name for name, _ in candidates]
+    combiner._validate_names(names)
     passed = weight if weighted else None
     splits = row_folds(combiner.cv, y, weight, stratify=bool(n_classes))
     rows, folds, predictions, seconds = predict_held_out(
-        candidates, members, P, y, passed, splits, n_classes, combiner.n_jobs
+        [("member", singles[0]), *candidates],
+        members,
+        P,
+        y,
+        passed,
+        splits,
+        n_classes,
+        combiner.n_jobs,
     )
     judge = Judge(combiner, y[rows], weight[rows], weighted, rows, folds, predictions)
     shares = choose(judge, judge.every, len(members), combiner.strategy)
@@ -60,8 +68,8 @@ def search(combiner, P, y, weight, weighted, members, singles):
         with naming(names[c]):
             fitted = fit_combiner(models[c], P, y, passed, slice(None))
         combiner.combiners_.append(fitted)
-    weights = [np.asarray(getattr(c, "weights_", [])) for c in combiner.combiners_]
-    if all(own.shape == (len(members),) for own in weights):
+    weights = [own_weights(c, len(members)) for c in combiner.combiners_]
+    if all(own is not None for own in weights):
         combiner.weights_ = mixed(weights, combiner.shares_)
 
 
@@ -93,14 +101,14 @@ def _read_combiners(combiner, n_classes):
                 f"combiners has {name!r} ({type(model).__name__}), which lacks fit or "
                 f"{method}; expected a combiner, or another estimator with both."
             )
-    combiner._validate_names([name for name, _ in combiner.combiners])
     return combiner.combiners
 
 
 def predict_held_out(candidates, members, P, y, weight, splits, n_classes, n_jobs):
     """Fit every combiner without each fold, and predict the fold; fit no member.
 
-    candidates : list of (name, combiner); members : each member's predictions
+    candidates : list of (name, combiner), a member first, whose folds are all that can
+    be used; members : each member's predictions
     weight : (n_samples,) or None; splits : list of (train, test)
     Returns the held-out rows' numbers and folds, (n,) int each; what each candidate
     predicts for them, members first; and the seconds of each candidate's fits. Folds
@@ -120,9 +128,9 @@ def predict_held_out(candidates, members, P, y, weight, splits, n_classes, n_job
     rows = np.concatenate([test for _, test in folds])
     numbers = np.concatenate([np.full(len(test), k) for k, test in folds])
     predictions = [member[rows] for member in members]
-    for parts, _ in found:
+    for parts, _ in found[1:]:
         predictions.append(np.concatenate([mixture for *_, mixture in parts]))
-    seconds = [0.0] * len(members) + [time for _, time in found]
+    seconds = [0.0] * len(members) + [time for _, time in found[1:]]
     return rows, numbers, predictions, np.array(seconds)
 
 
@@ -152,6 +160,15 @@ class Judge:
     rows: np.ndarray
     folds: np.ndarray
     predictions: list
+    _known: dict = field(init=False, repr=False, default_factory=dict)
+
+    def of(self, predictions):
+        """Return the judge of other predictions of the same rows."""
+        return replace(self, predictions=predictions)
+
+    @property
+    def _task(self):
+        return "classification" if self.predictions[0].ndim > 1 else "regression"
 
     @cached_property
     def every(self):
@@ -168,12 +185,30 @@ class Judge:
         options = loss_options(self.search)
         return np.array([per_row(self.y, E, **options) for E in self.predictions])
 
+    @cached_property
+    def groups(self):
+        """Return for each held-out row the first fold that its row is held out in.
+
+        The folds themselves, unless rows are held out several times: those are not
+        independent, and are left out together.
+        """
+        first = np.full(self.rows.max() + 1, self.folds.max())
+        np.minimum.at(first, self.rows, self.folds)
+        return first[self.rows]
+
     def losses(self, kept):
         """Return the losses of all candidates on the rows kept, a mask."""
+        key = kept.tobytes()
+        if key not in self._known:
+            self._known[key] = self._losses(kept)
+        return self._known[key]
+
+    def _losses(self, kept):
         if self.row_losses is not None:
             share = self.weight[kept] / self.weight[kept].sum()
             return self.row_losses[:, kept] @ share
         rest = self.y[kept], self.weight[kept], self.weighted, self.rows[kept]
+        check_loss(self.search, self._task, self.y[kept], self.weight[kept])
         loss = make_loss(self.search, *rest)
         return np.array([loss(E[kept]) for E in self.predictions])
 
@@ -182,14 +217,14 @@ class Judge:
 
         The jackknife over folds: copies of a row in one fold count as its weight does.
         """
-        folds = np.unique(self.folds[kept])
-        if len(folds) < 2:
+        groups = np.unique(self.groups[kept])
+        if len(groups) < 2:
             return np.full(len(self.predictions), np.nan)
-        without = np.array([self.losses(kept & (self.folds != f)) for f in folds])
+        without = np.array([self.losses(kept & (self.groups != g)) for g in groups])
         if base is not None:
             without = without - without[:, [base]]
         spread = ((without - without.mean(axis=0)) ** 2).sum(axis=0)
-        return np.sqrt((len(folds) - 1) / len(folds) * spread)
+        return np.sqrt((len(groups) - 1) / len(groups) * spread)
 
 
 def choose(judge, kept, n_members, strategy):
@@ -237,29 +272,40 @@ def nested_predictions(judge, n_members, strategy):
     looks at, as in the bias correction of Tsamardinos et al. (2018).
     """
     predictions, folds = judge.predictions, judge.folds
-    nested = np.empty(predictions[0].shape)
+    nested = np.full(predictions[0].shape, np.nan)
     for fold in np.unique(folds):
-        shares = choose(judge, folds != fold, n_members, strategy)
         own = folds == fold
-        nested[own] = mixed([held_out[own] for held_out in predictions], shares)
+        others = ~np.isin(judge.rows, judge.rows[own])  # in no fold
+        if others.any():
+            shares = choose(judge, others, n_members, strategy)
+            nested[own] = mixed([held_out[own] for held_out in predictions], shares)
     return nested
 
 
 def _nested_score(combiner, judge, n_members, shares):
     """Return what the choice scores on folds that it has not seen."""
     candidates = judge.predictions
-    members = replace(judge, predictions=candidates[:n_members])
+    members = judge.of(candidates[:n_members])
     compared = [
         nested_predictions(judge, n_members, combiner.strategy),
         mixed(candidates, shares),
         nested_predictions(members, n_members, "best"),
         mixed(members.predictions, np.full(n_members, 1.0 / n_members)),
     ]
-    judge = replace(judge, predictions=compared)
-    nested, naive, best_member, uniform = judge.losses(judge.every).tolist()
+    scored = ~np.isnan(compared[0].reshape(len(judge.y), -1)).any(axis=1)
+    if not scored.any():  # one fold: no other to choose by
+        return Bunch(
+            loss=np.nan,
+            se=np.nan,
+            optimism=np.nan,
+            best_member_loss=np.nan,
+            uniform_loss=float(judge.of(compared[3:]).losses(judge.every)[0]),
+        )
+    judge = judge.of(compared)
+    nested, naive, best_member, uniform = judge.losses(scored).tolist()
     return Bunch(
         loss=nested,
-        se=float(judge.errors(judge.every)[0]),
+        se=float(judge.errors(scored)[0]),
         optimism=nested - naive,
         best_member_loss=best_member,
         uniform_loss=uniform,

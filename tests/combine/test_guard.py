@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
@@ -158,3 +159,60 @@ def test_integer_and_single_precision_predictions_are_left_alone():
     with pytest.warns(GuardWarning, match="1e"):
         assert combiner.predict(new).tolist() == [3.0]
     assert new.tolist() == [[1e6, 3.0]]  # the caller's array is not written to
+
+
+def test_decision_values_of_three_classes_are_no_probabilities():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 2))
+    y = np.digitize(X[:, 0] + 0.5 * rng.normal(size=150), [-0.5, 0.5])
+    members = [("margin", LinearSVC()), ("bayes", GaussianNB())]
+    stacked = StackedClassifier(members, LogisticRegression(max_iter=1000)).fit(X, y)
+    far = np.array([[1e5, 0.0]])
+    with pytest.warns(GuardWarning, match=r"'margin' \(1 of 1 rows"):
+        guarded = stacked.predict_proba(far)
+    P = stacked.cross_fit_.transform(far)
+    shown = stacked.oof_predictions_[:, :3]
+    P[0, :3] = np.clip(P[0, :3], shown.min(axis=0), shown.max(axis=0))
+    assert_allclose(guarded, stacked.combiner_.predict_proba(P))
+
+
+def test_constant_members_may_round():
+    stacked = StackedRegressor([("constant", DummyRegressor())])
+    stacked.fit(np.zeros((103, 1)), np.full(103, 0.1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_allclose(stacked.predict(np.zeros((2, 1))), 0.1)
+
+
+def test_a_member_alone_is_moved_to_the_end_of_its_range():
+    P = np.linspace(0.0, 1.0, 20)[:, None]
+    combiner = GuardedRegressor(AverageRegressor()).fit(P, P[:, 0])
+    with pytest.warns(GuardWarning, match="nearest end of the range"):
+        assert combiner.predict([[50.0], [0.5]]).tolist() == [1.0, 0.5]
+
+
+def test_weights_of_foreign_combiners_are_not_the_members():
+    rng = np.random.default_rng(0)
+    P = rng.normal(size=(50, 2))
+    guarded = GuardedRegressor(Product()).fit(P, P[:, 0])
+    assert not hasattr(guarded, "weights_")
+    with pytest.warns(GuardWarning, match="'x0'"):
+        guarded.predict([[1e9, 1.0]])
+
+
+class Product(RegressorMixin, BaseEstimator):
+    """A combiner of somebody else, whose weights_ are not the members'."""
+
+    def fit(self, P, y):
+        self.weights_ = np.array([0.0, 1.0])
+        return self
+
+    def predict(self, P):
+        return P[:, 0] * P[:, 1]
+
+
+def test_classes_from_dask():
+    da = pytest.importorskip("dask.array")
+    P = np.linspace(0.4, 0.6, 40).reshape(20, 2)
+    lazy = GuardedClassifier(AverageClassifier()).fit(da.from_array(P), [0, 1] * 10)
+    assert_array_equal(lazy.low_, P.min(axis=0))

@@ -7,7 +7,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss, roc_auc_score
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    RepeatedKFold,
+    StratifiedKFold,
+)
 
 from ensemblekit import (
     AverageClassifier,
@@ -322,3 +327,88 @@ def test_misuse_is_refused(regression_predictions, class_predictions):
     Q, codes, _ = class_predictions()
     with pytest.raises(ValueError, match="lacks fit or predict_proba"):
         CombinerSearchClassifier([("line", Ridge())]).fit(Q, codes)
+
+
+def test_repeats_make_no_gain_and_no_small_errors():
+    """A row held out by other repeats too is no new row."""
+    losses, errors = [], []
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        P, y = rng.normal(size=(80, 20)), rng.normal(size=80)
+        once = KFold(5, shuffle=True, random_state=0)
+        often = RepeatedKFold(n_splits=5, n_repeats=6, random_state=0)
+        scores = [
+            CombinerSearchRegressor([], strategy="best", cv=cv).fit(P, y).nested_score_
+            for cv in (once, often)
+        ]
+        losses.append([score.loss for score in scores])
+        errors.append([score.se for score in scores])
+    once, often = np.mean(losses, axis=0)
+    assert abs(often - once) < 3 * np.std(np.diff(losses)) / np.sqrt(15)
+    once, often = np.mean(errors, axis=0)
+    assert often > 0.6 * once
+
+
+def test_one_fold_leaves_nothing_to_choose_by(regression_predictions):
+    P, y, _ = regression_predictions()
+    splits = [(np.arange(100), np.arange(100, 150))]
+    score = CombinerSearchRegressor(REGRESSORS, cv=splits).fit(P, y).nested_score_
+    assert np.isnan([score.loss, score.se, score.optimism]).all()
+    assert np.isnan(score.best_member_loss)
+    assert_allclose(score.uniform_loss, np.mean((y - P.mean(axis=1))[100:] ** 2))
+
+
+def test_members_alone(regression_predictions):
+    P, y, _ = regression_predictions()
+    search = CombinerSearchRegressor([]).fit(P, y)
+    best = np.argmin(((P - y[:, None]) ** 2).mean(axis=0))
+    assert search.chosen_ == [f"member x{best}"]
+
+
+def test_the_mean_of_the_best_members_is_no_single_member(regression_predictions):
+    P, y, _ = regression_predictions(n_members=12)
+    top_mean = dict(default_combiners())["top mean"].fit(P, y)
+    best = np.argsort(((P - y[:, None]) ** 2).mean(axis=0))[:5]
+    expected = np.bincount(best, minlength=12) / 5
+    assert_allclose(top_mean.weights_, expected)
+
+
+class Product(Ridge):
+    """A combiner of somebody else, whose weights_ are not the members'."""
+
+    def fit(self, P, y, sample_weight=None):
+        self.weights_ = np.array([0.0, 1.0])
+        return self
+
+    def predict(self, P):
+        return P[:, 0] * P[:, 1]
+
+
+def test_weights_of_foreign_combiners_are_not_the_members(regression_predictions):
+    P, _, _ = regression_predictions(n_members=2)
+    search = CombinerSearchRegressor([("product", Product())], strategy="best")
+    search.fit(P, P[:, 0] * P[:, 1])
+    assert search.chosen_ == ["product"]
+    assert not hasattr(search, "weights_")
+
+
+def test_auc_of_a_fold_with_the_only_positive_row(class_predictions):
+    P, y, _ = class_predictions(n_samples=60)
+    y = np.arange(60) == 7
+    cv = KFold(3)
+    with pytest.raises(ValueError, match="needs two classes with positive weight"):
+        CombinerSearchClassifier(CLASSIFIERS, loss="auc", cv=cv).fit(P, y)
+
+
+def test_a_name_of_a_member_is_taken(regression_predictions):
+    P, y, _ = regression_predictions()
+    with pytest.raises(ValueError, match="not unique"):
+        CombinerSearchRegressor([("member x0", AverageRegressor())]).fit(P, y)
+
+
+def test_dask_arrays_are_read_into_memory(class_predictions):
+    da = pytest.importorskip("dask.array")
+    P, y, _ = class_predictions(n_classes=3)
+    plain = CombinerSearchClassifier(CLASSIFIERS).fit(P, y)
+    lazy = CombinerSearchClassifier(CLASSIFIERS).fit(da.from_array(P, chunks=50), y)
+    assert_array_equal(lazy.results_.loss, plain.results_.loss)
