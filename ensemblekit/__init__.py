@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         QDOEnsembleSelectionClassifier,
         QDOEnsembleSelectionRegressor,
     )
+    from .combine._quantile_aggregator import QuantileAggregator
     from .combine._quantile_pool import QuantilePoolRegressor
     from .combine._recalibrated import RecalibratedClassifier, RecalibratedRegressor
     from .combine._search import CombinerSearchClassifier, CombinerSearchRegressor

@@ -75,6 +75,8 @@ def make_combiner(name):
         kind = name.removeprefix("Recalibrated")
         inner = getattr(ensemblekit, f"Convex{kind}")(ridge=0.1)
         return getattr(ensemblekit, name)(inner)
+    if name == "QuantileAggregator":  # its loss is flat: 1e-6 leaves digits open
+        return ensemblekit.QuantileAggregator(tol=1e-10)
     if name == "DecisionOffsetClassifier":
         return ensemblekit.DecisionOffsetClassifier(
             ensemblekit.ConvexClassifier(ridge=0.1)
@@ -300,6 +302,11 @@ def check_certificate_holds(combiner, task):
     def objective():
         if type(combiner).__name__ == "ConvexPoolRegressor":  # CRPS, and a penalty
             return pool_objective(P, y, weight, fitted.weights_, [1.0], fitted.ridge_)
+        if type(combiner).__name__ == "QuantileAggregator":  # the median: half of it
+            prediction = task.predict(fitted, P)
+            return 0.5 * ensemblekit.evaluate_loss(
+                "absolute_error", y, prediction, weight
+            )
         loss = "log_loss" if task.n_classes else "squared_error"
         return ensemblekit.evaluate_loss(loss, y, task.predict(fitted, P), weight)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import kernels
+
 TINY = np.finfo(np.float64).tiny
 
 
@@ -63,14 +65,17 @@ class Huber:
 
 @dataclass(frozen=True)
 class Pinball:
-    """scale * max(-level z, (1 - level) z): absolute error is level 1/2, scale 2."""
+    """scale * max(-level z, (1 - level) z): absolute error is level 1/2, scale 2.
 
-    level: float
+    level : in (0, 1), one for all rows or (n_rows,)
+    """
+
+    level: float | np.ndarray
     scale: float = 1.0
 
     def mean(self, z, share):
         """Return the mean loss."""
-        return float(share @ self.value(z))
+        return self.scale * kernels.pinball.mean(z, share, self.level)
 
     def value(self, z):
         """Return the losses."""
@@ -93,20 +98,14 @@ class SmoothPinball:
 
     def mean(self, z, share):
         """Return the mean loss."""
-        u = self.slope(z)
-        rounding = 0.5 * self.band * (u / self.pinball.scale - self._middle) ** 2
-        return float(share @ (u * z - self.pinball.scale * rounding))
+        mean = kernels.pinball.smooth_mean(z, share, self.pinball.level, self.band)
+        return self.pinball.scale * mean
 
     def slope(self, z):
         """Return the slope, which is inside the pinball loss's own slopes."""
-        level = self.pinball.level
-        steep = np.clip(z / self.band + self._middle, -level, 1.0 - level)
-        return self.pinball.scale * steep
+        slope = kernels.pinball.smooth_slope(z, self.pinball.level, self.band)
+        return slope if self.pinball.scale == 1.0 else self.pinball.scale * slope
 
     def root_curvature(self, z):
         """Return 1 / sqrt(band) inside the band, 0 outside."""
         return (np.abs(z) < 0.5 * self.band) * np.sqrt(self.pinball.scale / self.band)
-
-    @property
-    def _middle(self):
-        return 0.5 - self.pinball.level

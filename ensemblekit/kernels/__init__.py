@@ -18,6 +18,7 @@ _MODULES = (
     "mixtures",
     "monotone",
     "offsets",
+    "pinball",
     "polytope",
     "population",
     "ranks",

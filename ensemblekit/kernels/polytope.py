@@ -78,3 +78,42 @@ def minimise(vertex, H, c, start, tol=1e-12, max_iter=10_000, enough=0.0):
     shared = (corners == corners[0]).all(axis=0)
     x[shared] = corners[0, shared]
     return x, n_iter
+
+
+@njit
+def exchange(H, c, owner, x, max_steps):
+    """Lower 1/2 x'Hx - c'x by moving weight between two columns of one simplex.
+
+    H : (q, q) float64; c : (q,); owner : (q,) int, ascending: the simplex of a column
+    x : (q,) float64 >= 0, changed in place; sums within simplices stay
+    The pair of largest difference in slope goes first. O(q) for each step.
+    """
+    q = x.shape[0]
+    gradient = -c.copy()
+    for j in range(q):
+        if x[j] != 0.0:
+            for k in range(q):
+                gradient[k] += x[j] * H[j, k]
+    for _ in range(max_steps):
+        worst, give, take = 0.0, -1, -1
+        first = 0
+        while first < q:
+            last = first
+            low, high = first, -1
+            while last < q and owner[last] == owner[first]:
+                if gradient[last] < gradient[low]:
+                    low = last
+                if x[last] > 0.0 and (high < 0 or gradient[last] > gradient[high]):
+                    high = last
+                last += 1
+            if gradient[high] - gradient[low] > worst:
+                worst, give, take = gradient[high] - gradient[low], high, low
+            first = last
+        if give < 0:
+            return
+        bend = H[take, take] - 2.0 * H[take, give] + H[give, give]
+        step = x[give] if bend * x[give] <= worst else worst / bend
+        x[give] = 0.0 if step == x[give] else x[give] - step
+        x[take] += step
+        for k in range(q):
+            gradient[k] += step * (H[take, k] - H[give, k])
