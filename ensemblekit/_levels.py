@@ -1,4 +1,4 @@
-"""Quantile levels: their checks, and what lies between them."""
+"""Quantiles between levels, of weighted values, and without crossings."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,36 +8,6 @@ DEFAULT_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 # (1 - 0.9) / 2 is not 0.05, and sums of weights are rounded: so near is equal.
 _EQUAL = 1e-10
-
-
-def check_levels(levels: ArrayLike, name: str = "quantile_levels") -> NDArray:
-    """Return levels as an array; refuse any that do not ascend inside (0, 1).
-
-    Raises
-    ------
-    ValueError
-        If levels are none, outside (0, 1), repeated or unsorted; names the position.
-
-    Examples
-    --------
-    >>> check_levels([0.1, 0.5, 0.9])
-    array([0.1, 0.5, 0.9])
-    """
-    values = np.asarray(levels, dtype=np.float64)
-    expected = "Expected levels that ascend inside (0, 1), each once"
-    if values.ndim != 1 or not values.size:
-        raise ValueError(f"{name} has shape {values.shape}. {expected}.")
-    outside = np.flatnonzero(~((values > 0.0) & (values < 1.0)))
-    if outside.size:
-        where = int(outside[0])
-        raise ValueError(f"{name}[{where}] is {values[where]}. {expected}.")
-    falls = np.flatnonzero(np.diff(values) <= 0.0)
-    if falls.size:
-        where = int(falls[0]) + 1
-        raise ValueError(
-            f"{name}[{where}] is {values[where]} after {values[where - 1]}. {expected}."
-        )
-    return values
 
 
 def interpolate(quantiles: NDArray, levels: NDArray, wanted: ArrayLike) -> NDArray:

@@ -17,7 +17,7 @@ from ._folds import (
     number_rows,
     run_tasks,
 )
-from ._levels import check_levels, sort_levels
+from ._levels import sort_levels
 from ._members import (
     check_members,
     find_method,
@@ -381,7 +381,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
             raise ValueError(
                 "quantile_levels are for regression; the members are classifiers."
             )
-        return check_levels(self.quantile_levels)
+        return layout.check_levels(self.quantile_levels)
 
     def _check_targets(self, X, y, task):
         """Set `classes_`; return y as numbers, or as class codes."""

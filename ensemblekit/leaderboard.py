@@ -6,6 +6,7 @@ from sklearn.base import clone
 from ._members import combined_quantiles, weight_parameter
 from .layout import class_probabilities
 from .losses import evaluate_loss
+from .metrics import pinball_loss
 
 __all__ = ["cross_fitted_predictions", "score_folds"]
 
@@ -43,10 +44,10 @@ def score_folds(loss, y, prediction, folds, weight=None, quantile_levels=None):
         return {"scores": None, "loss": None, "loss_se": None}
 
     def score(rows):
-        rated = y[rows], prediction[rows], weight[rows]
+        truth, rated = y[rows], prediction[rows]
         if quantile_levels is not None:
-            return _mean_pinball(*rated, quantile_levels)
-        return evaluate_loss(loss, *rated)
+            return pinball_loss(truth, rated, quantile_levels, weight[rows])
+        return evaluate_loss(loss, truth, rated, weight[rows])
 
     held_out = [usable & (folds == fold) for fold in np.unique(folds[usable])]
     scores = np.array([score(rows) for rows in held_out])
@@ -55,14 +56,6 @@ def score_folds(loss, y, prediction, folds, weight=None, quantile_levels=None):
     squares = (shares**2 * (scores - whole) ** 2).sum()
     error = np.sqrt(squares * n_folds / (n_folds - 1)) if n_folds > 1 else np.nan
     return {"scores": scores, "loss": whole, "loss_se": float(error)}
-
-
-def _mean_pinball(y, quantiles, weight, levels):
-    losses = [
-        evaluate_loss("pinball", y, column, weight, level=level)
-        for column, level in zip(quantiles.T, levels, strict=True)
-    ]
-    return float(np.mean(losses))
 
 
 def cross_fitted_predictions(combiner, library, *, weighted=True):

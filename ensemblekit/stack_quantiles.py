@@ -3,9 +3,10 @@
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._levels import DEFAULT_LEVELS, central_interval, check_levels, median
+from ._levels import DEFAULT_LEVELS, central_interval, median
 from ._members import combined_quantiles, with_levels
-from .combine._pool import ConvexPoolRegressor
+from .combine._quantile_aggregator import QuantileAggregator
+from .layout import check_levels
 from .quantile_members import default_quantile_members
 from .stack import _Stacked
 
@@ -32,7 +33,7 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
         ``default_quantile_members()``. Parameters `quantile_levels` of members that are
         None are set to those of the stack; others must be equal to them.
     combiner : estimator or None, default=None
-        Fitted on P, with ``predict_quantiles``; None means ``ConvexPoolRegressor()``.
+        Fitted on P, with ``predict_quantiles``; None means ``QuantileAggregator()``.
         Its `quantile_levels` are set as those of the members.
     quantile_levels : array-like of shape (n_levels,), \
             default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
@@ -111,7 +112,7 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
     }
 
     _task = "regression"
-    _default_combiner = ConvexPoolRegressor
+    _default_combiner = QuantileAggregator
     passthrough = False
 
     def __init__(

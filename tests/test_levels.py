@@ -6,7 +6,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from ensemblekit._levels import (
     central_interval,
-    check_levels,
     interpolate,
     median,
     sort_levels,
@@ -14,23 +13,6 @@ from ensemblekit._levels import (
 )
 
 from .quantile_members import oracles
-
-
-@pytest.mark.parametrize(
-    ("levels", "message"),
-    [
-        ([0.5, 0.1], r"quantile_levels\[1\] is 0.1 after 0.5"),
-        ([0.1, 0.5, 0.5], r"quantile_levels\[2\] is 0.5 after 0.5"),
-        ([0.1, 0.5, 1.0], r"quantile_levels\[2\] is 1.0"),
-        ([0.0, 0.5], r"quantile_levels\[0\] is 0.0"),
-        ([0.1, np.nan], r"quantile_levels\[1\] is nan"),
-        ([], r"quantile_levels has shape \(0,\)"),
-        ([[0.1, 0.2]], r"quantile_levels has shape \(1, 2\)"),
-    ],
-)
-def test_unfit_levels_are_refused_by_position(levels, message):
-    with pytest.raises(ValueError, match=message):
-        check_levels(levels)
 
 
 def test_interpolation_equals_numpy_between_levels():

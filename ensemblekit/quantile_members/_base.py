@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .. import _levels
+from .. import _levels, layout
 from .._members import weight_parameter
 from .._routing import merge_member_tags
 from .._sklearn import (
@@ -96,7 +96,7 @@ class QuantileMemberMixin:
         """
         forget_fitted(self)
         levels = getattr(self, "quantile_levels", None)
-        self.quantile_levels_ = _levels.check_levels(
+        self.quantile_levels_ = layout.check_levels(
             _levels.DEFAULT_LEVELS if levels is None else levels
         )
         X = check_input_features(self, X, reset=True)
