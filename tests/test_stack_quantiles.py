@@ -24,6 +24,8 @@ from ensemblekit import (
     GuardWarning,
     MemberError,
     PerLevelQuantileRegressor,
+    QuantileAggregator,
+    QuantilePoolRegressor,
     ResidualQuantileRegressor,
     StackedQuantileRegressor,
     cross_fitted_predictions,
@@ -112,6 +114,33 @@ def test_default_combiner_is_that_of_the_library(table):
     assert (np.diff(quantiles, axis=1) >= 0).all()
     inside = (quantiles[:, 0] <= y) & (y <= quantiles[:, 4])
     assert inside.mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    "combiner",
+    [
+        QuantileAggregator(weights="medium"),
+        QuantileAggregator(weights="fine", noncrossing="isotonic"),
+        QuantileAggregator(gate="linear"),
+        QuantilePoolRegressor(),
+        ConvexPoolRegressor(),
+    ],
+    ids=str,
+)
+def test_every_combiner_of_quantiles(table, combiner):
+    X, y = table
+    X_new, y_new = make_table(500, seed=1)
+    stacked = StackedQuantileRegressor(MEMBERS, combiner, quantile_levels=LEVELS)
+    quantiles = stacked.fit(X, y).predict_quantiles(X_new)
+    assert quantiles.shape == (500, 5)
+    assert (np.diff(quantiles, axis=1) >= 0).all()
+    board = {row["name"]: row["loss"] for row in stacked.leaderboard_}
+    assert board["ensemble"] < max(board.values())
+    loss = oracles.pinball(y_new, quantiles, LEVELS)
+    assert abs(loss / board["ensemble"] - 1) < 0.2
+    needed = set(stacked.cross_fit_.estimators_)
+    weights = [row for row in stacked.leaderboard_ if row["weight"] != 0.0]
+    assert needed == {row["name"] for row in weights} - {"ensemble"}
 
 
 class Counting(RegressorMixin, BaseEstimator):
