@@ -4,6 +4,8 @@ Members are base models, P is the matrix of their predictions, a library is P wi
 names, targets and folds, a combiner is fitted on P, a cross-fit makes the library.
 
 - `StackedClassifier`, `StackedRegressor`: members and a combiner as one estimator.
+- `StackedQuantileRegressor`: the same for quantiles; `PerLevelQuantileRegressor`,
+  `ForestQuantileRegressor`, `ResidualQuantileRegressor`: its members.
 - `CrossFit`: members to out-of-fold predictions. `PredictionLibrary`: predictions made
   elsewhere.
 - `ConvexClassifier`, `EnsembleSelectionClassifier`, `AverageClassifier`,
@@ -58,23 +60,33 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         pit_from_quantiles,
         weighted_interval_score,
     )
+    from .quantile_members.defaults import default_quantile_members
+    from .quantile_members.forest import ForestQuantileRegressor
+    from .quantile_members.per_level import PerLevelQuantileRegressor
+    from .quantile_members.residual import ResidualQuantileRegressor
     from .stack import StackedClassifier, StackedRegressor
+    from .stack_quantiles import StackedQuantileRegressor
 
 __version__ = "0.1.0.dev0"
 
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
     "CrossFit": "crossfit",
+    "ForestQuantileRegressor": "quantile_members",
     "GuardWarning": "exceptions",
     "MemberError": "exceptions",
+    "PerLevelQuantileRegressor": "quantile_members",
     "PredictionLibrary": "library",
+    "ResidualQuantileRegressor": "quantile_members",
     "StackedClassifier": "stack",
+    "StackedQuantileRegressor": "stack_quantiles",
     "StackedRegressor": "stack",
     "cross_fitted_predictions": "leaderboard",
     "crps_from_ensemble": "metrics",
     "crps_from_quantiles": "metrics",
     "default_combiners": "combine._family_base",
     "default_members": "members",
+    "default_quantile_members": "quantile_members",
     "evaluate_loss": "losses",
     "interval_coverage": "metrics",
     "interval_score": "metrics",

@@ -27,6 +27,7 @@ class FoldTask(NamedTuple):
     test: NDArray
     present: NDArray | None
     where: str
+    n_outputs: int = 1
 
 
 class FoldResult(NamedTuple):
@@ -123,7 +124,14 @@ def fit_fold(X, targets, classes, task):
     X_test = _safe_indexing(X, task.test)
     start = perf_counter()
     predictions = predict_member(
-        task.name, model, X_test, task.method, task.present, classes, task.where
+        task.name,
+        model,
+        X_test,
+        task.method,
+        task.present,
+        classes,
+        task.where,
+        task.n_outputs,
     )
     return FoldResult(predictions, model, fit_time, perf_counter() - start)
 

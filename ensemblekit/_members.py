@@ -86,13 +86,21 @@ def find_method(name, member, method, task):
     ValueError
         If the member lacks the method.
     """
-    if task == "regression":
+    if task == "regression" and method != "predict_quantiles":
         method = "predict"
     wanted = _AUTO if method == "auto" else method
+    if method == "predict_quantiles":
+        member = _last_step(member)  # pipelines do not pass this one on
     try:
         return _check_response_method(member, wanted).__name__
     except AttributeError as error:
         raise ValueError(f"Member {name!r} has no method {method!r}.") from error
+
+
+def _last_step(member):
+    while isinstance(member, Pipeline):
+        member = member.steps[-1][1]
+    return member
 
 
 def weight_parameter(label, estimator):
@@ -126,9 +134,7 @@ def weight_parameter(label, estimator):
 
 def is_frozen(member):
     """Say whether fit leaves the member's model as it is (it was trained elsewhere)."""
-    while isinstance(member, Pipeline):
-        member = member.steps[-1][1]
-    return isinstance(member, FrozenEstimator)
+    return isinstance(_last_step(member), FrozenEstimator)
 
 
 def holds_frozen(member):
@@ -148,6 +154,40 @@ def with_seed(member, seed):
         }
         member.set_params(**unset)
     return member
+
+
+def with_levels(name, member, levels):
+    """Set each parameter ``quantile_levels`` of the member that is None.
+
+    Raises
+    ------
+    ValueError
+        If one holds other levels than `levels`, or it was trained elsewhere on others.
+    """
+    wanted = np.asarray(levels).tolist()
+    found = {
+        key: value
+        for key, value in member.get_params(deep=True).items()
+        if key.rpartition("__")[2] == "quantile_levels"
+    }
+    unset = [key for key, value in found.items() if value is None]
+    found["quantile_levels_"] = getattr(_last_step(member), "quantile_levels_", None)
+    for key, value in found.items():
+        if value is not None and not np.array_equal(value, wanted):
+            raise ValueError(
+                f"{name} has {key}={np.asarray(value).tolist()}; expected {wanted}, "
+                "the levels asked for here. Leave them None to have them set."
+            )
+    member.set_params(**dict.fromkeys(unset, tuple(wanted)))
+    return member
+
+
+def combined_quantiles(combiner, P, levels):
+    """Return the combiner's quantiles; it is told the levels if it asks for them."""
+    predict = combiner.predict_quantiles
+    if "levels" in signature(predict).parameters:
+        return predict(P, levels)
+    return predict(P)
 
 
 def fit_member(name, member, X, y, train, params, classes, where):
@@ -193,7 +233,7 @@ def _check_class_weight(member, labels):
             )
 
 
-def predict_member(name, model, X, method, present, classes, where):
+def predict_member(name, model, X, method, present, classes, where, n_outputs=1):
     """Return the model's predictions as columns of P.
 
     Parameters
@@ -201,13 +241,17 @@ def predict_member(name, model, X, method, present, classes, where):
     name : str
     model : fitted estimator
     X : rows to predict
-    method : {"predict_proba", "decision_function", "predict"}
+    method : str
+        ``"predict_proba"``, ``"decision_function"``, ``"predict"``, or
+        ``"predict_quantiles"``.
     present : ndarray of int or None
         Codes of the classes the model was trained on; None means all.
     classes : ndarray or None
         All labels; None for regression.
     where : str
         For messages.
+    n_outputs : int, default=1
+        Columns of a regression member.
 
     Returns
     -------
@@ -221,14 +265,14 @@ def predict_member(name, model, X, method, present, classes, where):
     """
     doing = f"{method} on {where}"
     try:
-        raw = getattr(model, method)(X)
+        raw = _respond(model, method, X)
         block = np.asarray(raw)
     except Exception as error:
         raise _named(name, doing, error) from error
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     if classes is None:
         block = block[:, None] if block.ndim == 1 else block
-        return _check_block(name, doing, block, n_rows, 1)
+        return _check_block(name, doing, block, n_rows, n_outputs)
     present = np.arange(len(classes)) if present is None else present
     codes = _model_codes(name, doing, model, present, classes)
     if method == "predict":
@@ -244,6 +288,14 @@ def predict_member(name, model, X, method, present, classes, where):
     elif not np.array_equal(codes, np.arange(len(classes))):
         block = block[:, np.argsort(codes)]
     return block[:, 1:] if len(classes) == 2 else block
+
+
+def _respond(model, method, X):
+    while method == "predict_quantiles" and isinstance(model, Pipeline):
+        if len(model.steps) > 1:
+            X = model[:-1].transform(X)
+        model = model.steps[-1][1]
+    return getattr(model, method)(X)
 
 
 def _model_codes(name, doing, model, present, classes):

@@ -17,12 +17,14 @@ from ._folds import (
     number_rows,
     run_tasks,
 )
+from ._levels import sort_levels
 from ._members import (
     check_members,
     find_method,
     find_task,
     holds_frozen,
     predict_member,
+    with_levels,
     with_seed,
 )
 from ._routing import make_router, merge_member_tags, route
@@ -62,6 +64,12 @@ class CrossFit(TransformerMixin, _BaseComposition):
         classification; an int that many.
     method : {"auto", "predict_proba", "decision_function", "predict"}, default="auto"
         What classifiers predict with; ``"auto"`` is the first of these they have.
+    quantile_levels : array-like of shape (n_levels,), default=None
+        Levels, ascending in (0, 1), at which members predict quantiles by their
+        ``predict_quantiles(X)``, of shape (n_samples, n_levels); None: values. A
+        parameter `quantile_levels` of a member that is None is set to these. Rows of
+        quantiles that cross are sorted, which never raises the pinball loss, and
+        counted in `report_`.
     refit : {"none", "selected", "all"}, default="selected"
         ``"all"`` also fits each member on all rows, ``"selected"`` those named in a
         later call of `refit_members`, ``"none"`` no member. A refitted member predicts
@@ -98,7 +106,9 @@ class CrossFit(TransformerMixin, _BaseComposition):
         For each member: name, scores (loss per fold), loss (mean), loss_se (standard
         error over the folds), fit_time and predict_time (seconds, all folds), frozen
         (True where the member was trained elsewhere, so that nobody knows here whether
-        its predictions are held out). The loss is log loss or squared error.
+        its predictions are held out). The loss is log loss, squared error, or pinball
+        loss, the mean over the levels; of quantiles also crossing, the number of rows
+        whose quantiles were sorted.
     n_fits_ : int
         Calls of members' fit.
     n_features_in_ : int
@@ -141,6 +151,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
         "method": [
             StrOptions({"auto", "predict_proba", "decision_function", "predict"})
         ],
+        "quantile_levels": ["array-like", None],
         "refit": [StrOptions({"none", "selected", "all"})],
         "n_jobs": [None, Integral],
         "random_state": ["random_state"],
@@ -153,6 +164,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
         *,
         cv=None,
         method="auto",
+        quantile_levels=None,
         refit="selected",
         n_jobs=None,
         random_state=None,
@@ -161,6 +173,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
         self.estimators = estimators
         self.cv = cv
         self.method = method
+        self.quantile_levels = quantile_levels
         self.refit = refit
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -338,10 +351,11 @@ class CrossFit(TransformerMixin, _BaseComposition):
             None if sample_weight is None else check_sample_weight(sample_weight, X)
         )
         task = find_task(members)
+        self._levels = self._check_levels(task)
         targets = self._check_targets(X, y, task)
+        method = self.method if self._levels is None else "predict_quantiles"
         self.method_ = {
-            name: find_method(name, member, self.method, task)
-            for name, member in members
+            name: find_method(name, member, method, task) for name, member in members
         }
         self._check_refit()
         self.splits_ = make_splits(
@@ -359,6 +373,15 @@ class CrossFit(TransformerMixin, _BaseComposition):
         if self.refit == "all":
             self._refit(X, targets, members, list(self.method_), routed)
         return self
+
+    def _check_levels(self, task):
+        if self.quantile_levels is None:
+            return None
+        if task == "classification":
+            raise ValueError(
+                "quantile_levels are for regression; the members are classifiers."
+            )
+        return layout.check_levels(self.quantile_levels)
 
     def _check_targets(self, X, y, task):
         """Set `classes_`; return y as numbers, or as class codes."""
@@ -399,13 +422,14 @@ class CrossFit(TransformerMixin, _BaseComposition):
         tasks = [
             FoldTask(
                 name,
-                with_seed(member, self._seeds[m, fold]),
+                self._prepare(name, member, self._seeds[m, fold]),
                 self.method_[name],
                 routed.members[name],
                 train,
                 test,
                 self.fold_classes_[fold],
                 f"fold {fold + 1} of {len(self.splits_)}",
+                self._n_outputs(),
             )
             for fold, (train, test) in enumerate(self.splits_)
             for m, (name, member) in enumerate(members)
@@ -418,12 +442,22 @@ class CrossFit(TransformerMixin, _BaseComposition):
         )
         return {name: results[m :: len(members)] for m, (name, _) in enumerate(members)}
 
+    def _prepare(self, name, member, seed):
+        """Return a clone with its seed and, for quantiles, the levels."""
+        member = with_seed(member, seed)
+        if self._levels is None:
+            return member
+        return with_levels(f"Member {name!r}", member, self._levels)
+
+    def _n_outputs(self):
+        return 1 if self._levels is None else len(self._levels)
+
     def _refit(self, X, targets, members, names, routed):
         numbered = dict(zip(self.method_, enumerate(members), strict=True))
         tasks = []
         for name in names:
             number, (_, member) = numbered[name]
-            seeded = with_seed(member, self._seeds[number, -1])
+            seeded = self._prepare(name, member, self._seeds[number, -1])
             tasks.append(
                 (X, targets, self.classes_, name, seeded, routed.members[name])
             )
@@ -441,6 +475,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
             name: assemble(self.splits_, [fold.predictions for fold in member])
             for name, member in results.items()
         }
+        crossing = self._sort_quantiles(blocks)
         self._widths = {name: block.shape[1] for name, block in blocks.items()}
         self.oof_predictions_ = np.hstack(list(blocks.values()))
         self.library_ = None
@@ -450,6 +485,7 @@ class CrossFit(TransformerMixin, _BaseComposition):
                 targets if self.classes_ is None else self.classes_[targets],
                 list(blocks),
                 classes=self.classes_,
+                quantile_levels=self._levels,
                 folds=folds,
                 sample_weight=weight,
             )
@@ -460,11 +496,24 @@ class CrossFit(TransformerMixin, _BaseComposition):
                 "fit_time": sum(fold.fit_time for fold in results[name]),
                 "predict_time": sum(fold.predict_time for fold in results[name]),
                 "frozen": holds_frozen(member),
+                **crossing[name],
             }
             for name, member in members
         ]
 
+    def _sort_quantiles(self, blocks):
+        """Sort the rows of each block; return what the report says of it."""
+        if self._levels is None:
+            return {name: {} for name in blocks}
+        crossing = {}
+        for name, block in blocks.items():
+            blocks[name], n_rows = sort_levels(block)
+            crossing[name] = {"crossing": n_rows}
+        return crossing
+
     def _scores(self, name, block, targets, folds, weight):
+        if self._levels is not None:
+            return score_folds("pinball", targets, block, folds, weight, self._levels)
         if self.classes_ is None:
             return score_folds("squared_error", targets, block[:, 0], folds, weight)
         if self.method_[name] == "predict_proba":
@@ -480,10 +529,19 @@ class CrossFit(TransformerMixin, _BaseComposition):
             models, trained_on = self.fold_estimators_[name], self.fold_classes_
         blocks = [
             predict_member(
-                name, model, X, self.method_[name], present, self.classes_, "new rows"
+                name,
+                model,
+                X,
+                self.method_[name],
+                present,
+                self.classes_,
+                "new rows",
+                self._n_outputs(),
             )
             for model, present in zip(models, trained_on, strict=True)
         ]
+        if self._levels is not None:
+            blocks = [sort_levels(block)[0] for block in blocks]
         return np.mean(blocks, axis=0, dtype=np.float64)
 
     def _filler(self):

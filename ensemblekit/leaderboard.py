@@ -3,26 +3,31 @@
 import numpy as np
 from sklearn.base import clone
 
-from ._members import weight_parameter
+from ._members import combined_quantiles, weight_parameter
 from .layout import class_probabilities
 from .losses import evaluate_loss
+from .metrics import pinball_loss
 
 __all__ = ["cross_fitted_predictions", "score_folds"]
 
 
-def score_folds(loss, y, prediction, folds, weight=None):
+def score_folds(loss, y, prediction, folds, weight=None, quantile_levels=None):
     """Score held-out predictions over all rows and on each fold.
 
     Parameters
     ----------
     loss : str
-        A name of the table of losses; lower is better.
+        A name of the table of losses; lower is better. Of quantiles ``"pinball"``: its
+        mean over the levels.
     y : ndarray of shape (n_samples,)
         Targets or class codes.
-    prediction : ndarray of shape (n_samples,) or (n_samples, n_classes)
+    prediction : ndarray of shape (n_samples,), (n_samples, n_classes) or \
+            (n_samples, n_levels)
         Rows with NaN were not predicted and are left out.
     folds : ndarray of shape (n_samples,), int
     weight : ndarray of shape (n_samples,), default=None
+    quantile_levels : ndarray of shape (n_levels,), default=None
+        Levels of quantile predictions.
 
     Returns
     -------
@@ -39,7 +44,10 @@ def score_folds(loss, y, prediction, folds, weight=None):
         return {"scores": None, "loss": None, "loss_se": None}
 
     def score(rows):
-        return evaluate_loss(loss, y[rows], prediction[rows], weight[rows])
+        truth, rated = y[rows], prediction[rows]
+        if quantile_levels is not None:
+            return pinball_loss(truth, rated, quantile_levels, weight[rows])
+        return evaluate_loss(loss, truth, rated, weight[rows])
 
     held_out = [usable & (folds == fold) for fold in np.unique(folds[usable])]
     scores = np.array([score(rows) for rows in held_out])
@@ -67,8 +75,10 @@ def cross_fitted_predictions(combiner, library, *, weighted=True):
 
     Returns
     -------
-    prediction : ndarray of shape (n_samples,) or (n_samples, n_classes)
-        NaN where the other folds lack a class of the library.
+    prediction : ndarray of shape (n_samples,), (n_samples, n_classes) or \
+            (n_samples, n_levels)
+        Quantiles of a library of quantiles, if the combiner predicts them. NaN where
+        the other folds lack a class of the library.
 
     Raises
     ------
@@ -86,15 +96,26 @@ def cross_fitted_predictions(combiner, library, *, weighted=True):
     if library.folds is None or len(np.unique(library.folds)) < 2:
         raise ValueError("The library has no folds; give it at least two.")
     classes = library.classes
-    shape = library.n_samples if classes is None else (library.n_samples, len(classes))
+    predict, shape = _prediction_of(combiner, library)
     prediction = np.full(shape, np.nan)
     for fold in np.unique(library.folds):
         held_out = library.folds == fold
         if classes is None or len(np.unique(library.y[~held_out])) == len(classes):
             model = _fit_rows(combiner, library, ~held_out, weighted)
-            method = model.predict if classes is None else model.predict_proba
-            prediction[held_out] = method(library.P[held_out])
+            prediction[held_out] = predict(model, library.P[held_out])
     return prediction
+
+
+def _prediction_of(combiner, library):
+    """Return what a fitted combiner is asked for, and the shape for all rows."""
+    n_rows, levels = library.n_samples, library.quantile_levels
+    if library.classes is not None:
+        shape = n_rows, len(library.classes)
+        return lambda model, P: model.predict_proba(P), shape
+    if levels is not None and hasattr(combiner, "predict_quantiles"):
+        shape = n_rows, len(levels)
+        return lambda model, P: combined_quantiles(model, P, levels), shape
+    return lambda model, P: model.predict(P), n_rows
 
 
 def _fit_rows(combiner, library, rows, weighted):
@@ -111,7 +132,7 @@ def rank(library, combiner, weighted):
     Parameters
     ----------
     library : PredictionLibrary
-        Of class codes or values.
+        Of class codes, values or quantiles.
     combiner : estimator
     weighted : bool
         Whether the combiner is given sample weights.
@@ -125,18 +146,24 @@ def rank(library, combiner, weighted):
     """
     prediction = cross_fitted_predictions(combiner, library, weighted=weighted)
     blind = np.isnan(prediction.reshape(library.n_samples, -1)).any(axis=1)
-    loss = "squared_error" if library.classes is None else "log_loss"
-    entries = [
-        block[:, 0] if library.classes is None else class_probabilities(block)
-        for block in library.cube
-    ]
+    loss, as_scored = {
+        "regression": ("squared_error", lambda block: block[:, 0]),
+        "classification": ("log_loss", class_probabilities),
+        "quantile": ("pinball", lambda block: block),
+    }[library.task]
+    entries = [as_scored(block) for block in library.cube]
     rows = []
     for values in [*entries, prediction]:
         values = values.astype(np.float64)
         if not blind.all():
             values[blind] = np.nan
         scores = score_folds(
-            loss, library.y, values, library.folds, library.sample_weight
+            loss,
+            library.y,
+            values,
+            library.folds,
+            library.sample_weight,
+            library.quantile_levels,
         )
         rows.append({key: scores[key] for key in ("loss", "loss_se")})
     return rows

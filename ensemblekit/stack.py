@@ -156,14 +156,7 @@ class _Stacked(TransformerMixin, _BaseComposition):
         -------
         self : estimator
         """
-        cross_fit = CrossFit(
-            self._resolve_estimators(),
-            cv=self.cv,
-            refit=self.refit,
-            n_jobs=self.n_jobs,
-            random_state=self.random_state,
-            verbose=self.verbose,
-        )
+        cross_fit = self._new_cross_fit()
         members = self._check_members(cross_fit)
         self._check_combiner(members)
         forget_fitted(self)
@@ -275,10 +268,27 @@ class _Stacked(TransformerMixin, _BaseComposition):
         tags.input_tags.categorical = tags.input_tags.string = True
         return tags
 
+    def _cross_fit_options(self):
+        return {}
+
+    def _new_cross_fit(self):
+        return CrossFit(
+            self._resolve_estimators(),
+            cv=self.cv,
+            refit=self.refit,
+            n_jobs=self.n_jobs,
+            random_state=self.random_state,
+            verbose=self.verbose,
+            **self._cross_fit_options(),
+        )
+
+    def _default_members(self):
+        return default_members(self._task)
+
     def _resolve_estimators(self):
         if self.estimators is not None:
             return self.estimators
-        members = default_members(self._task)
+        members = self._default_members()
         return request_weights(members) if routing_enabled() else members
 
     def _resolve_combiner(self):
@@ -323,8 +333,11 @@ class _Stacked(TransformerMixin, _BaseComposition):
                     "CalibratedClassifierCV, or use another combiner."
                 )
 
+    def _new_combiner(self):
+        return clone(self._resolve_combiner())
+
     def _fit_combiner(self, X, y, sample_weight, routed):
-        combiner = clone(self._resolve_combiner())
+        combiner = self._new_combiner()
         params = routed.combiner
         if sample_weight is not None and not routing_enabled():
             params = {weight_parameter("The combiner", combiner): sample_weight}
@@ -350,8 +363,8 @@ class _Stacked(TransformerMixin, _BaseComposition):
         """P of new rows; members the combiner gives no weight are not predicted."""
         X = check_input_features(self, X, reset=False)
         P = self.cross_fit_.predict_members(X, self._needed_members())
-        # predict <- delegated or predict <- user
-        return self._join(guarded(P, self._shown, self.guard, stacklevel=4), X)
+        # _predictions <- delegated or predict <- user
+        return self._join(guarded(P, self._shown, self.guard, stacklevel=3), X)
 
     def _learn_ranges(self, sample_weight):
         """Return what the members with weight predicted for held-out rows."""
@@ -377,15 +390,8 @@ class _Stacked(TransformerMixin, _BaseComposition):
     def _make_leaderboard(self):
         weights = self._member_weights()
         rows = [
-            {
-                "name": report["name"],
-                "loss": report["loss"],
-                "loss_se": report["loss_se"],
-                "weight": weight,
-                "frozen": report["frozen"],
-                "fit_time": report["fit_time"],
-                "predict_time": report["predict_time"],
-            }
+            {"name": report["name"], "loss": None, "loss_se": None, "weight": weight}
+            | {key: value for key, value in report.items() if key != "scores"}
             for report, weight in zip(self.cross_fit_.report_, weights, strict=True)
         ]
         ensemble = {

@@ -4,15 +4,25 @@ import lightgbm
 import pytest
 import xgboost
 from sklearn.base import is_classifier, is_regressor
-from sklearn.ensemble import StackingClassifier, StackingRegressor
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    GradientBoostingRegressor,
+    RandomForestRegressor,
+    StackingClassifier,
+    StackingRegressor,
+)
+from sklearn.linear_model import LogisticRegression, QuantileRegressor, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from ensemblekit import (
     CrossFit,
     DecisionOffsetClassifier,
+    ForestQuantileRegressor,
+    PerLevelQuantileRegressor,
+    ResidualQuantileRegressor,
     StackedClassifier,
+    StackedQuantileRegressor,
     StackedRegressor,
     combine,
 )
@@ -124,4 +134,30 @@ def test_as_final_estimator_of_stacking_classifier(estimator, check):
     ]
 )
 def test_stacked_and_cross_fit(estimator, check):
+    check(estimator)
+
+
+# Boosting libraries are not among these: to LightGBM and XGBoost a weight of two at a
+# quantile is not the same as two rows.
+TREES = ForestQuantileRegressor(ExtraTreesRegressor(5, random_state=0))
+WHOLE = RandomForestRegressor(5, bootstrap=False, random_state=0)
+LINEAR = PerLevelQuantileRegressor(QuantileRegressor(alpha=0.01), [0.2, 0.8])
+BOOSTING = GradientBoostingRegressor(n_estimators=50, random_state=0)
+
+
+@parametrize_with_checks(
+    [
+        TREES,
+        ForestQuantileRegressor(WHOLE),
+        LINEAR,
+        PerLevelQuantileRegressor(BOOSTING, [0.5]),
+        ResidualQuantileRegressor(Ridge()),
+        ResidualQuantileRegressor(Ridge(), scale=TREE_R[1]),
+        StackedQuantileRegressor([("trees", TREES), ("whole", TREES)]),
+        StackedQuantileRegressor(
+            [("linear", LINEAR)], quantile_levels=[0.2, 0.8], refit="none"
+        ),
+    ]
+)
+def test_quantiles(estimator, check):
     check(estimator)

@@ -11,6 +11,7 @@ _MODULES = (
     "candidates",
     "crps",
     "design",
+    "forest_quantiles",
     "hill",
     "huber_path",
     "linear_pool",

@@ -1,0 +1,127 @@
+"""What the quantile members share: levels, median, intervals, checks, tags."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from .. import _levels, layout
+from .._members import weight_parameter
+from .._routing import merge_member_tags
+from .._sklearn import (
+    _check_y,
+    check_input_features,
+    check_sample_weight,
+    forget_fitted,
+    routing_enabled,
+)
+
+
+class QuantileMemberMixin:
+    """Median and intervals of an estimator that has ``_quantiles(X)``.
+
+    The estimator has a parameter `quantile_levels` and sets `quantile_levels_` in fit.
+    """
+
+    n_features_in_: int
+    quantile_levels_: NDArray
+    _quantiles: Callable[[Any], NDArray]
+
+    def predict_quantiles(self, X):
+        """Predict quantiles.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_levels), float64
+            Ascending along each row.
+        """
+        check_is_fitted(self)
+        return self._quantiles(check_input_features(self, X, reset=False))
+
+    def predict(self, X):
+        """Predict medians, interpolated where 0.5 is no level.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        prediction : ndarray of shape (n_samples,), float64
+
+        Raises
+        ------
+        ValueError
+            If all levels are above, or below, 0.5.
+        """
+        return _levels.median(self.predict_quantiles(X), self.quantile_levels_)
+
+    def predict_interval(self, X, coverage=0.9):
+        """Predict the intervals between the quantiles at ``(1 -+ coverage) / 2``.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        coverage : float or array-like of shape (n_coverages,), default=0.9
+            In (0, 1), and not wider than the levels reach.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_coverages)
+        """
+        quantiles = self.predict_quantiles(X)
+        return _levels.central_interval(quantiles, self.quantile_levels_, coverage)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()  # type: ignore[misc]  # BaseEstimator's
+        return merge_member_tags(tags, [("estimator", self._wrapped())])
+
+    def _wrapped(self):
+        return self.estimator  # type: ignore[attr-defined]  # a parameter
+
+    def _begin(self, X, y, sample_weight):
+        """Check what fit is given; set `quantile_levels_`.
+
+        Returns
+        -------
+        X : as it was
+        y : ndarray of shape (n_samples,), float64
+        weight : ndarray of shape (n_samples,), or None
+        """
+        forget_fitted(self)
+        levels = getattr(self, "quantile_levels", None)
+        self.quantile_levels_ = layout.check_levels(
+            _levels.DEFAULT_LEVELS if levels is None else levels
+        )
+        X = check_input_features(self, X, reset=True)
+        if self.n_features_in_ == 0:
+            raise ValueError(
+                f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
+                f"required by {type(self).__name__}."
+            )
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None."
+            )
+        y = _check_y(y, y_numeric=True).astype(np.float64)
+        check_consistent_length(X, y)
+        weight = sample_weight
+        if weight is not None:
+            weight = check_sample_weight(weight, X)
+        return X, y, weight
+
+
+def weight_arguments(estimator, weight):
+    """Return the keywords that hand weights to the fit of a wrapped estimator."""
+    if weight is None:
+        return {}
+    if routing_enabled():  # pipelines then pass it on by request
+        return {"sample_weight": weight}
+    return {weight_parameter("The wrapped estimator", estimator): weight}

@@ -1,0 +1,226 @@
+"""StackedQuantileRegressor: a cross-fit of quantile members and one combiner."""
+
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ._levels import DEFAULT_LEVELS, central_interval, median
+from ._members import combined_quantiles, with_levels
+from .combine._quantile_aggregator import QuantileAggregator
+from .layout import check_levels
+from .quantile_members import default_quantile_members
+from .stack import _Stacked
+
+__all__ = ["StackedQuantileRegressor"]
+
+
+class StackedQuantileRegressor(RegressorMixin, _Stacked):
+    """Cross-fit members that predict quantiles and combine their quantiles.
+
+    Every member is fitted on every fold; the combiner is fitted on the out-of-fold
+    quantiles, which are kept. Only members that the combiner gives weight are fitted
+    again on all rows and predicted.
+
+    A member is any estimator with ``predict_quantiles(X)`` of shape (n_samples,
+    n_levels), or a pipeline that ends in one: `PerLevelQuantileRegressor`,
+    `ForestQuantileRegressor` and `ResidualQuantileRegressor` make members of point
+    models. Where a member's quantiles cross, they are sorted within the row, which
+    never raises the pinball loss summed over the levels; the rows are counted.
+
+    Parameters
+    ----------
+    estimators : list of (str, regressor) or None, default=None
+        The members; ``"drop"`` leaves one out; None means
+        ``default_quantile_members()``. Parameters `quantile_levels` of members that are
+        None are set to those of the stack; others must be equal to them.
+    combiner : estimator or None, default=None
+        Fitted on P, with ``predict_quantiles``; None means ``QuantileAggregator()``.
+        Its `quantile_levels` are set as those of the members.
+    quantile_levels : array-like of shape (n_levels,), \
+            default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+        Levels to predict, ascending in (0, 1).
+    cv : int, splitter or iterable of (train, test), default=None
+        Must hold out each row exactly once; None means 5 folds in the order of the
+        rows (give a shuffled KFold where rows are sorted).
+    refit : {"none", "selected", "all"}, default="selected"
+        Members to fit again on all rows for prediction: those with weight (all, where
+        the combiner has no weights of members), all, or none: then new rows get the
+        mean of the fold models, at n_folds times the prediction time.
+    guard : {"clip", "warn"} or None, default="clip"
+        What to do where a member predicts a new row further outside its out-of-fold
+        predictions than their whole width: ``"clip"`` puts the median of the row's
+        other members in its place and warns, ``"warn"`` only warns, None does nothing.
+    n_jobs : int, default=None
+        Workers for the flat list of (member, fold) tasks; results do not depend on it.
+    random_state : int, RandomState or None, default=None
+        Seeds the members' ``random_state`` parameters that are None.
+    verbose : int, default=0
+        Progress messages of joblib.
+
+    Attributes
+    ----------
+    quantile_levels_ : ndarray of shape (n_levels,), float64
+    combiner_ : fitted combiner
+    weights_ : ndarray
+        Where the combiner has them.
+    cross_fit_ : CrossFit
+        Fold models, refitted models, splits, times.
+    library_ : PredictionLibrary
+        Out-of-fold quantiles with names, targets and folds: another combiner is fitted
+        on ``library_.P`` and ``library_.y`` without any fit of a member.
+    oof_predictions_ : ndarray of shape (n_samples, n_members * n_levels)
+        Out-of-fold quantiles, member by member, ascending in each row of a member.
+    leaderboard_ : list of dict
+        Members and ensemble by held-out pinball loss, the mean over the levels; also
+        the rows in which a member's quantiles crossed. Computed when read.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only where X has column names.
+
+    Raises
+    ------
+    MemberError
+        If a member fails, or returns quantiles that are not finite or of other levels;
+        names member and fold.
+    ValueError, TypeError
+        If levels, members, combiner, X, y, weights or splits are unfit.
+
+    References
+    ----------
+    .. [1] Fakoor, Kim, Mueller, Smola, Tibshirani, "Flexible Model Aggregation for
+       Quantile Regression", Journal of Machine Learning Research 24, 2023.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import ExtraTreesRegressor
+    >>> from sklearn.linear_model import Ridge
+    >>> from ensemblekit import ForestQuantileRegressor, ResidualQuantileRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> trees = ExtraTreesRegressor(50, min_samples_leaf=5, random_state=0)
+    >>> members = [("ridge", ResidualQuantileRegressor(Ridge(0.1))),
+    ...            ("trees", ForestQuantileRegressor(trees))]
+    >>> stacked = StackedQuantileRegressor(members, quantile_levels=[0.1, 0.5, 0.9])
+    >>> stacked.fit(X, y).predict_quantiles(X[:2]).shape
+    (2, 3)
+    >>> stacked.predict_interval(X[:2], coverage=0.8).shape
+    (2, 2)
+    """
+
+    _parameter_constraints: dict = {
+        **{k: v for k, v in _Stacked._parameter_constraints.items() if k[:4] != "pass"},
+        "quantile_levels": ["array-like"],
+    }
+
+    _task = "regression"
+    _default_combiner = QuantileAggregator
+    passthrough = False
+
+    def __init__(
+        self,
+        estimators=None,
+        combiner=None,
+        *,
+        quantile_levels=DEFAULT_LEVELS,
+        cv=None,
+        refit="selected",
+        guard="clip",
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimators = estimators
+        self.combiner = combiner
+        self.quantile_levels = quantile_levels
+        self.cv = cv
+        self.refit = refit
+        self.guard = guard
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def predict_quantiles(self, X):
+        """Predict quantiles at `quantile_levels_`.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_levels), float64
+        """
+        check_is_fitted(self)
+        return self._combined(self._predictions(X))
+
+    def predict(self, X):
+        """Predict medians, interpolated where 0.5 is no level.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        prediction : ndarray of shape (n_samples,), float64
+
+        Raises
+        ------
+        ValueError
+            If all levels are above, or below, 0.5.
+        """
+        check_is_fitted(self)
+        return median(self._combined(self._predictions(X)), self.quantile_levels_)
+
+    def predict_interval(self, X, coverage=0.9):
+        """Predict the intervals between the quantiles at ``(1 -+ coverage) / 2``.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        coverage : float or array-like of shape (n_coverages,), default=0.9
+            In (0, 1), and not wider than the levels reach; between levels quantiles are
+            interpolated.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_coverages)
+        """
+        check_is_fitted(self)
+        quantiles = self._combined(self._predictions(X))
+        return central_interval(quantiles, self.quantile_levels_, coverage)
+
+    @property
+    def quantile_levels_(self):
+        """Levels that are predicted."""
+        check_is_fitted(self)
+        return self.library_.quantile_levels
+
+    def _combined(self, P):
+        return combined_quantiles(self.combiner_, P, self.quantile_levels_)
+
+    def _cross_fit_options(self):
+        return {"quantile_levels": self.quantile_levels}
+
+    def _default_members(self):
+        return default_quantile_members()
+
+    def _new_combiner(self):
+        levels = check_levels(self.quantile_levels)
+        return with_levels("The combiner", super()._new_combiner(), levels)
+
+    def _check_combiner(self, members):
+        super()._check_combiner(members)
+        check_levels(self.quantile_levels)
+        combiner = self._resolve_combiner()
+        if not hasattr(combiner, "predict_quantiles"):
+            raise ValueError(
+                f"{type(combiner).__name__} has no predict_quantiles; "
+                f"{type(self).__name__} needs a combiner of quantiles, such as "
+                f"{self._default_combiner.__name__}."
+            )
+        self._new_combiner()  # refuses other levels before any member is fitted
+
+    def _member_weights(self):
+        """Weights of the members; where there are several of each, the largest."""
+        weights = getattr(self.combiner_, "member_weights_", None)
+        return super()._member_weights() if weights is None else weights.tolist()
