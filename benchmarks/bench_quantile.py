@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from ensemblekit import ConvexRegressor, QuantileAggregator
 
-TOL = 1e-6
+TOL = 1e-9
 PATIENCE = 90.0  # seconds for a linear program, of its own clock
 
 
