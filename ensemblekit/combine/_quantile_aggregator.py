@@ -66,7 +66,7 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
         What a member means whose quantiles in a row are all NaN, as in forecast hubs.
         ``"renormalise"``: it is absent, and the weights of those present are divided
         by their sum.
-    tol : float, default=1e-6
+    tol : float, default=1e-9
         Largest accepted ``duality_gap_ / objective_`` beyond rounding; in (0, 1).
     max_iter : int, default=10000
         Iterations of the solver for each problem: one, or one for each level.
@@ -193,7 +193,7 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
         cv=5,
         noncrossing="sort",
         absent="raise",
-        tol=1e-6,
+        tol=1e-9,
         max_iter=10_000,
     ):
         self.quantile_levels = quantile_levels

@@ -14,7 +14,7 @@ GRID = (1e-1, 1e-2, 1e-3, 1e-4)
 # Weight from which a gate starts where the best weights for all rows have none.
 _FLOOR = 0.01
 # The kink is rounded over that many mean losses; L-BFGS needs slopes that vary.
-_BAND, _STEPS = 0.1, 100
+_BAND, _STEPS = 0.1, 60
 # Standard deviations beyond which a feature says no more.
 _REACH = 4.0
 
@@ -138,6 +138,7 @@ def fit_path(rows, given, levels, weights, ridges):
     residuals = rows.residuals
     if rows.present is not None:
         residuals = np.where(rows.present, residuals, 0.0)
+    residuals = np.ascontiguousarray(residuals.transpose(0, 2, 1))
     unit = quantiles.mean_loss(rows.mix(weights), levels, rows.share) or 1.0
     shape = phi.shape[1], len(weights)
     coef = np.zeros(shape)
@@ -146,8 +147,9 @@ def fit_path(rows, given, levels, weights, ridges):
         coef = flat.reshape(shape)
         local = _softmax(start + phi @ coef, rows.present)
         loss, pull = kernels.pinball.local_mean(
-            residuals, local, rows.share, levels, _BAND * unit
+            residuals, np.ascontiguousarray(local.T), rows.share, levels, _BAND * unit
         )
+        pull = pull.T
         slope = local * (pull - np.sum(local * pull, axis=1, keepdims=True))
         gradient = phi.T @ slope / unit + 2.0 * ridge * coef
         return loss / unit + ridge * np.sum(flat**2), gradient.ravel()

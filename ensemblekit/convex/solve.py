@@ -225,9 +225,10 @@ def newton(design, loss, share, feasible, penalty, tol, unit, max_iter):
     return Solution(here.x, mean, here.value, gap, n_iter, accepted)
 
 
-def pinball(design, loss, share, feasible, penalty, tol, max_iter):
+def pinball(design, loss, share, feasible, penalty, tol, max_iter, pace=(4.0, 0.3)):
     """Minimise the mean pinball loss of D x + penalty; a bound closes from below.
 
+    pace : width of the first band, in small residuals, and what is left of it each time
     Smoothing over a band that shrinks. Slopes u inside the loss's own give the lower
     bound share * u, whatever the band; the best point seen is kept.
     """
@@ -235,7 +236,8 @@ def pinball(design, loss, share, feasible, penalty, tol, max_iter):
     z = design.product(x)
     here = _Point(x, z, loss.mean(z, share) + penalty.value(x))
     size = np.abs(z)
-    band = max(4.0 * np.quantile(size, 0.3), 1e-12 * size.max(), np.finfo(float).tiny)
+    wide, shrink = pace
+    band = max(wide * np.quantile(size, 0.3), 1e-12 * size.max(), np.finfo(float).tiny)
     # Without a price nothing is below zero, where relative gaps never close.
     floor = -np.inf if penalty.price.any() else 0.0
     best, jitter, n_iter = here, np.zeros(len(x)), 0
@@ -272,7 +274,7 @@ def pinball(design, loss, share, feasible, penalty, tol, max_iter):
         for landed, bound in smooth.land(loss, here, feasible, enough):
             best = min(best, landed, key=lambda point: point.value)
             floor = max(floor, bound)
-        band *= 0.3
+        band *= shrink
     accepted = (tol + feasible.tolerance) * abs(best.value) + np.finfo(float).tiny
     accepted += penalty.rounding(best.x)
     mean = loss.mean(best.z, share)

@@ -208,7 +208,8 @@ class Design:
 
     @property
     def _block_rows(self):
-        return int(np.clip(2**20 // (8 * self.P.shape[1]), 512, 16384)) * self._spread
+        fitting = 2**20 // (8 * self.P.shape[1])
+        return min(max(fitting, 512), 16384) * self._spread
 
     @property
     def _spread(self):

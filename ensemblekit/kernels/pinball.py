@@ -33,9 +33,9 @@ def smooth_slope(z, level, band):
 def local_mean(residuals, weights, share, levels, band):
     """Return the mean rounded loss of mixtures of weights that differ between rows.
 
-    residuals : (m, n, p) float64, levels x rows x members; weights : (n, p) float64
+    residuals : (m, p, n) float64, levels x members x rows; weights : (p, n) float64
     share : (n,) float64, sum 1; levels : (m,) float64
-    Returns the mean over rows and levels, and its slopes in weights, (n, p).
+    Returns the mean over rows and levels, and its slopes in weights, (p, n).
     """
     slope = np.zeros(weights.shape)
     total = _local_mean(residuals, weights, share / len(levels), levels, band, slope)
@@ -45,19 +45,22 @@ def local_mean(residuals, weights, share, levels, band):
 @njit_sums
 def _local_mean(residuals, weights, share, levels, band, slope):
     total = 0.0
-    n, p = weights.shape
+    p, n = weights.shape
+    z = np.empty(n)
     for t in range(levels.shape[0]):
         tau = levels[t]
+        z[:] = 0.0
+        for j in range(p):
+            for i in range(n):
+                z[i] += weights[j, i] * residuals[t, j, i]
         for i in range(n):
-            z = 0.0
-            for j in range(p):
-                z += weights[i, j] * residuals[t, i, j]
-            u = min(max(z / band + (0.5 - tau), -tau), 1.0 - tau)
+            u = min(max(z[i] / band + (0.5 - tau), -tau), 1.0 - tau)
             lean = u - (0.5 - tau)
-            total += share[i] * (u * z - 0.5 * band * lean * lean)
-            u *= share[i]
-            for j in range(p):
-                slope[i, j] += u * residuals[t, i, j]
+            total += share[i] * (u * z[i] - 0.5 * band * lean * lean)
+            z[i] = share[i] * u
+        for j in range(p):
+            for i in range(n):
+                slope[j, i] += z[i] * residuals[t, j, i]
     return total
 
 

@@ -118,6 +118,17 @@ def test_a_perfect_member_has_all_the_weight(kind):
     assert_allclose(found.predict(P), y, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_member_that_errs_once_by_little(kind):
+    for seed in range(4, 60, 5):
+        P, y, weight = make_quantiles(4, seed=seed)
+        P[:, :5] = y[:, None]
+        P[0, :5] += 1e-9
+        found = fit(P, y, weight, weights=kind, tol=1e-9)
+        assert found.objective_ <= 1e-9
+        assert_allclose(found.member_weights_, [1, 0, 0, 0], atol=1e-6)
+
+
 @pytest.mark.parametrize("ridge", [0.0, "auto"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_copies_of_members_change_nothing(kind, ridge):

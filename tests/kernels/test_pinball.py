@@ -71,18 +71,18 @@ def test_slopes_stay_finite_for_any_residual():
 
 def test_local_mixtures():
     rng = np.random.default_rng(0)
-    residuals, levels = rng.normal(size=(4, 30, 3)), np.array([0.1, 0.4, 0.5, 0.8])
-    weights, share = rng.dirichlet(np.ones(3), 30), rng.dirichlet(np.ones(30))
+    residuals, levels = rng.normal(size=(4, 3, 30)), np.array([0.1, 0.4, 0.5, 0.8])
+    weights, share = rng.dirichlet(np.ones(3), 30).T.copy(), rng.dirichlet(np.ones(30))
 
     def mean(weights):
-        z = np.einsum("tij,ij->ti", residuals, weights)
+        z = np.einsum("tji,ji->ti", residuals, weights)
         rows = [pinball.smooth_mean(z[t], share, levels[t], 0.3) for t in range(4)]
         return np.mean(rows)
 
     found, slope = pinball.local_mean(residuals, weights, share, levels, 0.3)
     assert_allclose(found, mean(weights), rtol=1e-12)
-    for i, j in [(0, 0), (7, 2), (29, 1)]:
-        step = np.zeros((30, 3))
-        step[i, j] = 1e-6
+    for j, i in [(0, 0), (2, 7), (1, 29)]:
+        step = np.zeros((3, 30))
+        step[j, i] = 1e-6
         numeric = (mean(weights + step) - mean(weights - step)) / 2e-6
-        assert_allclose(slope[i, j], numeric, atol=1e-9)
+        assert_allclose(slope[j, i], numeric, atol=1e-9)
