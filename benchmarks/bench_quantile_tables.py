@@ -1,9 +1,9 @@
 """Quantiles combined on real tables: the evaluation of the paper, out of sample.
 
 Members that predict 9 quantiles are cross-fitted on the training rows of each
-regression table (5 folds) and refitted on all; combiners see the held-out quantiles; what
-counts is the weighted interval score of their quantiles on test rows, relative to that
-of the best member by held-out score. Libraries are kept in the temporary folder.
+regression table (5 folds) and refitted on all; combiners see the held-out quantiles;
+what counts is the weighted interval score of their quantiles on test rows, relative to
+that of the best member by held-out score. Libraries are kept in the temporary folder.
 
 Fakoor, Kim, Mueller, Smola, Tibshirani, "Flexible Model Aggregation for Quantile
 Regression", JMLR 24, 2023, section 5: there the finer weights win with 99 levels and
