@@ -157,8 +157,10 @@ def _chords(fits, penalty, theta, blocks):
         length = np.abs(step).max(axis=1)
         move = step if k < 2 or stalled else _secant(step, last, move)
         theta, last = theta + move, step
-        # Later steps shrink at the same rate, so that their sum is known.
-        close = length * length <= _CLOSE * np.maximum(before - length, 0.0)
+        # Later steps shrink at the same rate, so that their sum is known. After a long
+        # one the rate is that of two.
+        usual = np.minimum(before, np.sqrt(length) * np.sqrt(earlier))
+        close = length * length <= _CLOSE * np.maximum(usual - length, 0.0)
         close &= k > 0
         close |= length <= 1e-2 * _CLOSE
         if close.all():
