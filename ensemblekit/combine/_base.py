@@ -345,6 +345,20 @@ def own_weights(model, n_members):
     return weights if ours and weights.shape == (n_members,) else None
 
 
+def bearable_folds(cv, y, weight, stratify):
+    """Return `row_folds`, an int `cv` lowered to what the rows bear.
+
+    That is the number of rows or, where `stratify`, of rows of the largest class. Of
+    fewer than two no row can be held out: [].
+    """
+    if isinstance(cv, Integral):
+        bears = np.unique(y, return_counts=True)[1].max() if stratify else len(y)
+        if bears < 2 or (weight is not None and np.count_nonzero(weight) < 2):
+            return []
+        cv = min(int(cv), int(bears))
+    return row_folds(cv, y, weight, stratify)
+
+
 def mix_probabilities(combiner, P):
     """Return the members' probabilities mixed by ``combiner.weights_``."""
     n_outputs = layout.n_outputs_for(len(combiner.classes_))

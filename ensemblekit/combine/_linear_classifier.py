@@ -11,7 +11,7 @@ from .._threads import one_blas_thread
 from ..convex.fit import first_copies
 from ..exceptions import ConvergenceWarning
 from . import _softmax_base as base
-from ._base import ClassificationCombinerMixin, row_folds, validate_classification
+from ._base import ClassificationCombinerMixin, bearable_folds, validate_classification
 from ._convex_base import warn_unless_counts
 
 __all__ = ["LinearStackClassifier"]
@@ -66,10 +66,11 @@ class LinearStackClassifier(
         may stay sure.
     cv : int, splitter or iterable of (train, test), default=5
         Row folds of ``ridge="cv"``; an int means that many stratified, shuffled folds
-        with a fixed seed. Where rows come in groups, give the splits that keep groups
-        together. Rows are split, so repeated rows are spread over folds: integer
-        weights equal repeated rows for a fixed `ridge`, or for ``rule="min"`` where
-        `cv` keeps copies together.
+        with a fixed seed, or as many as the largest class has rows; of one row a class
+        none is held out, and the largest penalty is taken. Where rows come in groups,
+        give the splits that keep groups together. Rows are split, so repeated rows are
+        spread over folds: integer weights equal repeated rows for a fixed `ridge`, or
+        for ``rule="min"`` where `cv` keeps copies together.
 
     Attributes
     ----------
@@ -90,7 +91,8 @@ class LinearStackClassifier(
         The penalty used.
     ridges_, cv_losses_, cv_se_ : ndarray of shape (13,), float64
         Penalties tried, descending, their cross-validated log losses, and the standard
-        errors of these losses' differences from the least, from their spread over the
+        errors of these losses' differences from the least (NaN where no row can be held
+        out), from their spread over the
         rows (`LinearStackRegressor`: over the folds), of which each counts once however
         often it is held out; only for ``ridge="cv"``.
     n_features_in_ : int
@@ -99,8 +101,7 @@ class LinearStackClassifier(
     Raises
     ------
     ValueError
-        If P holds no probabilities, y has one class, there are fewer rows than folds,
-        or weights are unfit.
+        If P holds no probabilities, y has one class, or weights are unfit.
 
     Warns
     -----
@@ -182,7 +183,7 @@ class LinearStackClassifier(
         warn_unless_counts(self, weight, "convex_ridge", stacklevel=5)
         rows, members, counted = self._read(P, y, weight)
         if self.ridge == "cv":
-            folds = row_folds(self.cv, y, weight, stratify=True)
+            folds = bearable_folds(self.cv, y, weight, stratify=True)
             solution, (step, bias), decrement = self._choose(rows, counted, folds)
         else:
             self.ridge_ = float(self.ridge)
@@ -215,6 +216,10 @@ class LinearStackClassifier(
     def _choose(self, rows, counted, folds):
         """Set the ridge by cross-validation; return the fit of all rows at it."""
         self.ridges_ = np.logspace(2, -4, 13)
+        if not folds:
+            self.ridge_ = float(self.ridges_[0])
+            self.cv_losses_, self.cv_se_ = np.full((2, 13), np.nan)
+            return base.fit_one(rows, self.ridge_)
         splits = [(_places(counted, a), _places(counted, b)) for a, b in folds]
         path = base.cross_validate(rows, self.ridges_, splits)
         self.cv_losses_, self.cv_se_ = path.scores(rows.weight)

@@ -5,7 +5,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 from .._sklearn import Interval, Real, StrOptions, _fit_context
 from .._threads import one_blas_thread
-from ._base import RegressionCombinerMixin, row_folds, validate_regression
+from ._base import RegressionCombinerMixin, bearable_folds, validate_regression
 from ._linear_regressor_base import HuberStack, SquaredStack
 
 __all__ = ["LinearStackRegressor"]
@@ -47,9 +47,11 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
         what the median of the members leaves. Where that is 0, 1e-6 of sd(y).
     cv : int, splitter or iterable of (train, test), default=5
         Row folds of ``ridge="cv"``; an int means that many shuffled folds with a fixed
-        seed. Where rows come in groups, give the splits that keep groups together.
-        Rows are split, so repeated rows are spread over folds: integer weights equal
-        repeated rows for a fixed `ridge`, or where `cv` keeps copies together.
+        seed, or as many as there are rows. One row, which none can be held out from,
+        takes the largest penalty. Where rows come in groups, give the splits that keep
+        groups together. Rows are split, so repeated rows are spread over folds: integer
+        weights equal repeated rows for a fixed `ridge`, or where `cv` keeps copies
+        together.
 
     Attributes
     ----------
@@ -64,7 +66,7 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
         The penalty used.
     ridges_, cv_losses_ : ndarray of shape (19,), float64
         Penalties tried, descending, and their held-out mean losses; only for
-        ``ridge="cv"``.
+        ``ridge="cv"``, and NaN where no row can be held out.
     cv_se_ : ndarray of shape (19,), float64
         Standard errors of the differences to the least of `cv_losses_`, from their
         spread over the folds (`LinearStackClassifier`: over the rows); NaN for one
@@ -77,8 +79,7 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
     Raises
     ------
     ValueError
-        If P or y is NaN or infinite, lengths differ, there are fewer rows than folds,
-        or weights are unfit.
+        If P or y is NaN or infinite, lengths differ, or weights are unfit.
 
     Warns
     -----
@@ -141,7 +142,7 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
         """
         P, y, weight = validate_regression(self, P, y, sample_weight)
         searches = self.ridge == "cv"
-        splits = row_folds(self.cv, y, weight, stratify=False) if searches else []
+        splits = bearable_folds(self.cv, y, weight, stratify=False) if searches else []
         problem: HuberStack | SquaredStack
         if self.loss == "huber":
             problem = HuberStack(P, y, weight, splits, self.delta)
@@ -150,14 +151,18 @@ class LinearStackRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimato
             problem = SquaredStack(P, y, weight, splits)
         self.ridge_ = self.ridge
         if searches:
-            self._choose_ridge(problem)
+            self._choose_ridge(problem, bool(splits))
         found = problem.fit(self.ridge_)
         self.weights_, self.convex_weights_ = found.weights, found.convex
         self.intercept_ = found.intercept
         return self
 
-    def _choose_ridge(self, problem):
+    def _choose_ridge(self, problem, can_hold_out):
         self.ridges_ = np.logspace(3, -6, 19)
+        if not can_hold_out:
+            self.ridge_ = float(self.ridges_[0])
+            self.cv_losses_, self.cv_se_ = np.full((2, 19), np.nan)
+            return
         losses, constant = problem.held_out_losses(self.ridges_)
         sizes = np.array([part.size for part in problem.parts])
         groups = np.array([part.first for part in problem.parts])

@@ -53,10 +53,12 @@ class RecalibratedClassifier(
         of ``"temperature"`` and ``"affine"``; > 0. It draws to the combiner as it is
         where rows are few, and keeps the answer finite where classes are separable.
     cv : int, splitter or iterable of (train, test), default=5
-        Row folds; an int means that many stratified, shuffled folds with a fixed seed.
-        Where rows come in groups, give the splits that keep groups together. A row held
-        out several times counts with its mean prediction, a row held out never does not
-        count. A fold whose training rows lack a class is left out.
+        Row folds; an int means that many stratified, shuffled folds with a fixed seed,
+        or as many as the largest class has rows. Of one row a class none can be held
+        out: the combiner is left as it is, as by ``calibrate=None``. Where rows come in
+        groups, give the splits that keep groups together. A row held out several times
+        counts with its mean prediction, a row held out never does not count. A fold
+        whose training rows lack a class is left out.
 
     Attributes
     ----------
@@ -169,10 +171,11 @@ class RecalibratedRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimat
         ``"isotonic"`` is any monotone function, constant outside the predictions held
         out; it needs many thousand rows. None leaves the combiner as it is.
     cv : int, splitter or iterable of (train, test), default=5
-        Row folds; an int means that many shuffled folds with a fixed seed. Where rows
-        come in groups, give the splits that keep groups together. A row held out
-        several times counts with its mean prediction, a row held out never does not
-        count.
+        Row folds; an int means that many shuffled folds with a fixed seed, or as many
+        as there are rows. Of one row none can be held out: the combiner is left as it
+        is, as by ``calibrate=None``. Where rows come in groups, give the splits that
+        keep groups together. A row held out several times counts with its mean
+        prediction, a row held out never does not count.
 
     Attributes
     ----------
@@ -190,8 +193,8 @@ class RecalibratedRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimat
     Raises
     ------
     ValueError
-        If P or y is NaN or infinite, there are fewer rows than folds, or weights are
-        unfit or not taken by the inner combiner.
+        If P or y is NaN or infinite, or weights are unfit or not taken by the inner
+        combiner.
 
     Notes
     -----

@@ -5,7 +5,7 @@ import numpy as np
 from ._base import (
     ClassificationCombinerMixin,
     RegressionCombinerMixin,
-    row_folds,
+    bearable_folds,
 )
 from ._cross_fit_base import cross_fitted_mixtures, fit_combiner
 
@@ -21,6 +21,7 @@ def fit_recalibrated(outer, calibrator, combiner, rows, task):
     P, y, weight = rows
     if calibrator is not None:
         calibrator = _fit_calibrator(calibrator, combiner, P, y, weight, outer.cv, task)
+    if calibrator is not None:
         for name, value in calibrator.results.items():
             setattr(outer, name, value)
     outer._calibrator_ = calibrator
@@ -38,10 +39,12 @@ def apply_calibrator(outer, mixtures):
 
 
 def _fit_calibrator(calibrator, combiner, P, y, weight, cv, task):
-    """Rows that no fold holds out are left out."""
+    """Rows that no fold holds out are left out; None where none can be held out."""
     codes = y if task == "regression" else np.unique(y, return_inverse=True)[1]
     counted = np.ones(len(y)) if weight is None else weight
-    splits = row_folds(cv, codes, counted, stratify=task != "regression")
+    splits = bearable_folds(cv, codes, counted, stratify=task != "regression")
+    if not splits:
+        return None
     mixtures = cross_fitted_mixtures(combiner, P, y, weight, splits, task)
     seen = ~np.isnan(mixtures.reshape(len(y), -1)).any(axis=1)
     return calibrator.fit(mixtures[seen], codes[seen], counted[seen])

@@ -14,7 +14,9 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from ._jit import njit_sums
 
 _CLOSE = 2e-9  # distance to the optimum, in every parameter, that ends a fit
-_SHRINK = 0.5  # chord steps that do not shrink so much have left the chord's range
+_SHRINK = 0.5  # chord steps that two steps shrink less have left the chord's range
+_FAR = 2.0  # and those that grow so much leave it at once
+_MAX_FRESH = 2  # Hessians that a stalled chord may ask for
 _MAX_CHORD = 30
 _MAX_NEWTON = 100
 _ROWS = 4096  # rows whose scratch stays in cache
@@ -141,25 +143,35 @@ def _chords(fits, penalty, theta, blocks):
     Returns theta, the fits that did not get there, and blocks near the end.
     """
     stiffness = penalty * fits.stiffness
-    before = np.full(fits.n_fits, np.inf)
+    earlier = before = np.full(fits.n_fits, np.inf)
     factors = last = move = None
+    stalled, n_fresh = False, 0
     for k in range(_MAX_CHORD):
         error, leader = _errors(fits, theta)
-        if blocks is None or k == 1:  # the first step has come near the end
+        # The first step has come near the end, and so have those before a stall.
+        if blocks is None or k == 1 or stalled:
             blocks, factors = _blocks(fits, leader), None
         if factors is None:
             factors = _factors(_bends(fits, blocks, stiffness))
         step = -_solve(factors, _pull(fits, error) + theta @ stiffness)
         length = np.abs(step).max(axis=1)
-        move = step if k < 2 else _secant(step, last, move)
+        move = step if k < 2 or stalled else _secant(step, last, move)
         theta, last = theta + move, step
-        # Later steps shrink at the same rate, so that their sum is known.
-        close = length * length <= _CLOSE * np.maximum(before - length, 0.0)
+        # Later steps shrink at the same rate, so that their sum is known. After a long
+        # one the rate is that of two.
+        usual = np.minimum(before, np.sqrt(length) * np.sqrt(earlier))
+        close = length * length <= _CLOSE * np.maximum(usual - length, 0.0)
         close &= k > 0
         close |= length <= 1e-2 * _CLOSE
-        if close.all() or (k > 1 and (length > _SHRINK * before)[~close].any()):
+        if close.all():
             break
-        before = length
+        # One step may be long: a secant has taken it too far.
+        limit = np.minimum(_SHRINK * earlier, _FAR * before)
+        stalled = k > 1 and bool((length > limit)[~close].any())
+        n_fresh += stalled
+        if n_fresh > _MAX_FRESH:
+            break
+        earlier, before = before, length
     return theta, ~close, blocks
 
 

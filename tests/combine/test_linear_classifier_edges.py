@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.model_selection import RepeatedKFold, ShuffleSplit, TimeSeriesSplit
+from sklearn.model_selection import (
+    RepeatedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
 
 from ensemblekit import ConvexClassifier, LinearStackClassifier, evaluate_loss
 
@@ -135,7 +140,23 @@ def test_unfit_parameters_are_refused(class_predictions, bad, message):
         LinearStackClassifier(**bad).fit(P, y)
 
 
-def test_fewer_rows_than_folds(class_predictions):
-    P, y, _ = class_predictions(n_samples=6)
-    with pytest.raises(ValueError, match="5 folds need a class of 5 rows"):
-        LinearStackClassifier().fit(P, y)
+def test_folds_are_as_many_as_the_largest_class_has_rows(class_predictions):
+    P, y, _ = class_predictions(n_samples=60)
+    rows = np.concatenate([np.flatnonzero(y == c)[:3] for c in np.unique(y)])
+    found = LinearStackClassifier().fit(P[rows], y[rows])
+    given = LinearStackClassifier(cv=3).fit(P[rows], y[rows])
+    assert_array_equal(found.cv_losses_, given.cv_losses_)
+    assert_array_equal(found.step_, given.step_)
+    with pytest.raises(ValueError, match="n_splits=5"):  # what is given is not changed
+        LinearStackClassifier(cv=StratifiedKFold(5)).fit(P[rows], y[rows])
+
+
+def test_one_row_a_class_takes_the_largest_penalty(class_predictions):
+    P, y, _ = class_predictions()
+    rows = np.unique(y, return_index=True)[1]
+    found = LinearStackClassifier().fit(P[rows], y[rows])
+    assert found.ridge_ == found.ridges_[0] == 1e2
+    assert np.isnan(found.cv_losses_).all()
+    assert np.isnan(found.cv_se_).all()
+    fixed = LinearStackClassifier(ridge=1e2).fit(P[rows], y[rows])
+    assert_array_equal(found.step_, fixed.step_)

@@ -483,10 +483,29 @@ def test_single_precision_members(regression_predictions):
         assert_allclose(single.weights_, double.weights_, atol=1e-5)
 
 
-def test_fewer_rows_than_folds(regression_predictions):
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_fewer_rows_than_folds_are_as_many_folds(regression_predictions, loss):
     P, y, _ = regression_predictions()
-    with pytest.raises(ValueError, match="5 folds need 5 rows at least"):
-        LinearStackRegressor().fit(P[:4], y[:4])
+    for n in (2, 3, 4):
+        found = LinearStackRegressor(loss=loss).fit(P[:n], y[:n])
+        given = LinearStackRegressor(loss=loss, cv=n).fit(P[:n], y[:n])
+        assert_array_equal(found.cv_losses_, given.cv_losses_)
+        assert_array_equal(found.weights_, given.weights_)
+    with pytest.raises(ValueError, match="n_splits=5"):  # what is given is not changed
+        LinearStackRegressor(loss=loss, cv=KFold(5)).fit(P[:4], y[:4])
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_one_row_takes_the_largest_penalty(regression_predictions, loss):
+    P, y, _ = regression_predictions()
+    one = np.append(1.0, np.zeros(9))
+    for args in ((P[:1], y[:1]), (P[:10], y[:10], one)):
+        found = LinearStackRegressor(loss=loss).fit(*args)
+        assert found.ridge_ == found.ridges_[0] == 1e3
+        assert np.isnan(found.cv_losses_).all()
+        assert np.isnan(found.cv_se_).all()
+        fixed = LinearStackRegressor(loss=loss, ridge=1e3).fit(*args)
+        assert_array_equal(found.weights_, fixed.weights_)
 
 
 @pytest.mark.parametrize(

@@ -413,13 +413,39 @@ def test_errors_of_the_inner_combiner_pass_through(class_predictions):
         ({"calibrate": "platt"}, "'calibrate' parameter of RecalibratedClassifier"),
         ({"ridge": 0.0}, "'ridge' parameter of RecalibratedClassifier"),
         ({"combiner": LinearRegression()}, "'combiner' parameter of Recalibrated"),
-        ({"cv": 400}, "400 folds need 400 rows at least"),
     ],
 )
 def test_refuses_parameters(class_predictions, options, message):
     P, y, _ = class_predictions()
     with pytest.raises(ValueError, match=message):
         RecalibratedClassifier(**options).fit(P, y)
+
+
+def test_folds_are_as_many_as_rows_bear(class_predictions, regression_predictions):
+    P, y, _ = class_predictions()
+    largest = int(np.unique(y, return_counts=True)[1].max())
+    found, given = (RecalibratedClassifier(cv=cv).fit(P, y) for cv in (4000, largest))
+    assert found.slope_ == given.slope_
+    assert_array_equal(found.intercept_, given.intercept_)
+    P, y, _ = regression_predictions()
+    few, given = (RecalibratedRegressor(cv=cv).fit(P[:4], y[:4]) for cv in (5, 4))
+    assert (few.slope_, few.intercept_) == (given.slope_, given.intercept_)
+
+
+def test_where_no_row_can_be_held_out_nothing_is_calibrated(
+    class_predictions, regression_predictions
+):
+    P, y, _ = class_predictions()
+    rows = np.unique(y, return_index=True)[1]
+    found = RecalibratedClassifier().fit(P[rows], y[rows])
+    plain = RecalibratedClassifier(calibrate=None).fit(P[rows], y[rows])
+    assert_array_equal(found.predict_proba(P), plain.predict_proba(P))
+    assert not hasattr(found, "slope_")
+    P, y, _ = regression_predictions()
+    found = RecalibratedRegressor().fit(P[:1], y[:1])
+    plain = RecalibratedRegressor(calibrate=None).fit(P[:1], y[:1])
+    assert_array_equal(found.predict(P), plain.predict(P))
+    assert not hasattr(found, "slope_")
 
 
 def test_groups_stay_together_in_given_splits():

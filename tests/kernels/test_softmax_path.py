@@ -98,6 +98,35 @@ def test_fits_beyond_the_chords_take_steps_of_their_own(
         assert_allclose(path[-1, fit], theta, atol=1e-8)
 
 
+def nearly_separable(n_classes=6, n_folds=5, n_rows=600, n_members=16):
+    """Classes whose true score is higher by 1.5 in each of independent members."""
+    rng = np.random.default_rng(0)
+    fits = make_fits(n_classes, False, n_rows, n_folds)
+    scores = rng.normal(size=(n_members, n_rows, n_classes))
+    scores[:, np.arange(n_rows), fits.y] += 1.5
+    features = scores.transpose(2, 1, 0) - scores.mean(axis=2).T[None]
+    offsets = features.mean(axis=2, keepdims=True)
+    offsets = offsets + 0.02 * rng.normal(size=fits.offsets.shape)
+    stiffness = 16.0 * np.eye(n_classes * n_members)
+    return replace(fits, features=features, offsets=offsets, stiffness=stiffness)
+
+
+def test_one_long_step_does_not_end_the_chords(monkeypatch):
+    fits, alone, newton = nearly_separable(), [], softmax_path.newton
+
+    def count(*arguments):
+        alone.append(1)
+        return newton(*arguments)
+
+    monkeypatch.setattr(softmax_path, "newton", count)
+    path, _ = softmax_path.solve_path(fits, PENALTIES)
+    assert len(alone) <= 2  # of 78; each takes as long as all fits of a penalty
+    for a in (8, 10, 12):
+        for fit in (0, 2, 5):
+            theta, _ = newton(fits.only(fit), PENALTIES[a], path[a, fit])
+            assert_allclose(path[a, fit], theta, atol=1e-8)
+
+
 @pytest.mark.parametrize(("n_channels", "shared"), [(1, False), (3, True), (3, False)])
 def test_hopeless_offsets_and_separable_rows(n_channels, shared):
     fits = make_fits(n_channels, shared, n_rows=40)
