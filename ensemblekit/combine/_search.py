@@ -128,7 +128,7 @@ class CombinerSearchClassifier(
     >>> P = 1 / (1 + np.exp(-(2 * y[:, None] - 1 + rng.normal(size=(300, 4)))))
     >>> search = CombinerSearchClassifier(strategy="1se").fit(P, y)
     >>> search.chosen_
-    ['mean']
+    ['linear stack, shared']
     >>> search.nested_score_.loss < search.nested_score_.best_member_loss
     True
     """
@@ -296,7 +296,7 @@ class CombinerSearchRegressor(
     >>> P = y[:, None] + rng.normal(size=(200, 4))
     >>> search = CombinerSearchRegressor(strategy="1se").fit(P, y)
     >>> search.chosen_
-    ['mean']
+    ['convex, affine']
     >>> search.nested_score_.loss < search.nested_score_.best_member_loss
     True
     """
