@@ -6,18 +6,27 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
-from ensemblekit import LinearStackClassifier, LinearStackRegressor
+from ensemblekit import LinearStackClassifier, LinearStackRegressor, _threads
 from ensemblekit._threads import one_blas_thread
 
 
 @pytest.fixture
 def blas():
-    """Two threads, whatever the environment allows."""
+    """Two threads, whatever the environment allows and tests before have left."""
     found = ThreadpoolController().select(user_api="blas")
-    with found.limit(limits=2):
-        if not found.lib_controllers or set(counts(found)) != {2}:
-            pytest.skip("no BLAS whose threads can be set")
-        yield found
+    before = counts(found)
+
+    def restore():
+        for library, number in zip(found.lib_controllers, before, strict=True):
+            _threads._set(library, number)
+
+    for library in found.lib_controllers:
+        _threads._set(library, 2)
+    if set(counts(found)) != {2}:
+        restore()
+        pytest.skip("no BLAS whose threads can be set")
+    yield found
+    restore()
 
 
 def counts(blas):
