@@ -44,8 +44,9 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._search import CombinerSearchClassifier, CombinerSearchRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
+    from .conformal import conformal_quantile, conformal_rank
     from .crossfit import CrossFit
-    from .exceptions import GuardWarning, MemberError
+    from .exceptions import GuardWarning, InfeasibleRankWarning, MemberError
     from .leaderboard import cross_fitted_predictions
     from .library import PredictionLibrary
     from .losses import evaluate_loss
@@ -74,6 +75,7 @@ _MODULES = {
     "CrossFit": "crossfit",
     "ForestQuantileRegressor": "quantile_members",
     "GuardWarning": "exceptions",
+    "InfeasibleRankWarning": "exceptions",
     "MemberError": "exceptions",
     "PerLevelQuantileRegressor": "quantile_members",
     "PredictionLibrary": "library",
@@ -81,6 +83,8 @@ _MODULES = {
     "StackedClassifier": "stack",
     "StackedQuantileRegressor": "stack_quantiles",
     "StackedRegressor": "stack",
+    "conformal_quantile": "conformal",
+    "conformal_rank": "conformal",
     "cross_fitted_predictions": "leaderboard",
     "crps_from_ensemble": "metrics",
     "crps_from_quantiles": "metrics",

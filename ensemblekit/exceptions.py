@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["ConvergenceWarning", "GuardWarning", "MemberError", "MemberTypeError"]
+__all__ = [
+    "ConvergenceWarning",
+    "GuardWarning",
+    "InfeasibleRankWarning",
+    "MemberError",
+    "MemberTypeError",
+]
+
+
+class InfeasibleRankWarning(UserWarning):
+    """Too few calibration rows for a finite bound: it is infinite."""
 
 
 class GuardWarning(UserWarning):

@@ -36,6 +36,7 @@ LEVELS = {
     "members": 3,
     "leaderboard": 3,
     "crossfit": 3,
+    "conformal": 3,
     "stack": 3,
     "quantile_members": 3,
     "stack_quantiles": 3,
