@@ -34,23 +34,41 @@ def interpolate(quantiles: NDArray, levels: NDArray, wanted: ArrayLike) -> NDArr
     >>> interpolate(np.array([[0.0, 4.0]]), np.array([0.25, 0.75]), [0.5])
     array([[2.]])
     """
+    wanted = within(levels, wanted)
+    right = np.searchsorted(levels, wanted)
+    left = right - (levels[right] != wanted)
+    width = levels[right] - levels[left]
+    share = (wanted - levels[left]) / np.where(width > 0.0, width, 1.0)
+    low, high = quantiles[:, left], quantiles[:, right]
+    # Rounding takes no value beyond its neighbours, so that none cross.
+    between = low + share * (high - low)
+    return np.clip(between, np.minimum(low, high), np.maximum(low, high))
+
+
+def within(levels: NDArray, wanted: ArrayLike) -> NDArray:
+    """Return the wanted levels, those nearly equal to given ones as these are.
+
+    Raises
+    ------
+    ValueError
+        If a level is beyond the first or the last.
+
+    Examples
+    --------
+    >>> within(np.array([0.05, 0.95]), [(1 - 0.9) / 2])
+    array([0.05])
+    """
     wanted = np.asarray(wanted, dtype=np.float64)
-    beyond = (wanted < levels[0] - _EQUAL) | (wanted > levels[-1] + _EQUAL)
+    nearest = levels[np.abs(wanted[:, None] - levels).argmin(axis=1)]
+    wanted = np.where(np.abs(wanted - nearest) <= _EQUAL, nearest, wanted)
+    beyond = (wanted < levels[0]) | (wanted > levels[-1])
     if beyond.any():
         raise ValueError(
             f"The quantile at level {wanted[beyond][0]:.6g} is beyond those predicted, "
-            f"{levels[0]:.6g} .. {levels[-1]:.6g}. Add levels to quantile_levels."
+            f"{levels[0]:.6g} .. {levels[-1]:.6g}, and nothing is extrapolated. Add "
+            "levels to quantile_levels, or ask for a narrower interval."
         )
-    mix = np.zeros((len(levels), len(wanted)))
-    for column, level in enumerate(wanted):
-        nearest = int(np.abs(levels - level).argmin())
-        if abs(levels[nearest] - level) <= _EQUAL:
-            mix[nearest, column] = 1.0
-            continue
-        upper = int(np.searchsorted(levels, level))
-        share = (level - levels[upper - 1]) / (levels[upper] - levels[upper - 1])
-        mix[upper - 1, column], mix[upper, column] = 1.0 - share, share
-    return quantiles @ mix
+    return wanted
 
 
 def median(quantiles: NDArray, levels: NDArray) -> NDArray:
@@ -58,44 +76,57 @@ def median(quantiles: NDArray, levels: NDArray) -> NDArray:
     return interpolate(quantiles, levels, [0.5])[:, 0]
 
 
-def central_interval(
-    quantiles: NDArray, levels: NDArray, coverage: ArrayLike
-) -> NDArray:
-    """Return the intervals between the quantiles at ``(1 -+ coverage) / 2``.
+def tails(alpha: ArrayLike) -> tuple[NDArray, NDArray]:
+    """Return the lower and the upper levels of central intervals, one for each alpha.
+
+    Raises
+    ------
+    ValueError
+        If alpha is no number inside (0, 1), or list of them.
+
+    Examples
+    --------
+    >>> tails(0.1)
+    (array([0.05]), array([0.95]))
+    """
+    wanted = np.asarray(alpha, dtype=np.float64)
+    fit = wanted.ndim < 2 and wanted.size and ((wanted > 0) & (wanted < 1)).all()
+    if not fit:
+        raise ValueError(
+            f"alpha is {alpha!r}; expected a number inside (0, 1), or a list of them. "
+            "It is the miscoverage: 0.1 for an interval of 90 %."
+        )
+    half = 0.5 * np.atleast_1d(wanted)
+    return half, 1.0 - half
+
+
+def central_interval(quantiles: NDArray, levels: NDArray, alpha: ArrayLike) -> NDArray:
+    """Return the intervals between the quantiles at ``alpha / 2`` and its mirror.
 
     Parameters
     ----------
     quantiles : ndarray of shape (n_samples, n_levels)
     levels : ndarray of shape (n_levels,)
-    coverage : float or array-like of shape (n_coverages,)
-        In (0, 1).
+    alpha : float or array-like of shape (n_alphas,)
+        Miscoverage in (0, 1).
 
     Returns
     -------
-    interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_coverages)
+    interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_alphas)
 
     Raises
     ------
     ValueError
-        If a coverage is outside (0, 1), or wider than the levels reach.
+        If an alpha is outside (0, 1), or asks for more than the levels reach.
 
     Examples
     --------
-    >>> central_interval(np.array([[0.0, 4.0]]), np.array([0.05, 0.95]), 0.9)
+    >>> central_interval(np.array([[0.0, 4.0]]), np.array([0.05, 0.95]), 0.1)
     array([[0., 4.]])
     """
-    wanted = np.asarray(coverage, dtype=np.float64)
-    if wanted.ndim > 1 or not ((wanted > 0.0) & (wanted < 1.0)).all():
-        raise ValueError(f"coverage is {wanted}; expected numbers inside (0, 1).")
-    tails = (1.0 - np.atleast_1d(wanted)) / 2.0
-    interval = np.stack(
-        [
-            interpolate(quantiles, levels, tails),
-            interpolate(quantiles, levels, 1.0 - tails),
-        ],
-        axis=1,
-    )
-    return interval if wanted.ndim else interval[:, :, 0]
+    ends = [interpolate(quantiles, levels, side) for side in tails(alpha)]
+    interval = np.stack(ends, axis=1)
+    return interval if np.ndim(alpha) else interval[:, :, 0]
 
 
 def weighted_quantiles(values: NDArray, weight: NDArray, levels: NDArray) -> NDArray:

@@ -185,7 +185,7 @@ def with_levels(name, member, levels):
 def combined_quantiles(combiner, P, levels):
     """Return the combiner's quantiles; it is told the levels if it asks for them."""
     predict = combiner.predict_quantiles
-    if "levels" in signature(predict).parameters:
+    if "quantile_levels" in signature(predict).parameters:
         return predict(P, levels)
     return predict(P)
 

@@ -384,12 +384,7 @@ def _check_levels(levels, classes):
         return None
     if classes is not None:
         raise ValueError("Give classes or quantile_levels, not both.")
-    levels = np.asarray(levels, dtype=np.float64)
-    if levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all():
-        raise ValueError(f"quantile_levels must lie in (0, 1); got {levels}.")
-    if (np.diff(levels) <= 0).any():
-        raise ValueError(f"quantile_levels must ascend; got {levels}.")
-    return levels
+    return layout.check_levels(levels)
 
 
 def _per_row(values, n_samples, label, kinds):

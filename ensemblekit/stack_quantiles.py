@@ -102,7 +102,7 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
     >>> stacked = StackedQuantileRegressor(members, quantile_levels=[0.1, 0.5, 0.9])
     >>> stacked.fit(X, y).predict_quantiles(X[:2]).shape
     (2, 3)
-    >>> stacked.predict_interval(X[:2], coverage=0.8).shape
+    >>> stacked.predict_interval(X[:2], alpha=0.2).shape
     (2, 2)
     """
 
@@ -171,23 +171,23 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
         check_is_fitted(self)
         return median(self._combined(self._predictions(X)), self.quantile_levels_)
 
-    def predict_interval(self, X, coverage=0.9):
-        """Predict the intervals between the quantiles at ``(1 -+ coverage) / 2``.
+    def predict_interval(self, X, alpha=0.1):
+        """Predict the intervals between the quantiles at ``alpha / 2`` and its mirror.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        coverage : float or array-like of shape (n_coverages,), default=0.9
-            In (0, 1), and not wider than the levels reach; between levels quantiles are
-            interpolated.
+        alpha : float or array-like of shape (n_alphas,), default=0.1
+            Miscoverage, in (0, 1), and not wider than the levels reach; between levels
+            quantiles are interpolated.
 
         Returns
         -------
-        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_coverages)
+        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_alphas)
         """
         check_is_fitted(self)
         quantiles = self._combined(self._predictions(X))
-        return central_interval(quantiles, self.quantile_levels_, coverage)
+        return central_interval(quantiles, self.quantile_levels_, alpha)
 
     @property
     def quantile_levels_(self):

@@ -32,21 +32,21 @@ def test_interpolation_equals_numpy_between_levels():
 def test_interval_takes_the_levels_themselves():
     levels = np.array([0.05, 0.1, 0.5, 0.9, 0.95])
     quantiles = np.random.default_rng(0).normal(size=(5, 5))
-    assert_array_equal(central_interval(quantiles, levels, 0.9), quantiles[:, [0, 4]])
-    both = central_interval(quantiles, levels, [0.8, 0.9])
+    assert_array_equal(central_interval(quantiles, levels, 0.1), quantiles[:, [0, 4]])
+    both = central_interval(quantiles, levels, [0.2, 0.1])
     assert both.shape == (5, 2, 2)
     assert_array_equal(both[:, :, 0], quantiles[:, [1, 3]])
 
 
-@pytest.mark.parametrize("coverage", [0.0, 1.0, [0.5, 1.2], np.nan])
-def test_coverage_outside_the_unit_interval_is_refused(coverage):
-    with pytest.raises(ValueError, match="expected numbers inside"):
-        central_interval(np.zeros((1, 2)), np.array([0.1, 0.9]), coverage)
+@pytest.mark.parametrize("alpha", [0.0, 1.0, [0.5, 1.2], np.nan, []])
+def test_alpha_outside_the_unit_interval_is_refused(alpha):
+    with pytest.raises(ValueError, match=r"alpha is .*expected a number inside"):
+        central_interval(np.zeros((1, 2)), np.array([0.1, 0.9]), alpha)
 
 
 def test_nothing_is_extrapolated():
     with pytest.raises(ValueError, match=r"level 0.025 is beyond .* 0.1 .. 0.9"):
-        central_interval(np.zeros((1, 2)), np.array([0.1, 0.9]), 0.95)
+        central_interval(np.zeros((1, 2)), np.array([0.1, 0.9]), 0.05)
     with pytest.raises(ValueError, match=r"level 0.5 is beyond"):
         median(np.zeros((1, 2)), np.array([0.6, 0.9]))
 
@@ -95,3 +95,13 @@ def test_sorting_never_raises_the_pinball_loss(seed):
 def test_sorted_quantiles_are_not_copied():
     quantiles = np.sort(np.random.default_rng(0).normal(size=(9, 3)), axis=1)
     assert sort_levels(quantiles)[0] is quantiles
+
+
+def test_interpolation_keeps_crossings_and_the_given_values():
+    levels = np.array([0.2, 0.4, 0.6])
+    found = interpolate(np.array([[2.0, 1.0, 3.0]]), levels, [0.2, 0.3, 0.4, 0.5, 0.6])
+    assert_allclose(found, [[2.0, 1.5, 1.0, 2.0, 3.0]], rtol=1e-15)
+    rng = np.random.default_rng(1)
+    steep = np.sort(10.0 ** rng.uniform(-300, 300, (50, 3)), axis=1)
+    between = interpolate(steep, levels, np.linspace(0.2, 0.6, 500))
+    assert (np.diff(between, axis=1) >= 0.0).all()

@@ -133,7 +133,12 @@ def test_frames_with_another_class_order_are_refused():
         ({"m": [1.0, 2.0]}, {}, ValueError, "'m' .*expected 3 rows"),
         ({"m": [1.0] * 3}, {"folds": [0, 1]}, ValueError, "folds must hold one number"),
         ({"m": [1.0] * 3}, {"sample_weight": [1, 1, -1]}, ValueError, "negative"),
-        ({"m": [1.0] * 3}, {"quantile_levels": [1.5]}, ValueError, r"lie in \(0, 1\)"),
+        (
+            {"m": [1.0] * 3},
+            {"quantile_levels": [1.5]},
+            ValueError,
+            r"levels inside \(0, 1\)",
+        ),
         (
             {"m": [[1.0, 2.0]] * 3},
             {"quantile_levels": [0.9, 0.1]},

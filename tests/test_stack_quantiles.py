@@ -97,7 +97,7 @@ def test_equals_a_literal_loop_over_the_folds(table, cv):
     mean = new.reshape(30, 3, 5).mean(axis=1)
     assert_array_equal(stacked.predict_quantiles(X_new), mean)
     assert_array_equal(stacked.predict(X_new), mean[:, 2])
-    assert_array_equal(stacked.predict_interval(X_new, 0.9), mean[:, [0, 4]])
+    assert_array_equal(stacked.predict_interval(X_new, 0.1), mean[:, [0, 4]])
     assert_array_equal(stacked.quantile_levels_, LEVELS)
     assert stacked.library_.task == "quantile"
     assert stacked.cross_fit_.n_fits_ == 3 * ((4 if cv else 5) + 1)
@@ -479,7 +479,7 @@ def test_levels_beyond_those_predicted_are_refused(table):
     with pytest.raises(ValueError, match=r"level 0.5 is beyond those predicted"):
         stacked.predict(table[0])
     with pytest.raises(ValueError, match=r"Add levels to quantile_levels"):
-        stacked.predict_interval(table[0], 0.95)
+        stacked.predict_interval(table[0], 0.05)
 
 
 def test_cross_fit_alone_makes_a_library_of_quantiles(table):

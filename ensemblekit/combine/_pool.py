@@ -152,7 +152,7 @@ class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator
     array([0.5, 0.5])
     >>> pool.predict(P)
     array([3., 4.])
-    >>> pool.predict_quantiles(P, levels=[0.25, 0.75])
+    >>> pool.predict_quantiles(P, [0.25, 0.75])
     array([[0., 4.],
            [1., 5.]])
     """
@@ -232,7 +232,7 @@ class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator
         base.name_results(self, [base.as_fit(found, len(gram))])
         return self
 
-    def predict_quantiles(self, P, levels):
+    def predict_quantiles(self, P, quantile_levels):
         """Return quantiles of the pool: the smallest atom that reaches the level.
 
         Parameters
@@ -240,7 +240,7 @@ class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator
         P : array-like of shape (n_samples, n_members * n_draws) or \
                 (n_samples, n_members * n_levels)
             Draws or quantiles of the members seen in `fit`, in the same order.
-        levels : array-like of shape (n_wanted,)
+        quantile_levels : array-like of shape (n_wanted,)
             Ascending, in (0, 1); need not be those of the members.
 
         Returns
@@ -250,7 +250,7 @@ class ConvexPoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimator
         """
         P = validate_new(self, P)
         self._check_quantiles(P)
-        levels = _check_levels(levels, "levels")
+        levels = layout.check_levels(quantile_levels)
         return kernels.crps.pool_quantiles(P, self.weights_, self.masses_, levels)
 
     def _combine(self, P):
@@ -271,21 +271,9 @@ def _masses(n_draws, quantile_levels):
             f"n_draws={n_draws} and quantile_levels both say what the columns of P "
             "are; leave n_draws at 1 where they are quantiles."
         )
-    levels = _check_levels(quantile_levels, "quantile_levels")
+    levels = layout.check_levels(quantile_levels)
     middles = 0.5 * (levels[1:] + levels[:-1])
     return np.diff(middles, prepend=0.0, append=1.0)
-
-
-def _check_levels(levels, name):
-    """Return levels as an array; refuse any that do not ascend in (0, 1)."""
-    levels = np.asarray(levels, dtype=np.float64)
-    steps = np.diff(levels, prepend=0.0, append=1.0) if levels.ndim == 1 else levels
-    if levels.ndim != 1 or levels.size == 0 or not (steps > 0).all():
-        raise ValueError(
-            f"{name} has to be a list of levels that ascend inside (0, 1), each once; "
-            f"got {levels.tolist()}."
-        )
-    return levels
 
 
 def _column_noun(combiner):

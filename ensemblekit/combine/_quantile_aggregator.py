@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from .. import kernels, layout
+from .. import _levels, kernels, layout
 from .._sklearn import Integral, Interval, Real, StrOptions, _fit_context
 from ..convex import quantiles
 from ..convex.ridge import plug_in
@@ -161,7 +161,7 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
     array([0.5, 0.5])
     >>> aggregator.predict_quantiles(P[:1]).round(6)
     array([[1., 2., 3.]])
-    >>> aggregator.predict_interval(P[:1], coverage=0.5).round(6)
+    >>> aggregator.predict_interval(P[:1], alpha=0.5).round(6)
     array([[1., 3.]])
     """
 
@@ -229,7 +229,8 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
         self : QuantileAggregator
         """
         P, y, weight = base.validate_quantile_rows(self, P, y, sample_weight)
-        levels = base.read_levels(self.quantile_levels)
+        levels = self.quantile_levels
+        levels = layout.check_levels([0.5] if levels is None else levels)
         present = self._read(P, len(levels))
         given = self._read_features(features, len(P), reset=True)
         convex.warn_unless_counts(self, weight)
@@ -291,24 +292,24 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
             return kernels.monotone.isotonic_rows(mixture)
         return mixture
 
-    def predict_interval(self, P, coverage=0.9, features=None):
+    def predict_interval(self, P, alpha=0.1, features=None):
         """Return central intervals of the combined quantiles.
 
         Parameters
         ----------
         P : array-like of shape (n_samples, n_members * n_levels)
-        coverage : float or array-like of shape (n_coverages,), default=0.9
-            Inside (0, 1): 0.9 is from level 0.05 to 0.95, linear between the levels on
-            either side; nothing is extrapolated.
+        alpha : float or array-like of shape (n_alphas,), default=0.1
+            Miscoverage, inside (0, 1): 0.1 is from level 0.05 to 0.95, linear between
+            the levels on either side; nothing is extrapolated.
         features : array-like of shape (n_samples, n_gate_features), default=None
             Where `fit` had them.
 
         Returns
         -------
-        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_coverages)
+        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_alphas)
         """
         combined = self.predict_quantiles(P, features)
-        return base.interval(combined, self.quantile_levels_, coverage)
+        return _levels.central_interval(combined, self.quantile_levels_, alpha)
 
     def predict(self, P, features=None):
         """Return the combined median, linear between the levels on either side.
@@ -324,7 +325,7 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
         median : ndarray of shape (n_samples,), float64
         """
         combined = self.predict_quantiles(P, features)
-        return base.at_level(combined, self.quantile_levels_, base.MEDIAN, "predict")
+        return _levels.median(combined, self.quantile_levels_)
 
     def local_weights(self, P, features=None):
         """Return what each member weighs in each row; for coarse weights.

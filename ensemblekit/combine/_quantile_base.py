@@ -12,37 +12,6 @@ from ..convex.fit import first_copies
 from ..exceptions import describe_rows
 from ._base import column_names, forget_fitted, validate_rows
 
-MEDIAN = 0.5
-
-
-def read_levels(levels):
-    """Return quantile levels as an array; None is the median alone.
-
-    Raises
-    ------
-    ValueError
-        If they do not ascend inside (0, 1); names the first that does not.
-    """
-    if levels is None:
-        return np.array([MEDIAN])
-    levels = np.asarray(levels, dtype=np.float64)
-    if levels.ndim != 1 or levels.size == 0:
-        raise ValueError(
-            f"quantile_levels has shape {levels.shape}; expected a list of levels that "
-            "ascend inside (0, 1)."
-        )
-    for k, level in enumerate(levels):
-        if not 0.0 < level < 1.0:
-            raise ValueError(
-                f"quantile_levels[{k}] is {level:g}; expected levels inside (0, 1)."
-            )
-        if k and not levels[k - 1] < level:
-            raise ValueError(
-                f"quantile_levels[{k}] is {level:g}, after {levels[k - 1]:g}; expected "
-                "ascending levels, each once. Sort them, and the columns of P alike."
-            )
-    return levels
-
 
 def read_quantiles(combiner, P, n_levels, allow_absent):
     """Check quantiles; return which members are present, (n, p) bool, or None for all.
@@ -235,50 +204,3 @@ def count_crossings(residuals):
     size = np.abs(residuals).max(axis=1, initial=0.0, keepdims=True)
     falls = residuals[:, :-1] - residuals[:, 1:] > 1e-9 * size
     return int(np.count_nonzero(falls))
-
-
-def at_level(quantiles, levels, wanted, purpose):
-    """Return the quantile (n,) at a level, linear between the levels on either side.
-
-    Raises
-    ------
-    ValueError
-        If the level lies outside those given.
-    """
-    # 1 - 0.9 and its like differ from the level meant by rounding.
-    near = np.abs(levels - wanted) <= 1e-12
-    if near.any():
-        return quantiles[:, int(np.argmax(near))].copy()
-    if not levels[0] < wanted < levels[-1]:
-        raise ValueError(
-            f"{purpose} needs the quantile at level {wanted:g}, but quantile_levels "
-            f"run from {levels[0]:g} to {levels[-1]:g}. Nothing is extrapolated; give "
-            "members with quantiles further out."
-        )
-    k = int(np.searchsorted(levels, wanted))
-    part = (wanted - levels[k - 1]) / (levels[k] - levels[k - 1])
-    return (1.0 - part) * quantiles[:, k - 1] + part * quantiles[:, k]
-
-
-def interval(quantiles, levels, coverage):
-    """Return central intervals: (n, 2), or (n, 2, n_coverages) for several.
-
-    Raises
-    ------
-    ValueError
-        If a coverage is not in (0, 1), or needs levels that are not there.
-    """
-    wanted = np.asarray(coverage, dtype=np.float64)
-    if wanted.ndim > 1 or not ((wanted > 0.0) & (wanted < 1.0)).all():
-        raise ValueError(
-            f"coverage is {coverage}; expected one number inside (0, 1), or a list."
-        )
-    bounds = [
-        [
-            at_level(quantiles, levels, 0.5 + side * 0.5 * c, f"coverage {c:g}")
-            for side in (-1.0, 1.0)
-        ]
-        for c in np.atleast_1d(wanted)
-    ]
-    stacked = np.array(bounds).transpose(2, 1, 0)
-    return stacked if wanted.ndim else stacked[:, :, 0]

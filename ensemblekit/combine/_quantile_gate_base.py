@@ -8,7 +8,6 @@ from scipy.special import softmax
 
 from .. import kernels
 from ..convex import quantiles
-from ._quantile_base import MEDIAN
 
 GRID = (1e-1, 1e-2, 1e-3, 1e-4)
 # Weight from which a gate starts where the best weights for all rows have none.
@@ -53,7 +52,7 @@ class Features:
 
     def read(self, cube, present, given):
         """Return the features before they are scaled, (n, f); NaN of absent members."""
-        middle = _at(cube, self.levels, MEDIAN)
+        middle = _at(cube, self.levels, 0.5)
         if present is not None:
             middle = np.where(present, middle, np.nan)
         parts = [middle - np.nanmean(middle, axis=1, keepdims=True)]

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .. import kernels, layout
+from .. import _levels, kernels, layout
 from .._sklearn import (
     Interval,
     Real,
@@ -19,8 +19,6 @@ from ._base import RegressionCombinerMixin, column_names, validate_rows
 __all__ = ["QuantilePoolRegressor"]
 
 _WEIGHTED = ("mean", "linear")
-# Levels are compared as typed: 1 - 0.9 is not quite 0.1.
-_SAME_LEVEL = 1e-9
 # Numbers of a block of rows, of which some copies are made.
 _BLOCK = 2**17
 
@@ -164,14 +162,14 @@ class QuantilePoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimat
         """
         return self.predict_quantiles(P, [0.5])[:, 0]
 
-    def predict_quantiles(self, P, levels=None):
+    def predict_quantiles(self, P, quantile_levels=None):
         """Return quantiles of the pool.
 
         Parameters
         ----------
         P : array-like of shape (n_samples, n_members * n_levels)
             Quantiles of the members seen in `fit`, in the same order.
-        levels : array-like of shape (n_wanted,), default=None
+        quantile_levels : array-like of shape (n_wanted,), default=None
             Ascending, between the first and the last level of the members; others than
             theirs are interpolated linearly. None is those of the members.
 
@@ -182,39 +180,37 @@ class QuantilePoolRegressor(RegressionCombinerMixin, RegressorMixin, BaseEstimat
         """
         P, present = self._validate_new(P)
         own = self.quantile_levels_
-        wanted = own if levels is None else _check_wanted(levels, own)
+        wanted = own
+        if quantile_levels is not None:
+            wanted = _levels.within(own, layout.check_levels(quantile_levels))
         if self.kind == "linear":
             return kernels.linear_pool.pool_quantiles(P, self.weights_, own, wanted)
         if self.kind == "mean":
             pooled = _mean(P, self.weights_, len(own), present)
         else:
             pooled = _pool_ranks(P, len(own), present, self._cut)
-        return _interpolate(pooled, own, wanted)
+        return _levels.interpolate(pooled, own, wanted)
 
-    def predict_interval(self, P, coverage=0.9):
+    def predict_interval(self, P, alpha=0.1):
         """Return central intervals of the pool.
 
         Parameters
         ----------
         P : array-like of shape (n_samples, n_members * n_levels)
             Quantiles of the members seen in `fit`, in the same order.
-        coverage : float or array-like of shape (n_coverages,), default=0.9
-            Probability between the ends, in (0, 1): the quantiles at
-            ``(1 - coverage) / 2`` and ``(1 + coverage) / 2``.
+        alpha : float or array-like of shape (n_alphas,), default=0.1
+            Miscoverage, in (0, 1): the interval is between the quantiles at
+            ``alpha / 2`` and ``1 - alpha / 2``.
 
         Returns
         -------
-        interval : ndarray of shape (n_samples, 2), or (n_samples, 2, n_coverages)
+        interval : ndarray of shape (n_samples, 2), or (n_samples, 2, n_alphas)
             Lower and upper ends, float64.
         """
-        shares = _check_coverage(coverage)
-        levels, places = np.unique(
-            np.concatenate([(1.0 - shares) / 2.0, (1.0 + shares) / 2.0]),
-            return_inverse=True,
-        )
-        ends = self.predict_quantiles(P, levels)[:, places]
-        intervals = ends.reshape(len(ends), 2, len(shares))
-        return intervals[:, :, 0] if np.ndim(coverage) == 0 else intervals
+        levels, places = np.unique(_levels.tails(alpha), return_inverse=True)
+        ends = self.predict_quantiles(P, levels)[:, places.ravel()]
+        intervals = ends.reshape(len(ends), 2, -1)
+        return intervals if np.ndim(alpha) else intervals[:, :, 0]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -335,41 +331,3 @@ def _pool_ranks(P, n_levels, present, cut):
         total = np.where(kept[:, :, None], ordered, 0.0).sum(axis=0)
         pooled[rows] = total / (n_present - 2 * low)[:, None]
     return pooled
-
-
-def _check_wanted(levels, own):
-    """Return the levels asked for, those of the members as these have them."""
-    wanted = layout.check_levels(levels, "levels")
-    nearest = own[np.abs(wanted[:, None] - own).argmin(axis=1)]
-    wanted = np.where(np.abs(wanted - nearest) <= _SAME_LEVEL, nearest, wanted)
-    outside = (wanted < own[0]) | (wanted > own[-1])
-    if outside.any():
-        raise ValueError(
-            f"Level {wanted[outside][0]:.6g} is outside those of the members, "
-            f"{own[0]:.6g} to {own[-1]:.6g}, of which nothing is known. Ask for levels "
-            "inside, or for a smaller coverage."
-        )
-    return wanted
-
-
-def _check_coverage(coverage):
-    shares = np.atleast_1d(np.asarray(coverage, dtype=np.float64))
-    if shares.ndim != 1 or not ((shares > 0.0) & (shares < 1.0)).all():
-        raise ValueError(
-            f"coverage is {coverage!r}; expected a number inside (0, 1), or a list."
-        )
-    return shares
-
-
-def _interpolate(quantiles, own, wanted):
-    """Read quantiles at other levels off straight lines between neighbours."""
-    if np.array_equal(own, wanted):
-        return quantiles
-    right = np.searchsorted(own, wanted)
-    left = np.maximum(right - (own[right] != wanted), 0)
-    width = own[right] - own[left]
-    share = np.divide(
-        wanted - own[left], width, out=np.zeros(len(wanted)), where=width > 0.0
-    )
-    low, high = quantiles[:, left], quantiles[:, right]
-    return np.minimum(low + share * (high - low), high)

@@ -62,21 +62,21 @@ class QuantileMemberMixin:
         """
         return _levels.median(self.predict_quantiles(X), self.quantile_levels_)
 
-    def predict_interval(self, X, coverage=0.9):
-        """Predict the intervals between the quantiles at ``(1 -+ coverage) / 2``.
+    def predict_interval(self, X, alpha=0.1):
+        """Predict the intervals between the quantiles at ``alpha / 2`` and its mirror.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        coverage : float or array-like of shape (n_coverages,), default=0.9
-            In (0, 1), and not wider than the levels reach.
+        alpha : float or array-like of shape (n_alphas,), default=0.1
+            Miscoverage, in (0, 1), and not wider than the levels reach.
 
         Returns
         -------
-        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_coverages)
+        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_alphas)
         """
         quantiles = self.predict_quantiles(X)
-        return _levels.central_interval(quantiles, self.quantile_levels_, coverage)
+        return _levels.central_interval(quantiles, self.quantile_levels_, alpha)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()  # type: ignore[misc]  # BaseEstimator's

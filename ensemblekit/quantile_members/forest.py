@@ -66,7 +66,7 @@ class ForestQuantileRegressor(QuantileMemberMixin, RegressorMixin, BaseEstimator
     >>> X, y = load_diabetes(return_X_y=True)
     >>> trees = ExtraTreesRegressor(50, min_samples_leaf=5, random_state=0)
     >>> model = ForestQuantileRegressor(trees, [0.1, 0.5, 0.9]).fit(X, y)
-    >>> model.predict_interval(X, coverage=0.8).shape
+    >>> model.predict_interval(X, alpha=0.2).shape
     (442, 2)
     """
 

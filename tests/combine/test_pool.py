@@ -1,4 +1,3 @@
-import re
 from itertools import product
 
 import numpy as np
@@ -241,11 +240,11 @@ def test_scales_beyond_double_precision_are_refused(P, y):
 )
 def test_refuses_unfit_levels(levels):
     P, y, _ = make_draws(n_draws=2)
-    message = re.escape(f"ascend inside (0, 1), each once; got {levels}")
-    with pytest.raises(ValueError, match=f"quantile_levels has .*{message}"):
+    message = r"quantile_levels(\[\d\] is| has shape) .*expected (levels|a list)"
+    with pytest.raises(ValueError, match=message):
         ConvexPoolRegressor(quantile_levels=levels).fit(P, y)
     pool = ConvexPoolRegressor(n_draws=2).fit(P, y)
-    with pytest.raises(ValueError, match=f"levels has .*{message}"):
+    with pytest.raises(ValueError, match=message):
         pool.predict_quantiles(P, levels)
 
 

@@ -350,23 +350,23 @@ def test_median_and_intervals_are_read_off_the_levels():
     found = fit(P, y, levels=levels)
     q = found.predict_quantiles(P)
     assert_allclose(found.predict(P), 0.5 * (q[:, 1] + q[:, 2]), rtol=1e-14)
-    assert_array_equal(found.predict_interval(P, 0.8), q[:, [0, 3]])
-    several = found.predict_interval(P, [0.2, 0.8])
+    assert_array_equal(found.predict_interval(P, 0.2), q[:, [0, 3]])
+    several = found.predict_interval(P, [0.8, 0.2])
     assert several.shape == (60, 2, 2)
     assert_array_equal(several[:, :, 1], q[:, [0, 3]])
     assert_allclose(several[:, :, 0], q[:, [1, 2]], rtol=1e-12)
     with pytest.raises(
-        ValueError, match=r"level 0\.05, but quantile_levels run from 0\.1"
+        ValueError, match=r"level 0\.05 is beyond those predicted, 0\.1 \.\. 0\.9"
     ):
-        found.predict_interval(P, 0.9)
-    with pytest.raises(ValueError, match=r"coverage is 1\.5"):
+        found.predict_interval(P, 0.1)
+    with pytest.raises(ValueError, match=r"alpha is 1\.5"):
         found.predict_interval(P, 1.5)
 
 
 def test_a_median_outside_the_levels_is_refused():
     P, y, _ = make_quantiles(3, [0.8, 0.9])
     found = fit(P, y, levels=[0.8, 0.9])
-    with pytest.raises(ValueError, match=r"predict needs the quantile at level 0\.5"):
+    with pytest.raises(ValueError, match=r"quantile at level 0\.5 is beyond"):
         found.predict(P)
 
 
@@ -374,9 +374,9 @@ def test_a_median_outside_the_levels_is_refused():
 @pytest.mark.parametrize(
     ("levels", "message"),
     [
-        ([0.1, 0.5, 0.3, 0.9, 0.95], "quantile_levels[2] is 0.3, after 0.5"),
-        ([0.1, 0.5, 0.5, 0.9, 0.95], "quantile_levels[2] is 0.5, after 0.5"),
-        ([0.0, 0.5, 0.6, 0.9, 0.95], "quantile_levels[0] is 0; expected levels inside"),
+        ([0.1, 0.5, 0.3, 0.9, 0.95], "quantile_levels[2] is 0.3 after 0.5"),
+        ([0.1, 0.5, 0.5, 0.9, 0.95], "quantile_levels[2] is 0.5 after 0.5"),
+        ([0.0, 0.5, 0.6, 0.9, 0.95], "quantile_levels[0] is 0.0; expected levels"),
         ([0.1, 0.5, 0.6, 0.9, 1.2], "quantile_levels[4] is 1.2"),
         ([0.1, np.nan, 0.6, 0.9, 1.2], "quantile_levels[1] is nan"),
         ([[0.1, 0.2]], "quantile_levels has shape (1, 2)"),

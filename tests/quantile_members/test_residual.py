@@ -72,7 +72,7 @@ def covered(estimator, n, seeds):
     for seed in seeds:
         X, y = make_table(n + 1, seed)
         model = ResidualQuantileRegressor(estimator, LEVELS, cv=2).fit(X[:n], y[:n])
-        low, high = model.predict_interval(X[n:], coverage=0.9)[0]
+        low, high = model.predict_interval(X[n:], alpha=0.1)[0]
         found.append(low <= y[n] <= high)
     return int(np.sum(found))
 
@@ -101,7 +101,7 @@ def test_scaled_residuals_cover_where_y_is_uncertain():
     rates = {}
     for scale in (None, spread):
         model = ResidualQuantileRegressor(LinearRegression(), LEVELS, scale=scale)
-        interval = model.fit(X, y).predict_interval(X_new, coverage=0.9)
+        interval = model.fit(X, y).predict_interval(X_new, alpha=0.1)
         inside = (interval[:, 0] <= y_new) & (y_new <= interval[:, 1])
         rates[scale is not None] = inside.mean(), inside[wide].mean()
     assert_allclose([rates[False][0], rates[True][0]], 0.9, atol=0.03)
