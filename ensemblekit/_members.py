@@ -182,12 +182,12 @@ def with_levels(name, member, levels):
     return member
 
 
-def combined_quantiles(combiner, P, levels):
+def combined_quantiles(combiner, P, levels, **extras):
     """Return the combiner's quantiles; it is told the levels if it asks for them."""
     predict = combiner.predict_quantiles
     if "quantile_levels" in signature(predict).parameters:
-        return predict(P, levels)
-    return predict(P)
+        return predict(P, levels, **extras)
+    return predict(P, **extras)
 
 
 def fit_member(name, member, X, y, train, params, classes, where):

@@ -319,12 +319,7 @@ class _Stacked(TransformerMixin, _BaseComposition):
             )
         if not isinstance(combiner, _OURS):
             return
-        if self.passthrough:
-            raise ValueError(
-                f"passthrough=True hands X to the combiner, but {kind} combines "
-                "predictions only. Use a combiner that takes features, such as "
-                "LogisticRegression, or passthrough=False."
-            )
+        self._check_passthrough(kind)
         for name, member in members:
             if self._task == "classification" and not hasattr(member, "predict_proba"):
                 raise ValueError(
@@ -332,6 +327,14 @@ class _Stacked(TransformerMixin, _BaseComposition):
                     f"and {kind} combines probabilities. Wrap the member in "
                     "CalibratedClassifierCV, or use another combiner."
                 )
+
+    def _check_passthrough(self, kind):
+        if self.passthrough:
+            raise ValueError(
+                f"passthrough=True hands X to the combiner, but {kind} combines "
+                "predictions only. Use a combiner that takes features, such as "
+                "LogisticRegression, or passthrough=False."
+            )
 
     def _new_combiner(self):
         return clone(self._resolve_combiner())
@@ -342,8 +345,16 @@ class _Stacked(TransformerMixin, _BaseComposition):
         if sample_weight is not None and not routing_enabled():
             params = {weight_parameter("The combiner", combiner): sample_weight}
         self._weighted = bool(params)
-        P = self._join(self.cross_fit_.oof_predictions_, X)
+        params = {**params, **self._combiner_extras(X)}
+        P = self._combiner_input(self.cross_fit_.oof_predictions_, X)
         self.combiner_ = combiner.fit(P, self.cross_fit_._encode(y), **params)
+
+    def _combiner_input(self, P, X):
+        return self._join(P, X)
+
+    def _combiner_extras(self, X):
+        """Return what the combiner's fit is given beside P, y and metadata."""
+        return {}
 
     def _needed_members(self):
         names = list(self.cross_fit_.method_)
@@ -364,7 +375,8 @@ class _Stacked(TransformerMixin, _BaseComposition):
         X = check_input_features(self, X, reset=False)
         P = self.cross_fit_.predict_members(X, self._needed_members())
         # _predictions <- delegated or predict <- user
-        return self._join(guarded(P, self._shown, self.guard, stacklevel=3), X)
+        P = guarded(P, self._shown, self.guard, stacklevel=3)
+        return self._combiner_input(P, X)
 
     def _learn_ranges(self, sample_weight):
         """Return what the members with weight predicted for held-out rows."""

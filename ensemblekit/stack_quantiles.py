@@ -1,5 +1,7 @@
 """StackedQuantileRegressor: a cross-fit of quantile members and one combiner."""
 
+import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -45,6 +47,9 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
         Members to fit again on all rows for prediction: those with weight (all, where
         the combiner has no weights of members), all, or none: then new rows get the
         mean of the fold models, at n_folds times the prediction time.
+    passthrough : bool, default=False
+        Give the combiner X as its `features`, for weights that depend on the row:
+        ``QuantileAggregator(gate="linear")``. X has to hold numbers.
     guard : {"clip", "warn"} or None, default="clip"
         What to do where a member predicts a new row further outside its out-of-fold
         predictions than their whole width: ``"clip"`` puts the median of the row's
@@ -107,13 +112,12 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
     """
 
     _parameter_constraints: dict = {
-        **{k: v for k, v in _Stacked._parameter_constraints.items() if k[:4] != "pass"},
+        **_Stacked._parameter_constraints,
         "quantile_levels": ["array-like"],
     }
 
     _task = "regression"
     _default_combiner = QuantileAggregator
-    passthrough = False
 
     def __init__(
         self,
@@ -123,6 +127,7 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
         quantile_levels=DEFAULT_LEVELS,
         cv=None,
         refit="selected",
+        passthrough=False,
         guard="clip",
         n_jobs=None,
         random_state=None,
@@ -133,6 +138,7 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
         self.quantile_levels = quantile_levels
         self.cv = cv
         self.refit = refit
+        self.passthrough = passthrough
         self.guard = guard
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -150,7 +156,7 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
         quantiles : ndarray of shape (n_samples, n_levels), float64
         """
         check_is_fitted(self)
-        return self._combined(self._predictions(X))
+        return self._combined(self._predictions(X), X)
 
     def predict(self, X):
         """Predict medians, interpolated where 0.5 is no level.
@@ -169,7 +175,7 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
             If all levels are above, or below, 0.5.
         """
         check_is_fitted(self)
-        return median(self._combined(self._predictions(X)), self.quantile_levels_)
+        return median(self._combined(self._predictions(X), X), self.quantile_levels_)
 
     def predict_interval(self, X, alpha=0.1):
         """Predict the intervals between the quantiles at ``alpha / 2`` and its mirror.
@@ -186,7 +192,7 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
         interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_alphas)
         """
         check_is_fitted(self)
-        quantiles = self._combined(self._predictions(X))
+        quantiles = self._combined(self._predictions(X), X)
         return central_interval(quantiles, self.quantile_levels_, alpha)
 
     @property
@@ -195,8 +201,18 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
         check_is_fitted(self)
         return self.library_.quantile_levels
 
-    def _combined(self, P):
-        return combined_quantiles(self.combiner_, P, self.quantile_levels_)
+    def _combined(self, P, X):
+        extras = self._combiner_extras(X)
+        return combined_quantiles(self.combiner_, P, self.quantile_levels_, **extras)
+
+    def _combiner_extras(self, X):
+        """Return X as features beside P, where the combiner is given it."""
+        if not self.passthrough:
+            return {}
+        return {"features": X.toarray() if issparse(X) else np.asarray(X, np.float64)}
+
+    def _combiner_input(self, P, X):
+        return P
 
     def _cross_fit_options(self):
         return {"quantile_levels": self.quantile_levels}
@@ -219,6 +235,16 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
                 f"{self._default_combiner.__name__}."
             )
         self._new_combiner()  # refuses other levels before any member is fitted
+
+    def _check_passthrough(self, kind):
+        combiner = self._resolve_combiner()
+        gated = getattr(combiner, "gate", None) is not None
+        if self.passthrough and not gated:
+            raise ValueError(
+                "passthrough=True hands X to the combiner as features of a gate, but "
+                f"{kind} has none. Use QuantileAggregator(gate='linear'), or "
+                "passthrough=False."
+            )
 
     def _member_weights(self):
         """Weights of the members; where there are several of each, the largest."""

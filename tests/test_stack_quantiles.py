@@ -524,3 +524,28 @@ def test_linear_quantile_regression_finds_its_own_noise():
     )
     board = [r["name"] for r in stacked.fit(X, y).leaderboard_ if r["weight"]]
     assert board[0] == "linear"
+
+
+def test_passthrough_gives_the_gate_the_features():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    y = X[:, 0] + (1.0 + np.abs(X[:, 1])) * rng.normal(size=200)
+    members = [
+        ("ridge", ResidualQuantileRegressor(Ridge())),
+        ("trees", ForestQuantileRegressor(ExtraTreesRegressor(20, random_state=0))),
+    ]
+    gated = QuantileAggregator(gate="linear", gate_ridge=1e-3)
+    levels = [0.1, 0.5, 0.9]
+    stacked = StackedQuantileRegressor(
+        members, gated, quantile_levels=levels, passthrough=True, random_state=0
+    ).fit(X, y)
+    alone = clone(gated).set_params(quantile_levels=levels)
+    alone.fit(stacked.oof_predictions_, y, features=X)
+    assert_array_equal(stacked.weights_, alone.weights_)
+    P = stacked.cross_fit_.transform(X)
+    assert_allclose(stacked.predict_quantiles(X), alone.predict_quantiles(P, X))
+    assert_allclose(stacked.predict(X), alone.predict(P, X))
+    assert_array_equal(stacked.transform(X), np.hstack([P, X]))
+    plain = clone(stacked).set_params(combiner=QuantileAggregator())
+    with pytest.raises(ValueError, match="features of a gate, but QuantileAggregator"):
+        plain.fit(X, y)

@@ -38,10 +38,16 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
         Levels on each side that ``"fine"`` weights may use; >= 0, and 0 is
         ``"medium"``.
     ridge : "auto" or float, default="auto"
-        Adds ``ridge * L * sum((w - 1/m)**2)``, with L the loss of the best member and m
-        the number of distinct members (for each level; ``"fine"`` weights are drawn to
-        1/m at the level itself and 0 beside it); >= 0. ``"auto"`` is m divided by the
-        sum of the sample weights (the number of rows).
+        Adds ``ridge * L * sum((w - c)**2)``, with L the loss of the best member and c
+        the weights of `ridge_center` (for each level; ``"fine"`` weights are drawn to c
+        at the level itself and 0 beside it); >= 0. ``"auto"`` is the number of distinct
+        members divided by the sum of the sample weights (the number of rows): far too
+        little where rows depend on each other, as those of one week do; 10 is nearly c.
+        L is a mean: targets that are far out raise it, and with it the pull.
+    ridge_center : {"uniform", "inverse_loss"}, default="uniform"
+        ``"uniform"``: c is the same for all distinct members. ``"inverse_loss"``: in
+        proportion to the member's loss to the power -2; where it is absent, the mixture
+        of the others counts as its forecast.
     crossing_penalty : float, default=0.0
         Adds ``crossing_penalty`` times the mean, over rows and all pairs of levels, of
         how far the lower quantile is above the higher one; >= 0. From some finite value
@@ -57,7 +63,10 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
         weights for all rows; > 0. ``"cv"`` is the best of 0.1, 0.01, 0.001, 0.0001 on
         held-out rows.
     cv : int, splitter or iterable, default=5
-        Splits of ``gate_ridge="cv"``; an int means shuffled folds of a fixed seed.
+        Splits of ``gate_ridge="cv"``, by positions among the rows given to `fit`; an
+        int means shuffled folds of a fixed seed, of the rows with weight. Where rows
+        are repeated or belong together give splits that keep them together: copies of a
+        row in another fold flatter the gate.
     noncrossing : {"sort", "isotonic"} or None, default="sort"
         What is done to predicted quantiles that decrease along the levels: sorted, or
         moved to the nearest that do not (least squares). Neither can raise the pinball
@@ -67,7 +76,8 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
         ``"renormalise"``: it is absent, and the weights of those present are divided
         by their sum.
     tol : float, default=1e-9
-        Largest accepted ``duality_gap_ / objective_`` beyond rounding; in (0, 1).
+        Largest accepted ``duality_gap_ / objective_`` beyond rounding; in (0, 1). With
+        a `crossing_penalty` at least 1e-5 where there are more than 100 weights.
     max_iter : int, default=10000
         Iterations of the solver for each problem: one, or one for each level.
 
@@ -83,13 +93,14 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
         What each member weighs on the mean over the levels; sums to 1. Exactly 0 for
         members that need not be predicted.
     objective_ : float
-        What is minimised: the mean pinball loss plus the penalties, mean over levels.
+        What is minimised: `loss_` plus the penalties, mean over levels; without a gate.
     loss_ : float
         Mean pinball loss on the rows given (fitted: optimistic), in the unit of y,
         before `noncrossing`; with a gate, that of its mixture.
     duality_gap_ : float
-        Upper bound on ``objective_`` minus the least possible. A gate has no such
-        proof: both are those of the weights for all rows that it starts from.
+        Upper bound on ``objective_`` minus the least possible; with absent members that
+        of the last problem solved, see Notes. A gate has no such proof: both are those
+        of the weights for all rows that it starts from.
     ridge_ : float
         The `ridge` used.
     n_crossings_ : int
@@ -142,7 +153,8 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
     softmax; features they lack are 0.
 
     O(n_samples * n_levels * n_members**2) time for each iteration, some ten of them;
-    fine weights take (2 band + 1)**2 times as long. A copy of P is made while fitting.
+    fine weights take (2 band + 1)**2 times as long. Memory while fitting is up to 3
+    copies of P, 4 with absent members, 5 with a gate.
 
     References
     ----------
@@ -170,6 +182,7 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
         "weights": [StrOptions({"coarse", "medium", "fine"})],
         "band": [Interval(Integral, 0, None, closed="left")],
         "ridge": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "ridge_center": [StrOptions({"uniform", "inverse_loss"})],
         "crossing_penalty": [Interval(Real, 0, None, closed="left")],
         "gate": [StrOptions({"linear"}), None],
         "gate_ridge": [StrOptions({"cv"}), Interval(Real, 0, None, closed="neither")],
@@ -187,6 +200,7 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
         weights="coarse",
         band=1,
         ridge="auto",
+        ridge_center="uniform",
         crossing_penalty=0.0,
         gate=None,
         gate_ridge="cv",
@@ -200,6 +214,7 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
         self.weights = weights
         self.band = band
         self.ridge = ridge
+        self.ridge_center = ridge_center
         self.crossing_penalty = crossing_penalty
         self.gate = gate
         self.gate_ridge = gate_ridge
@@ -246,6 +261,7 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
             self.tol,
             self.max_iter,
             self.crossing_penalty,
+            self.ridge_center,
         )
         found = rows.find(levels, rule)
         mixture = rows.mix(found.weights)
@@ -255,7 +271,9 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
         self._gate_: gates.Gate | None = None
         if self.gate is not None:
             given = None if given is None else given[weight > 0.0]
-            local = self._fit_gate(rows, given, found.weights, rule)
+            cv = self.gate_ridge == "cv"
+            splits = self._gate_splits(y, weight) if cv else []
+            local = self._fit_gate(rows, given, found.weights, rule, splits)
             if local is not None:
                 mixture = gates.mix_local(rows.cube, local)
                 self.weights_ = rows.of_all_members(rows.share @ local)
@@ -377,16 +395,24 @@ class QuantileAggregator(RegressionCombinerMixin, RegressorMixin, BaseEstimator)
                     f"gate={self.gate!r} is for weights='coarse'; got "
                     f"weights={self.weights!r}."
                 )
-            self._n_given_ = None if features is None else np.shape(features)[-1]
+            self._n_given_ = None if features is None else base.width(features)
         if features is None and self._n_given_ is None:
             return None
         return base.read_features(features, n_rows, self._n_given_, self.gate)
 
-    def _fit_gate(self, rows, given, weights, rule):
+    def _gate_splits(self, y, weight):
+        """Return splits of the rows with weight, by their positions among these."""
+        counts = weight > 0.0
+        if isinstance(self.cv, Integral):  # rows without weight are as if not there
+            return row_folds(self.cv, y[counts], weight[counts], False)
+        place = np.cumsum(counts) - 1
+        splits = row_folds(self.cv, y, weight, False)
+        return [[place[part[counts[part]]] for part in pair] for pair in splits]
+
+    def _fit_gate(self, rows, given, weights, rule, splits):
         """Find the gate; return the weights of each row, or None if none is kept."""
         levels, losses = self.quantile_levels_, None
         if self.gate_ridge == "cv":
-            splits = row_folds(self.cv, rows.share, rows.share, False)
             losses = gates.held_out_losses(rows, given, levels, rule, splits)
             self.gate_losses_ = losses
         gate, self.gate_ridge_ = gates.best_gate(

@@ -169,6 +169,16 @@ def weights_of_present(weights, present, distinct, n_rows):
     return local / local.sum(axis=1, keepdims=True)
 
 
+def width(features):
+    """Return the number of columns of features; refuse any but a table."""
+    if np.ndim(features) != 2:
+        raise ValueError(
+            f"features have shape {np.shape(features)}; expected (n_samples, "
+            "n_gate_features). Give one column as features[:, None]."
+        )
+    return np.shape(features)[1]
+
+
 def read_features(features, n_rows, n_expected, gate):
     """Check the features of a gate; return them as (n, d) float64.
 

@@ -41,7 +41,7 @@ class Features:
         raw = rough.read(cube, present, given)
         seen = ~np.isnan(raw)
         weight = seen * share[:, None]
-        total = weight.sum(axis=0)
+        total = np.maximum(weight.sum(axis=0), np.finfo(float).tiny)  # never present
         values = np.where(seen, raw, 0.0)
         mean = (weight * values).sum(axis=0) / total
         squares = (weight * (values - mean) ** 2).sum(axis=0) / total
@@ -103,11 +103,21 @@ class Gate:
         return _softmax(scores, present)
 
     def of_all(self, members, cube, present, given):
-        """Return the weights (n, p) of all members, of whom `members` have a score."""
-        own = present if present is None else present[:, members]
+        """Return the weights (n, p) of all members, of whom `members` have a score.
+
+        Where none of those is present, the ones that are weigh the same.
+        """
         local = np.zeros(cube.shape[1::-1])
-        local[:, members] = self.weights(cube[members], own, given)
-        return local
+        if present is None:
+            local[:, members] = self.weights(cube[members], None, given)
+            return local
+        known = present[:, members].any(axis=1)
+        own = None if given is None else given[known]
+        some = cube[members][:, known]
+        scored = self.weights(some, present[np.ix_(known, members)], own)
+        local[np.ix_(known, members)] = scored
+        strange = np.where(known[:, None], False, present)
+        return local + strange / np.maximum(strange.sum(axis=1, keepdims=True), 1)
 
 
 def _softmax(scores, present):

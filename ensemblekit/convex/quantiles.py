@@ -30,7 +30,8 @@ class Rule:
     """How weights are to be found.
 
     kind : "coarse", "medium" or "fine"; band : levels on each side, for fine weights
-    ridge : strength of the pull toward equal members, in losses of the best member
+    ridge : strength of the pull toward `center`, in losses of the best member
+    center : "uniform", or "inverse_loss": in proportion to loss**-2
     crossing : price of the mean over all pairs of levels of what they cross by
     """
 
@@ -40,6 +41,7 @@ class Rule:
     tol: float
     max_iter: int
     crossing: float = 0.0
+    center: str = "uniform"
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _uncross(found, residuals, levels, share, losses, blocks, rule):
     for t, near in enumerate(blocks):
         rows = np.concatenate(list(residuals[near]), axis=1)
         centre = np.zeros((near.stop - near.start, p))
-        centre[t - near.start] = 1.0 / p
+        centre[t - near.start] = _center(losses[t], rule)
         strength = rule.ridge * float(losses[t].min())
         parts.append(crossing.Level(rows, levels[t], strength, centre.ravel()))
         start.append(found.weights[:, near, t].T.ravel())
@@ -162,7 +164,7 @@ def _solve(rows, loss, share, losses, rule, position=0):
     """
     p, q = len(losses), rows.shape[1]
     centre = np.zeros(q)
-    centre[position * p : (position + 1) * p] = 1.0 / p
+    centre[position * p : (position + 1) * p] = _center(losses, rule)
     penalty = Penalty(rule.ridge * float(losses.min()), centre, np.zeros(q))
     if q == 1:
         value = float(losses[0])
@@ -176,6 +178,16 @@ def _solve(rows, loss, share, losses, rule, position=0):
     accepted = found.accepted + 1e-14 * float(losses.max())
     results = found.loss, found.objective, found.gap, accepted
     return Found(x.reshape(-1, p).T, *results, max(found.n_iter, 1))
+
+
+def _center(losses, rule):
+    """Return the weights (p,) that the ridge draws to, from the members' losses."""
+    lowest = losses.min()
+    if rule.center == "uniform" or lowest == 0.0:
+        chosen = (losses == 0.0) | (rule.center == "uniform")
+        return chosen / chosen.sum()
+    skill = (lowest / losses) ** 2
+    return skill / skill.sum()
 
 
 def _member_losses(residuals, levels, share):
@@ -196,7 +208,7 @@ def find_weights_of_present(residuals, present, levels, share, rule):
     But it is the plain mixture in which absent members repeat the renormalised one:
     from their plain mean on, absent quantiles are set to what the weights so far say,
     and the weights are found anew, while that lowers the loss of the renormalised
-    mixture. Gap and objective are those of the last such problem.
+    mixture. The gap is that of the last such problem.
     """
     cube, p = residuals.transpose(2, 1, 0), len(present[0])
     absent = ~present
@@ -211,7 +223,7 @@ def find_weights_of_present(residuals, present, levels, share, rule):
         penalised = loss + found.objective - found.loss
         if best is not None and not penalised < lowest * (1.0 - _WORTH):
             break
-        best, lowest = replace(found, loss=loss), penalised
+        best, lowest = replace(found, loss=loss, objective=penalised), penalised
     return best
 
 

@@ -106,7 +106,13 @@ def _group_codes(groups, n_rows):
             f"groups has shape {groups.shape}; expected ({n_rows},), a group for each "
             "row of y."
         )
-    return np.unique(groups, return_inverse=True)
+    try:
+        return np.unique(groups, return_inverse=True)
+    except TypeError as error:
+        raise TypeError(
+            "groups are of several types, which have no order among each other; give "
+            "all as strings, or all as numbers."
+        ) from error
 
 
 def _clopper_pearson(n_covered, n_rows, confidence):

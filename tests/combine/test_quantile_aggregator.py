@@ -67,10 +67,11 @@ def test_the_gap_bounds_what_a_rough_fit_can_lose(kind):
         assert rough.duality_gap_ <= 1e-3 * rough.objective_
 
 
+@pytest.mark.parametrize("center", ["uniform", "inverse_loss"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_penalty_is_that_of_the_docstring(kind):
+def test_the_penalty_is_that_of_the_docstring(kind, center):
     P, y, weight = make_quantiles(3)
-    found = fit(P, y, weight, weights=kind, ridge=0.7)
+    found = fit(P, y, weight, weights=kind, ridge=0.7, ridge_center=center)
     cube, m, p = as_cube(P), len(LEVELS), 3
     own = np.array(
         [
@@ -82,17 +83,20 @@ def test_the_penalty_is_that_of_the_docstring(kind):
         ]
     )
     w = found.weights_
+    counted = own.mean(axis=0, keepdims=True) if kind == "coarse" else own
+    middle = np.ones_like(counted) if center == "uniform" else counted**-2.0
+    middle = (middle / middle.sum(axis=1, keepdims=True)).T  # (p, 1 or m)
     if kind == "coarse":
-        penalty = own.mean(axis=0).min() * np.sum((w - 1 / p) ** 2)
+        penalty = own.mean(axis=0).min() * np.sum((w - middle[:, 0]) ** 2)
     else:
-        centre = 1 / p if kind == "medium" else np.eye(m)[None] / p
+        centre = middle if kind == "medium" else middle[:, None, :] * np.eye(m)
         squares = ((w - centre) ** 2).reshape(-1, m).sum(axis=0)
         penalty = np.mean(own.min(axis=1) * squares)
     assert_allclose(found.objective_, found.loss_ + 0.7 * penalty, rtol=1e-9)
     plain = fit(P, y, weight, weights=kind)
     assert plain.loss_ < found.loss_
-    even = fit(P, y, weight, weights=kind, ridge=1e6)
-    assert_allclose(even.member_weights_, 1 / 3, atol=1e-4)
+    drawn = fit(P, y, weight, weights=kind, ridge=1e6, ridge_center=center)
+    assert_allclose(drawn.member_weights_, middle.mean(axis=1), atol=1e-4)
 
 
 def test_finer_weights_fit_the_rows_better():
@@ -108,11 +112,12 @@ def test_finer_weights_fit_the_rows_better():
 
 
 # Special members.
+@pytest.mark.parametrize("ridge", [0.0, 5.0])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_perfect_member_has_all_the_weight(kind):
+def test_a_perfect_member_has_all_the_weight(kind, ridge):
     P, y, weight = make_quantiles(4)
     P[:, 5:10] = y[:, None]
-    found = fit(P, y, weight, weights=kind)
+    found = fit(P, y, weight, weights=kind, ridge=ridge, ridge_center="inverse_loss")
     assert_allclose(found.member_weights_, [0, 1, 0, 0], atol=1e-12)
     assert found.loss_ <= 1e-14
     assert_allclose(found.predict(P), y, atol=1e-12)
@@ -129,13 +134,15 @@ def test_a_member_that_errs_once_by_little(kind):
         assert_allclose(found.member_weights_, [1, 0, 0, 0], atol=1e-6)
 
 
-@pytest.mark.parametrize("ridge", [0.0, "auto"])
+@pytest.mark.parametrize("center", ["uniform", "inverse_loss"])
+@pytest.mark.parametrize("ridge", [0.0, "auto", 3.0])
 @pytest.mark.parametrize("kind", KINDS)
-def test_copies_of_members_change_nothing(kind, ridge):
+def test_copies_of_members_change_nothing(kind, ridge, center):
     P, y, weight = make_quantiles(3)
     doubled = np.hstack([P, P[:, 5:10], P])
-    plain = fit(P, y, weight, weights=kind, ridge=ridge)
-    found = fit(doubled, y, weight, weights=kind, ridge=ridge)
+    options = {"weights": kind, "ridge": ridge, "ridge_center": center}
+    plain = fit(P, y, weight, **options)
+    found = fit(doubled, y, weight, **options)
     assert_array_equal(found.predict_quantiles(doubled), plain.predict_quantiles(P))
     assert_array_equal(found.weights_[:3], plain.weights_)
     assert not found.weights_[3:].any()

@@ -133,3 +133,15 @@ def test_rows_of_pairs_are_differences_of_levels():
     assert_allclose(
         stacked.gram(share, root), D.T @ ((share * root**2)[:, None] * D), atol=1e-12
     )
+
+
+@pytest.mark.parametrize("kind", ["medium", "fine"])
+def test_many_weights_and_ties_end_within_their_tolerance(kind):
+    levels = np.arange(1, 40) / 40
+    P, y, _ = make_quantiles(4, levels, 150)
+    for rounded in (P, np.round(3.0 * P) / 3.0):
+        found = fit(rounded, y, levels=levels, weights=kind, crossing_penalty=5.0)
+        assert found.duality_gap_ <= 1.01e-5 * found.objective_
+        free = fit(rounded, y, levels=levels, weights=kind)
+        assert found.n_crossings_ < free.n_crossings_
+        assert found.objective_ >= free.objective_ * (1.0 - 1e-9)

@@ -179,7 +179,7 @@ def test_members_that_predict_one_level():
         ({"weights": "medium"}, None, "gate='linear' is for weights='coarse'"),
         ({"gate": None}, np.zeros((60, 1)), "features are for a gate; set gate="),
         ({}, np.zeros((59, 1)), "features have shape (59, 1); expected (60, 1)"),
-        ({}, np.zeros(60), "features have shape (60,); expected (60, 60)"),
+        ({}, np.zeros(60), "features have shape (60,); expected (n_samples, "),
         ({}, np.full((60, 1), np.nan), "NaN or infinite (60 rows, first at row 0)"),
     ],
 )
@@ -198,3 +198,55 @@ def test_features_of_predictions_are_those_of_fit():
         given.predict(P)
     with pytest.raises(ValueError, match=r"shape \(300, 2\); expected \(300, 1\)"):
         given.predict(P, np.hstack([feature, feature]))
+
+
+def test_rows_of_members_the_gate_does_not_know():
+    # A copy, and a member that no row of the fit had: where only they are present.
+    P, y, *_ = make_local()
+    copied = np.hstack([P, P[:, -5:], np.full((len(P), 5), np.nan)])
+    found = fit(copied, y, absent="renormalise", gate_ridge=0.01)
+    assert found.gate_ridge_ == 0.01  # a gate was kept
+    new = np.full((3, copied.shape[1]), np.nan)
+    new[0, -10:-5], new[1, -5:] = LEVELS, LEVELS
+    new[2] = np.tile(LEVELS, copied.shape[1] // 5)
+    weights = found.local_weights(new)
+    assert_allclose(weights.sum(axis=1), 1.0)
+    n_members = weights.shape[1]
+    assert_array_equal(weights[:2], np.eye(n_members)[[-2, -1]])
+    assert_allclose(found.predict_quantiles(new), np.tile(LEVELS, (3, 1)))
+
+
+def test_splits_are_positions_among_all_rows():
+    P, y, _, feature = make_local()
+    weight = np.ones(len(y))
+    weight[:40] = 0.0
+    splits = [
+        (np.arange(200), np.arange(200, 300)),
+        (np.arange(100, 300), np.arange(100)),
+    ]
+    found = fit(P, y, weight, feature, cv=splits, gate_ridge="cv")
+    kept = [(a[a >= 40] - 40, b[b >= 40] - 40) for a, b in splits]
+    expected = fit(P[40:], y[40:], None, feature[40:], cv=kept, gate_ridge="cv")
+    assert_allclose(found.gate_losses_, expected.gate_losses_, rtol=1e-9)
+    dropped = fit(P, y, weight, gate_ridge="cv")
+    expected = fit(P[40:], y[40:], gate_ridge="cv")
+    assert_allclose(dropped.gate_losses_, expected.gate_losses_, rtol=1e-9)
+
+
+def test_a_member_absent_from_all_training_rows_of_a_fold():
+    P, y, *_ = make_local()
+    P[150:, :5] = np.nan
+    splits = [
+        (np.arange(150, 300), np.arange(150)),
+        (np.arange(150), np.arange(150, 300)),
+    ]
+    found = fit(P, y, absent="renormalise", cv=splits, gate_ridge="cv")
+    assert np.isfinite(found.gate_losses_).all()
+
+
+def test_features_have_to_be_a_table():
+    P, y, *_ = make_local()
+    with pytest.raises(ValueError, match=r"shape \(300,\).*features\[:, None\]"):
+        fit(P, y, features=y)
+    with pytest.raises(ValueError, match=r"features have shape \(\)"):
+        fit(P, y, features=3.0)
