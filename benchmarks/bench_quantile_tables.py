@@ -27,10 +27,11 @@ from ensemblekit import (
     default_quantile_members,
     weighted_interval_score,
 )
+from ensemblekit.members import scale_and_encode
 
 LEVELS = (0.025, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.975)
 MAX_TRAIN, MAX_TEST = 2000, 5000
-BEST = "best member"
+BEST, WITH_X = "best member", "local, with X"
 
 
 def combiners():
@@ -50,20 +51,31 @@ def combiners():
         "medium": weigh(weights="medium"),
         "fine": weigh(weights="fine"),
         "local": weigh(gate="linear"),
+        WITH_X: weigh(gate="linear"),
     }
+
+
+def split(table):
+    """Return X, y, the training rows and the test rows."""
+    X, y = read_table(table)
+    train, test = train_test_split(
+        np.arange(len(y)), train_size=min(MAX_TRAIN, 2 * len(y) // 3), random_state=0
+    )
+    return X, y, train, test[:MAX_TEST]
+
+
+def features(table):
+    """Return X of training and test rows as numbers, for gates."""
+    X, _, train, test = split(table)
+    encoder = scale_and_encode().fit(X.iloc[train])
+    return encoder.transform(X.iloc[train]), encoder.transform(X.iloc[test])
 
 
 def build(table):
     """Return held-out quantiles and y of training rows, then those of test rows."""
     path = CACHE / f"quantiles-{table.name}.npz"
     if not path.exists():
-        X, y = read_table(table)
-        train, test = train_test_split(
-            np.arange(len(y)),
-            train_size=min(MAX_TRAIN, 2 * len(y) // 3),
-            random_state=0,
-        )
-        test = test[:MAX_TEST]
+        X, y, train, test = split(table)
         members = CrossFit(
             default_quantile_members(),
             quantile_levels=LEVELS,
@@ -94,7 +106,11 @@ def evaluate(table):
     rows = {BEST: (1.0, 0.0)}
     with threadpool_limits(1):
         for label, combiner in combiners().items():
-            mixed = combiner.fit(P, y).predict_quantiles(P_test)
+            if label == WITH_X:
+                X, X_test = features(table)
+                mixed = combiner.fit(P, y, features=X).predict_quantiles(P_test, X_test)
+            else:
+                mixed = combiner.fit(P, y).predict_quantiles(P_test)
             loss = scores(y_test, mixed)
             error = (loss - base).std(ddof=1) / np.sqrt(len(base)) / base.mean()
             rows[label] = (loss.mean() / base.mean(), error)
@@ -116,7 +132,7 @@ def main():
     run = Parallel(n_jobs=options.jobs, batch_size=1)
     found = run(delayed(evaluate)(table) for table in tables[: options.tables])
     labels = [BEST, *combiners()]
-    print("\n| table | rows | " + " | ".join(labels) + " |\n|" + "---|" * 10)
+    print("\n| table | rows | " + " | ".join(labels) + " |\n|" + "---|" * 11)
     for name, n_rows, rows in found:
         cells = [f"{rows[x][0]:.3f} ± {rows[x][1]:.3f}" for x in labels]
         print(f"| {name} | {n_rows} | " + " | ".join(cells) + " |")
