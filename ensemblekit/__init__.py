@@ -44,7 +44,15 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._search import CombinerSearchClassifier, CombinerSearchRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
-    from .conformal import conformal_quantile, conformal_rank
+    from .conformal import (
+        MergedIntervals,
+        NarrowestSelection,
+        conformal_quantile,
+        conformal_rank,
+        merge_intervals,
+        merge_sets,
+        select_narrowest,
+    )
     from .crossfit import CrossFit
     from .exceptions import GuardWarning, InfeasibleRankWarning, MemberError
     from .leaderboard import cross_fitted_predictions
@@ -77,6 +85,8 @@ _MODULES = {
     "GuardWarning": "exceptions",
     "InfeasibleRankWarning": "exceptions",
     "MemberError": "exceptions",
+    "MergedIntervals": "conformal",
+    "NarrowestSelection": "conformal",
     "PerLevelQuantileRegressor": "quantile_members",
     "PredictionLibrary": "library",
     "ResidualQuantileRegressor": "quantile_members",
@@ -94,9 +104,12 @@ _MODULES = {
     "evaluate_loss": "losses",
     "interval_coverage": "metrics",
     "interval_score": "metrics",
+    "merge_intervals": "conformal",
+    "merge_sets": "conformal",
     "pinball_loss": "metrics",
     "pit_from_ensemble": "metrics",
     "pit_from_quantiles": "metrics",
+    "select_narrowest": "conformal",
     "weighted_interval_score": "metrics",
 }
 

@@ -15,6 +15,7 @@ _MODULES = (
     "hill",
     "huber_path",
     "linear_pool",
+    "merging",
     "mixtures",
     "monotone",
     "offsets",
