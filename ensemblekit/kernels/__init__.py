@@ -9,6 +9,7 @@ from importlib import import_module
 _MODULES = (
     "calibrate",
     "candidates",
+    "conformal_selection",
     "crps",
     "design",
     "forest_quantiles",
