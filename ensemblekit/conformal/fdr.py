@@ -209,7 +209,8 @@ def optimized_conformal_selection(
 
     Notes
     -----
-    All numbers are whole: no p-value is compared with a rounded limit. Time:
+    Ranks are whole numbers; p-values and their limits are rounded once each, from the
+    fractions, so that equal ones compare as equal. Time:
     O(n_members * (n_calibration + n_samples) * log(n_calibration + n_samples)), where
     the definition takes O(n_members * n_samples**2 * log(n_samples)).
 
@@ -258,12 +259,19 @@ def selection_scores(predictions, y, threshold):
 
 def p_values_of(calibration, scores, ties, random):
     """Return p-values of test scores; neither has to be in order."""
-    below, equal = kernels.conformal_selection.ranks_of(np.sort(calibration), scores)
-    if ties == "random":
-        counts = below + random.random_sample(len(scores)) * (1 + equal)
-    else:
-        counts = 1 + below + equal
-    return counts / (len(calibration) + 1)
+    order = np.argsort(scores)
+    below, equal = kernels.conformal_selection.ranks_of(
+        np.sort(calibration), scores[order]
+    )
+    p = np.empty(len(scores))
+    draws = random.random_sample(len(scores)) if ties == "random" else None
+    p[order] = _p_of_ranks(below, equal, draws, order) / (len(calibration) + 1)
+    return p
+
+
+def _p_of_ranks(below, equal, draws, order):
+    """Return the rank among the calibration scores and its own; `draws` split ties."""
+    return 1 + below + equal if draws is None else below + draws[order] * (1 + equal)
 
 
 def optimize_selection(calibration, scores, fdr, pruning, ties, random):
@@ -282,14 +290,16 @@ def optimize_selection(calibration, scores, fdr, pruning, ties, random):
     result : OptimizedSelection
     """
     (n, n_members), m = calibration.shape, len(scores)
-    count_limits = _count_limits(fdr, m, n)
+    limits = _count_limits(fdr, m, n)
+    draws = random.random_sample(m) if ties == "random" else None
     sizes, p_values = np.empty((m, n_members), np.int64), np.empty((m, n_members))
+    selection = kernels.conformal_selection
     for k in range(n_members):
-        known = np.sort(calibration[:, k])
-        sizes[:, k] = kernels.conformal_selection.auxiliary_sizes(
-            known, scores[:, k], count_limits
-        )
-        p_values[:, k] = p_values_of(known, scores[:, k], ties, random)
+        order = np.argsort(scores[:, k])
+        ascending = scores[order, k]
+        below, equal = selection.ranks_of(np.sort(calibration[:, k]), ascending)
+        sizes[order, k] = selection.auxiliary_sizes(below + equal, ascending, limits)
+        p_values[order, k] = _p_of_ranks(below, equal, draws, order) / (n + 1)
     members, rows = sizes.argmax(axis=1), np.arange(m)
     p, size = p_values[rows, members], sizes[rows, members]
     passes = p <= p_limits(fdr, m)[size]

@@ -98,6 +98,22 @@ def select_narrowest(
     ``mu_j -+ B`` over the models that qualify: ties among models keep y, which costs no
     coverage. One model in all is split conformal.
 
+    Measured with eight models of partly independent errors, 60 calibration rows, alpha
+    0.1 and 20,000 draws (``benchmarks/bench_conformal_selection.py``); the coverage has
+    a 95 % band of 0.005 to either side:
+
+    ===================================  ========  ==========
+    Intervals                            Coverage  Mean width
+    ===================================  ========  ==========
+    one model                            0.901     2.26
+    narrowest, uncorrected               0.847     1.91
+    ``method="split"``                   0.902     2.31
+    ``method="augmented"``               0.905     2.30
+    `merge_intervals`, majority          0.988     2.07
+    `merge_intervals`, random threshold  0.900     2.27
+    mean of the models, calibrated once  0.903     1.24
+    ===================================  ========  ==========
+
     Time: O(n_calibration * n_members + n_samples * n_members * log(n_members)).
 
     References

@@ -1,7 +1,6 @@
 """ConformalSelector: rows whose target is large, at a false discovery rate."""
 
 import numpy as np
-from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -23,9 +22,8 @@ from .._sklearn import (
     check_sample_weight,
     forget_fitted,
 )
-from ..exceptions import describe_rows
-from ..quantile_members._base import weight_arguments
 from ..stack import StackedRegressor
+from ._evidence import evidence, fit_evidence
 from .fdr import (
     PRUNING,
     TIES,
@@ -89,9 +87,14 @@ default="deterministic"
     Raises
     ------
     ValueError
-        If both `estimator` and `estimators` are given, X and y differ in length or are
-        not finite, or the training rows of a classifier are all above, or all below,
-        the threshold.
+        If both `estimator` and `estimators` are given, or X and y differ in length or
+        are not finite.
+
+    Warns
+    -----
+    UserWarning
+        If the training rows of a classifier are all above, or all at or below, the
+        threshold: a constant takes its place, which keeps the rate.
 
     Notes
     -----
@@ -190,7 +193,7 @@ default="deterministic"
         rows = _safe_indexing(X, train)
         weight = None if weight is None else weight[train]
         self.estimators_ = [
-            _fit_member(with_seed(member, seed), rows, y[train], limits[train], weight)
+            fit_evidence(with_seed(member, seed), rows, y[train], limits[train], weight)
             for _, member in members
         ]
         return self._calibrate(
@@ -334,7 +337,7 @@ default="deterministic"
         """Return how much each model speaks for each row: (n_samples, n_members)."""
         # 0 under the common threshold, so that no rounding makes ties.
         shift = limits - self.threshold
-        return np.column_stack([_evidence(m, X, shift) for m in self.estimators_])
+        return np.column_stack([evidence(m, X, shift) for m in self.estimators_])
 
     def _calibrate(self, X, y, limits):
         predictions = self._predict(X, limits)
@@ -358,41 +361,3 @@ default="deterministic"
             self.calibration_scores_, scores, rate, self.pruning, self.ties, random
         )
         return result.selected, result.p_values
-
-
-def _fit_member(member, X, y, limits, weight):
-    """Fit a regressor on y, a classifier on whether y is above its limit."""
-    keywords = weight_arguments(member, weight)
-    if not is_classifier(member):
-        return member.fit(X, y, **keywords)
-    above = (y > limits).astype(np.int64)
-    if above.min() == above.max():
-        raise ValueError(
-            f"All {len(y)} training rows of the classifier have y "
-            f"{'above' if above[0] else 'at or below'} the threshold; 1 class is too "
-            "few. Choose another threshold."
-        )
-    return member.fit(X, above, **keywords)
-
-
-def _evidence(model, X, shift):
-    """Return one number for each row, high where y is likely above its threshold."""
-    if not is_classifier(model):
-        values = np.asarray(model.predict(X), dtype=np.float64)
-        values = values.reshape(_num_samples(X), -1)[:, 0] - shift
-    elif len(model.classes_) != 2:
-        raise ValueError(
-            f"{type(model).__name__} has {len(model.classes_)} classes; expected 2, "
-            "the second for rows above the threshold."
-        )
-    elif hasattr(model, "predict_proba"):
-        values = np.asarray(model.predict_proba(X), dtype=np.float64)[:, 1]
-    else:
-        values = np.asarray(model.decision_function(X), dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        raise ValueError(
-            f"{type(model).__name__} predicts NaN or infinity ({describe_rows(bad)}); "
-            "expected numbers."
-        )
-    return values

@@ -14,27 +14,25 @@ def ranks_of(calibration, scores):
     """Count the calibration scores below each score, and those equal to it.
 
     calibration : (n,) float64, ascending
-    scores : (m,) float64
-    Returns below, equal : (m,) int64. O((n + m) log n).
+    scores : (m,) float64; faster if ascending
+    Returns below, equal : (m,) int64. O(n + m) to O((n + m) log n).
     """
     below = np.searchsorted(calibration, scores, side="left")
     return below, np.searchsorted(calibration, scores, side="right") - below
 
 
-def auxiliary_sizes(calibration, scores, limits):
+def auxiliary_sizes(counts, scores, limits):
     """Return for each row the rows that Benjamini-Hochberg selects from its view.
 
     In the view of row j its own p-value is 0 and its own score one of the calibration:
     the p-value of a row l counts #{calibration <= score_l} + 1[score_j <= score_l].
 
-    calibration : (n,) float64, ascending; infinite scores at the end
-    scores : (m,) float64
+    counts : (m,) int64, #{calibration <= score} of each row
+    scores : (m,) float64, ascending
     limits : (m + 1,) int64, ascending; limits[0] is not used
-    Returns sizes : (m,) int64, >= 1. O((n + m) log(n + m)), not m times m.
+    Returns sizes : (m,) int64, >= 1. O(m log m), where the definition has O(m^2).
     """
     m = len(scores)
-    order = np.sort(scores)
-    counts = np.searchsorted(calibration, order, side="right")
     ranks = np.arange(2, m + 1)
     # Row j comes first: rows ahead of it in the order move one rank down.
     ahead = np.where(counts[:-1] <= limits[2:], ranks, 0)
@@ -42,7 +40,7 @@ def auxiliary_sizes(calibration, scores, limits):
     np.maximum.accumulate(ahead, out=best_ahead[1:])
     behind = np.where(counts[1:] + 1 <= limits[2:], ranks, 0).max(initial=0)
     # Ties of row j count its score as well: all of them are behind it.
-    first = np.searchsorted(order, scores, side="left")
+    first = np.searchsorted(scores, scores, side="left")
     sizes = np.maximum(best_ahead[first], np.where(behind >= first + 2, behind, 1))
     return np.maximum(sizes, 1)
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from ._jit import njit
 
+_FEW = 32
+
 
 @njit
 def vote_pieces(intervals, units, needed):
@@ -24,10 +26,12 @@ def vote_pieces(intervals, units, needed):
     """
     n, K = intervals.shape[0], intervals.shape[1]
     pieces, offsets = np.empty((n * K, 2)), np.zeros(n + 1, np.int64)
+    starts, ends = np.empty(K, np.int64), np.empty(K, np.int64)
     used = 0
     for i in range(n):
         lower, upper = intervals[i, :, 0], intervals[i, :, 1]
-        starts, ends = np.argsort(lower), np.argsort(upper)
+        _ascending(lower, starts)
+        _ascending(upper, ends)
         votes, s = 0, 0
         inside = False
         for e in range(K):
@@ -46,6 +50,21 @@ def vote_pieces(intervals, units, needed):
                 used += 1
         offsets[i + 1] = used
     return pieces[:used].copy(), offsets
+
+
+@njit
+def _ascending(values, order):
+    """Fill `order` with the positions of the values in ascending order."""
+    K = len(values)
+    if K > _FEW:
+        order[:] = np.argsort(values)
+        return
+    for k in range(K):  # a few are sorted faster in place
+        spot = k
+        while spot > 0 and values[order[spot - 1]] > values[k]:
+            order[spot] = order[spot - 1]
+            spot -= 1
+        order[spot] = k
 
 
 @njit

@@ -74,11 +74,12 @@ def test_random_thresholds_are_one_draw_for_each_row(method):
     assert_array_equal(again.pieces, merged.pieces)
 
 
-def test_measure_is_that_of_the_elementary_intervals():
+@pytest.mark.parametrize(("n_rows", "n_members"), [(60, 10), (3, 50)])
+def test_measure_is_that_of_the_elementary_intervals(n_rows, n_members):
     rng = np.random.default_rng(1)
-    intervals = np.sort(rng.normal(size=(60, 10, 2)), axis=2)
+    intervals = np.sort(rng.normal(size=(n_rows, n_members, 2)), axis=2)
     measure = merge_intervals(intervals).measure
-    weights = [Fraction(1)] * 10
+    weights = [Fraction(1)] * n_members
     for row, sets in enumerate(intervals):
         wanted = oracles.elementary_measure(
             sets,
