@@ -181,8 +181,9 @@ default="deterministic"
         -------
         self : ConformalSelector
         """
+        forget_fitted(self)
         members = self._members()
-        X, y, limits = self._begin(X, y, thresholds)
+        X, y, limits = self._check_rows(X, y, thresholds, reset=True)
         weight = None
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, X)
@@ -221,7 +222,8 @@ default="deterministic"
             models = [member for _, member in self._members()]
         for model in models:
             check_is_fitted(model)
-        X, y, limits = self._begin(X, y, thresholds)
+        trained_here = hasattr(self, "estimators_")
+        X, y, limits = self._check_rows(X, y, thresholds, reset=not trained_here)
         self.estimators_ = models
         return self._calibrate(X, y, limits)
 
@@ -304,9 +306,9 @@ default="deterministic"
             return None
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _begin(self, X, y, thresholds):
-        forget_fitted(self)
-        X = check_input_features(self, X, reset=True)
+    def _check_rows(self, X, y, thresholds, reset):
+        """Return X as it was, and y and the threshold of each row as float64."""
+        X = check_input_features(self, X, reset=reset)
         if self.n_features_in_ == 0:
             raise ValueError(
                 f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "

@@ -90,8 +90,8 @@ def test_select_by_fdr_is_the_definition_in_fractions(data):
 
 
 def test_a_p_value_equal_to_its_limit_passes():
-    """3 of 30 at 0.1 is 3 / 300 a tenth of the way: floats have 0.1 * 3 > 0.3."""
-    assert select_by_fdr([0.3 / 10] * 3 + [1.0] * 7, 0.1).sum() == 3
+    """In floats, 0.1 * r / m falls below r / (10 m) for some r and m."""
+    assert any(0.1 * r / m < r / (10 * m) for m in range(1, 60) for r in range(1, m))
     for m in range(1, 60):
         for r in range(1, m + 1):
             exact = r / (10 * m)
@@ -156,6 +156,16 @@ def test_random_ties_of_candidates_are_one_draw_for_each_row():
     assert_array_equal(ours.sizes, sure.sizes)
     assert (ours.p_values <= sure.p_values).all()
     assert (ours.selected >= sure.selected).all()
+
+
+@pytest.mark.parametrize("integers", [False, True])
+def test_one_candidate_is_benjamini_hochberg(integers):
+    for seed in range(30):
+        fitted, y, new = case(seed, 40, 25, 1, integers=integers)
+        ours = optimized_conformal_selection(fitted, y, new, fdr=0.3)
+        p = conformal_p_values(fitted[:, 0], y, new[:, 0])
+        assert_array_equal(ours.p_values, p)
+        assert_array_equal(ours.selected, select_by_fdr(p, 0.3))
 
 
 def test_draws_never_select_fewer_rows():

@@ -142,6 +142,12 @@ def test_calibrate_keeps_the_models(data):
     again = selector.calibrate(new, table()[1][180:])
     assert again.estimators_ == models
     assert again.n_calibration_ == 60
+    # A refusal takes nothing away.
+    with pytest.raises(ValueError, match="NaN"):
+        again.calibrate(new, np.full(60, np.nan))
+    with pytest.raises(ValueError, match="3 features"):
+        again.calibrate(new[:, :3], table()[1][180:])
+    assert again.select(X).shape == (180,)
     with pytest.raises(NotFittedError):
         ConformalSelector(Ridge()).calibrate(X, y)
 
