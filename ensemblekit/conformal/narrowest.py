@@ -77,16 +77,16 @@ def select_narrowest(
     result : NarrowestSelection
         `region`, `qualified` and `radius`.
 
-    Warns
-    -----
-    InfeasibleRankWarning
-        If there are too few rows for this alpha: the region is the whole line.
-
     Raises
     ------
     ValueError
         If predictions or targets are NaN or infinite, shapes disagree, or alpha is
         outside (0, 1).
+
+    Warns
+    -----
+    InfeasibleRankWarning
+        If there are too few rows for this alpha: the region is the whole line.
 
     Notes
     -----
