@@ -44,7 +44,20 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._search import CombinerSearchClassifier, CombinerSearchRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
-    from .conformal import conformal_quantile, conformal_rank
+    from .conformal import (
+        ConformalSelector,
+        MergedIntervals,
+        NarrowestSelection,
+        OptimizedSelection,
+        conformal_p_values,
+        conformal_quantile,
+        conformal_rank,
+        merge_intervals,
+        merge_sets,
+        optimized_conformal_selection,
+        select_by_fdr,
+        select_narrowest,
+    )
     from .crossfit import CrossFit
     from .exceptions import GuardWarning, InfeasibleRankWarning, MemberError
     from .leaderboard import cross_fitted_predictions
@@ -72,17 +85,22 @@ __version__ = "0.1.0.dev0"
 
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
+    "ConformalSelector": "conformal",
     "CrossFit": "crossfit",
     "ForestQuantileRegressor": "quantile_members",
     "GuardWarning": "exceptions",
     "InfeasibleRankWarning": "exceptions",
     "MemberError": "exceptions",
+    "MergedIntervals": "conformal",
+    "NarrowestSelection": "conformal",
+    "OptimizedSelection": "conformal",
     "PerLevelQuantileRegressor": "quantile_members",
     "PredictionLibrary": "library",
     "ResidualQuantileRegressor": "quantile_members",
     "StackedClassifier": "stack",
     "StackedQuantileRegressor": "stack_quantiles",
     "StackedRegressor": "stack",
+    "conformal_p_values": "conformal",
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",
     "cross_fitted_predictions": "leaderboard",
@@ -94,9 +112,14 @@ _MODULES = {
     "evaluate_loss": "losses",
     "interval_coverage": "metrics",
     "interval_score": "metrics",
+    "merge_intervals": "conformal",
+    "merge_sets": "conformal",
+    "optimized_conformal_selection": "conformal",
     "pinball_loss": "metrics",
     "pit_from_ensemble": "metrics",
     "pit_from_quantiles": "metrics",
+    "select_by_fdr": "conformal",
+    "select_narrowest": "conformal",
     "weighted_interval_score": "metrics",
 }
 

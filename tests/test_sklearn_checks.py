@@ -16,6 +16,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from ensemblekit import (
+    ConformalSelector,
     CrossFit,
     DecisionOffsetClassifier,
     ForestQuantileRegressor,
@@ -160,4 +161,17 @@ BOOSTING = GradientBoostingRegressor(n_estimators=50, random_state=0)
     ]
 )
 def test_quantiles(estimator, check):
+    check(estimator)
+
+
+# Between 0 and 1, the labels of most checks; in the others all rows are above.
+@pytest.mark.filterwarnings("ignore:All .* training rows of the classifier:UserWarning")
+@parametrize_with_checks(
+    [
+        ConformalSelector(Ridge()),
+        ConformalSelector(LogisticRegression(), threshold=0.5, random_state=0),
+        ConformalSelector(estimators=[RIDGE, TREE_R], pruning="heterogeneous"),
+    ]
+)
+def test_conformal_selection(estimator, check):
     check(estimator)

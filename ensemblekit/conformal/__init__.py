@@ -3,8 +3,35 @@
 Combine first, calibrate once: the estimators wrap one model, which may be a stack.
 
 - `conformal_rank`, `conformal_quantile`: the exact rank, and the score at it.
+- `merge_intervals`, `merge_sets`: votes of several models' sets; `MergedIntervals`.
+- `select_narrowest`: the narrowest of several models, at full coverage.
+- `ConformalSelector`: rows of a large target at a false discovery rate, of one model or
+  of the best of several; `conformal_p_values`, `select_by_fdr` and
+  `optimized_conformal_selection` for arrays.
 """
 
+from .fdr import (
+    OptimizedSelection,
+    conformal_p_values,
+    optimized_conformal_selection,
+    select_by_fdr,
+)
+from .merging import MergedIntervals, merge_intervals, merge_sets
+from .narrowest import NarrowestSelection, select_narrowest
 from .ranks import conformal_quantile, conformal_rank
+from .selector import ConformalSelector
 
-__all__ = ["conformal_quantile", "conformal_rank"]
+__all__ = [
+    "ConformalSelector",
+    "MergedIntervals",
+    "NarrowestSelection",
+    "OptimizedSelection",
+    "conformal_p_values",
+    "conformal_quantile",
+    "conformal_rank",
+    "merge_intervals",
+    "merge_sets",
+    "optimized_conformal_selection",
+    "select_by_fdr",
+    "select_narrowest",
+]
