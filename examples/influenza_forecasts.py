@@ -62,7 +62,7 @@ def make_season(n_weeks=25, n_places=50, n_teams=8):
 
 
 def stretched(Q, past_Q, past_y, alphas):
-    """Return intervals of Q, scaled about the median by what the past would have needed.
+    """Return intervals of Q, scaled about the median by what the past needed.
 
     A conformal rank of past errors; weeks are not exchangeable, so it is no guarantee.
     """
