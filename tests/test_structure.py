@@ -37,6 +37,7 @@ LEVELS = {
     "leaderboard": 3,
     "crossfit": 3,
     "conformal": 3,
+    "selective": 3,
     "stack": 3,
     "quantile_members": 3,
     "stack_quantiles": 3,
