@@ -3,8 +3,18 @@
 Combine first, calibrate once: the estimators wrap one model, which may be a stack.
 
 - `conformal_rank`, `conformal_quantile`: the exact rank, and the score at it.
+- `ConformalClassifier`: sets of classes; `conformal_set_scores`, `conformal_sets`: the
+  same from probabilities alone.
 """
 
+from .classifier import ConformalClassifier
 from .ranks import conformal_quantile, conformal_rank
+from .sets import conformal_set_scores, conformal_sets
 
-__all__ = ["conformal_quantile", "conformal_rank"]
+__all__ = [
+    "ConformalClassifier",
+    "conformal_quantile",
+    "conformal_rank",
+    "conformal_set_scores",
+    "conformal_sets",
+]

@@ -9,9 +9,11 @@ from importlib import import_module
 _MODULES = (
     "calibrate",
     "candidates",
+    "conformal_sets",
     "crps",
     "design",
     "forest_quantiles",
+    "forest_regions",
     "hill",
     "huber_path",
     "linear_pool",

@@ -1,0 +1,494 @@
+"""ConformalClassifier: sets of classes that hold the true one as often as asked."""
+
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from .. import kernels
+from .._members import is_frozen
+from .._sklearn import (
+    HasMethods,
+    Integral,
+    Interval,
+    Real,
+    StrOptions,
+    _check_y,
+    _fit_context,
+    _num_samples,
+    _safe_indexing,
+)
+from ..stack import StackedClassifier
+from ._split import SplitConformalMixin, fit_rows, hold_out
+from .ranks import exact_levels, upper_rank, warn_if_infeasible
+from .sets import (
+    METHODS,
+    check_class_probabilities,
+    class_scores,
+    compare,
+    sorted_cells,
+    thresholds,
+)
+
+__all__ = ["ConformalClassifier"]
+
+# The values of the RAPS paper, of which the smallest sets choose.
+_PENALTIES = (0.001, 0.01, 0.1, 0.2, 0.5)
+_TUNING_SHARE = 0.2
+
+
+class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
+    """Sets of classes that hold the true one with probability 1 - alpha.
+
+    Part of the rows train the classifier, the others calibrate it: a class is in the
+    set of a new row where its score is no higher than that of enough calibration rows.
+    Whatever the classifier and the distribution, sets cover a new row exchangeable with
+    the calibration rows with probability 1 - alpha at least. Combine first, calibrate
+    once: several models are best wrapped as one stack.
+
+    Parameters
+    ----------
+    estimator : classifier with predict_proba, or None, default=None
+        None means ``StackedClassifier()``. A ``FrozenEstimator`` is not trained: all
+        rows of fit calibrate it.
+    method : {"lac", "aps", "raps", "top_k"}, default="lac"
+        Score of a class; formulas in `conformal_set_scores`. "lac" gives the smallest
+        sets on average, "aps" and "raps" sets that grow with the difficulty of a row.
+    alpha : float or array-like of shape (n_alphas,), default=0.1
+        Miscoverage in (0, 1), read as an exact decimal.
+    calibration_size : float or int, default=0.25
+        Share in (0, 1) of the rows that calibrate, or their number. They do not train.
+    randomized : bool, default=True
+        Whether one uniform random number for each row decides how much of a class's own
+        mass counts. Equal scores are then rare, and coverage is what is asked for, no
+        more. Without it sets are a function of the row alone; those of "top_k", whose
+        scores are whole numbers, cover more. "lac" is never randomised.
+    allow_empty : bool, default=True
+        Whether sets may be empty, as they are for rows like none seen. False adds the
+        most probable class to empty sets: they cover a little more.
+    class_conditional : bool, default=False
+        Whether each class has a threshold of its own, from the calibration rows of that
+        class: then rows of each class are covered with probability 1 - alpha.
+    regularization : float or None, default=None
+        Of "raps": cost of each rank beyond `k_reg`, >= 0. None chooses it, see Notes.
+    k_reg : int or None, default=None
+        Of "raps": ranks without that cost, >= 0. None chooses it, see Notes.
+    random_state : int, RandomState or None, default=None
+        Splits the rows and randomises sets. After a fit with an int, the rows of each
+        call get the same random numbers again, by position; to predict row by row leave
+        it None, which draws anew at each call.
+
+    Attributes
+    ----------
+    estimator_ : fitted classifier
+    classes_ : ndarray of shape (n_classes,)
+        Sorted labels.
+    groups_ : ndarray of shape (n_groups,) or None
+        Sorted groups of the calibration rows.
+    calibration_counts_ : ndarray of shape (n_groups or 1, n_classes or 1), int64
+        Calibration rows behind each threshold.
+    regularization_, k_reg_ : float, int
+        What "raps" uses; other methods have 0.0 and 1.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only where X has column names.
+
+    Raises
+    ------
+    ValueError
+        If rows are too few to split, y holds no classes, a label of `calibrate` is
+        unknown, or groups are given at one of fit and prediction only.
+
+    Warns
+    -----
+    InfeasibleRankWarning
+        If a threshold has too few calibration rows for alpha, at least
+        ``(1 - alpha) / alpha``; all classes concerned are then in.
+
+    Notes
+    -----
+    Rows are split at random; with groups or `class_conditional` in proportion within
+    each cell that has a threshold of its own, which leaves coverage exact. (To split by
+    class under one threshold would not.) Weights train the classifier; calibration rows
+    count alike.
+
+    A class that only calibration rows have gets probability 0, and is in where the
+    threshold allows it. With groups, those that calibration has not seen get all
+    classes and a warning, never the threshold of others.
+
+    "raps" with a None trains once more: without a random fifth of the training rows,
+    on which `k_reg` becomes the rank of `conformal_rank` among the ranks of the true
+    classes, and `regularization` the value out of 0.001, 0.01, 0.1, 0.2, 0.5 of the
+    smallest sets (the first of equal ones), at the smallest alpha. Calibration rows
+    take no part, else coverage would be lost; with a frozen estimator, or `calibrate`
+    before fit, a fifth of the rows given tunes instead and does not calibrate.
+
+    Time besides the classifier: O(K log K) a row for K classes; memory O(K) a row and
+    alpha.
+
+    References
+    ----------
+    .. [1] Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005.
+    .. [2] Sadinle, Lei, Wasserman, "Least ambiguous set-valued classifiers with bounded
+       error levels", Journal of the American Statistical Association 114, 2019.
+    .. [3] Romano, Sesia, Candes, "Classification with valid and adaptive coverage",
+       NeurIPS 2020.
+    .. [4] Angelopoulos, Bates, Malik, Jordan, "Uncertainty sets for image classifiers
+       using conformal prediction", ICLR 2021.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> X, y = load_wine(return_X_y=True)
+    >>> model = ConformalClassifier(GaussianNB(), method="aps", random_state=0)
+    >>> sets = model.fit(X, y).predict_set(X, alpha=[0.05, 0.2])
+    >>> sets.shape, bool((sets[..., 1] <= sets[..., 0]).all())
+    ((178, 3, 2), True)
+    """
+
+    groups_: NDArray | None
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict", "predict_proba"]), None],
+        "method": [StrOptions(set(METHODS))],
+        "alpha": [Real, Decimal, "array-like", str],
+        "calibration_size": [
+            Interval(Real, 0.0, 1.0, closed="neither"),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "randomized": ["boolean"],
+        "allow_empty": ["boolean"],
+        "class_conditional": ["boolean"],
+        "regularization": [Interval(Real, 0.0, None, closed="left"), None],
+        "k_reg": [Interval(Integral, 0, None, closed="left"), None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        method="lac",
+        alpha=0.1,
+        calibration_size=0.25,
+        randomized=True,
+        allow_empty=True,
+        class_conditional=False,
+        regularization=None,
+        k_reg=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.method = method
+        self.alpha = alpha
+        self.calibration_size = calibration_size
+        self.randomized = randomized
+        self.allow_empty = allow_empty
+        self.class_conditional = class_conditional
+        self.regularization = regularization
+        self.k_reg = k_reg
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, groups=None, **fit_params):
+        """Train the classifier on one part of the rows, calibrate it on the other.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            Labels.
+        groups : array-like of shape (n_samples,), default=None
+            Groups with thresholds of their own (Mondrian), known of new rows as well.
+        **fit_params : dict
+            For the fit of the wrapped classifier, such as `sample_weight`; what has a
+            value for each row is cut to the training part.
+
+        Returns
+        -------
+        self : ConformalClassifier
+        """
+        exact_levels(self.alpha)
+        X = self._begin(X, y)
+        y = self._check_labels(X, y)
+        if is_frozen(self._wrapped()):
+            self.estimator_ = self._wrapped()
+            return self._calibrate_prefit(X, y, groups)
+        self.classes_ = np.unique(y)
+        rng = self._start_random()
+        params = self._fit_arguments(X, fit_params)
+        cells = self._split_cells(y, groups)
+        train, held = hold_out(cells, self.calibration_size, rng)
+        self._train(X, y, train, params, rng)
+        groups = None if groups is None else np.asarray(groups)[held]
+        return self._calibrate(_safe_indexing(X, held), y[held], groups)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def calibrate(self, X, y, *, groups=None):
+        """Calibrate on rows that the classifier has not been trained on.
+
+        After `fit` this takes the place of its calibration. Before it, `estimator` must
+        be fitted already, and is used as it is.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            Labels that the classifier knows.
+        groups : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : ConformalClassifier
+        """
+        exact_levels(self.alpha)
+        self._require_targets(y)
+        if not hasattr(self, "estimator_"):
+            check_is_fitted(self._wrapped())
+            X = self._begin(X, y)
+            self.estimator_ = self._wrapped()
+            return self._calibrate_prefit(X, self._check_labels(X, y), groups)
+        X = self._check_new(X)
+        y = self._check_labels(X, y)
+        self._start_random()
+        return self._calibrate(X, y, groups)
+
+    def predict(self, X):
+        """Predict labels, as the wrapped classifier does.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        X = self._check_new(X)
+        return self.estimator_.predict(X)
+
+    def predict_proba(self, X):
+        """Predict probabilities, as the wrapped classifier does.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float64
+            Zero for classes that no training row had.
+        """
+        X = self._check_new(X)
+        return _probabilities(self.estimator_, X, self.classes_)
+
+    def predict_set(self, X, alpha=None, groups=None):
+        """Predict sets of classes.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        alpha : float or array-like of shape (n_alphas,), default=None
+            Miscoverage in (0, 1); None means that of the constructor.
+        groups : array-like of shape (n_samples,), default=None
+            Needed where calibration had groups.
+
+        Returns
+        -------
+        sets : ndarray of shape (n_samples, n_classes), or with (n_alphas,) behind
+            Bool, in the order of `classes_`; nested over several alphas.
+
+        Warns
+        -----
+        InfeasibleRankWarning
+            If calibration rows are too few for an alpha, or a group is unknown.
+        """
+        probabilities = self.predict_proba(X)
+        levels, single = exact_levels(self.alpha if alpha is None else alpha)
+        codes = self._group_codes(groups, len(probabilities))
+        counts = np.array([len(cell) for cell in self._cells]).reshape(self._shape)
+        what = " of a class or group" if counts.size > 1 else ""
+        warn_if_infeasible(int(counts[np.unique(codes)].min()), min(levels), what)
+        scores = self._scores(probabilities, None, self._draw(1, len(codes)))
+        table = thresholds(self._cells, levels).reshape(*self._shape, len(levels))
+        sets = compare(scores, table[0] if self.groups_ is None else table[codes])
+        if not self.allow_empty:
+            top, empty = probabilities.argmax(axis=1), ~sets.any(axis=1)
+            sets[np.arange(len(top)), top] |= empty
+        return sets[..., 0] if single else sets
+
+    def _wrapped(self):
+        return StackedClassifier() if self.estimator is None else self.estimator
+
+    def _check_labels(self, X, y):
+        y = _check_y(y)
+        check_classification_targets(y)
+        check_consistent_length(X, y)
+        return y
+
+    def _start_random(self):
+        """Return the generator; fix the random numbers of sets if there is a seed."""
+        rng = check_random_state(self.random_state)
+        self._seed = None if self.random_state is None else rng.randint(2**31 - 1)
+        return rng
+
+    def _draw(self, stream, n_rows):
+        """Return a uniform number for each row; calibration is stream 0, sets are 1."""
+        if not self.randomized or self.method == "lac":
+            return np.ones(n_rows)
+        seed = None if self._seed is None else [self._seed, stream]
+        return np.random.default_rng(seed).random(n_rows)
+
+    def _split_cells(self, y, groups):
+        """Return the code of the cell of each row that has a threshold of its own."""
+        cells = np.zeros(len(y), np.int64)
+        if groups is not None:
+            cells = np.unique(_check_groups(groups, len(y)), return_inverse=True)[1]
+        if self.class_conditional:
+            cells = cells * len(self.classes_) + np.searchsorted(self.classes_, y)
+        return cells
+
+    def _train(self, X, y, train, params, rng):
+        """Fit the classifier, after RAPS has been tuned on a part of its rows."""
+        if self._tunes():
+            tuning = _tuning_rows(y, train, rng)
+            first = np.setdiff1d(train, tuning)
+            model = fit_rows(clone(self._wrapped()), X, y, first, params)
+            self._tune(model, _safe_indexing(X, tuning), y[tuning])
+        self.estimator_ = fit_rows(clone(self._wrapped()), X, y, train, params)
+
+    def _calibrate_prefit(self, X, y, groups):
+        """Calibrate a classifier trained elsewhere, on all rows but those that tune."""
+        self.classes_ = np.unique(self.estimator_.classes_)
+        self._check_known(y)
+        rng = self._start_random()
+        if self._tunes():
+            rest, tuning = hold_out(self._split_cells(y, groups), _TUNING_SHARE, rng)
+            self._tune(self.estimator_, _safe_indexing(X, tuning), y[tuning])
+            groups = None if groups is None else np.asarray(groups)[rest]
+            X, y = _safe_indexing(X, rest), y[rest]
+        return self._calibrate(X, y, groups)
+
+    def _tunes(self):
+        return self.method == "raps" and None in (self.regularization, self.k_reg)
+
+    def _tune(self, model, X, y):
+        """Choose what RAPS is not given, by rows that neither train nor calibrate."""
+        probabilities = np.empty((0, len(self.classes_)))
+        if len(y):  # each class may have had but one row
+            probabilities = _probabilities(model, X, self.classes_)
+        codes = np.searchsorted(self.classes_, y)
+        level = min(exact_levels(self.alpha)[0])
+        k_reg, penalty = self.k_reg, self.regularization
+        if k_reg is None:
+            k_reg = best_k_reg(probabilities, codes, level)
+        if penalty is None:
+            penalty = best_penalty(probabilities, codes, level, k_reg)
+        self.k_reg_, self.regularization_ = k_reg, penalty
+
+    def _calibrate(self, X, y, groups):
+        self._check_known(y)
+        if not self._tunes():
+            given = self.method == "raps"
+            self.regularization_ = self.regularization if given else 0.0
+            self.k_reg_ = self.k_reg if given else 1
+        codes = np.searchsorted(self.classes_, y)
+        probabilities = _probabilities(self.estimator_, X, self.classes_)
+        scores = self._scores(probabilities, codes, self._draw(0, len(y)))
+        n_classes = len(self.classes_) if self.class_conditional else 1
+        self.groups_, rows, n_groups = None, np.zeros(len(y), np.int64), 1
+        if groups is not None:
+            groups = _check_groups(groups, len(y))
+            self.groups_, rows = np.unique(groups, return_inverse=True)
+            # One more, without rows, for groups that are not among them.
+            n_groups = len(self.groups_) + 1
+        self._shape = n_groups, n_classes
+        cells = rows * n_classes + (codes if self.class_conditional else 0)
+        self._cells = sorted_cells(scores, cells, n_groups * n_classes)
+        counts = np.array([len(cell) for cell in self._cells]).reshape(self._shape)
+        self.calibration_counts_ = counts if groups is None else counts[:-1]
+        return self
+
+    def _check_known(self, y):
+        unknown = np.setdiff1d(np.unique(y), self.classes_)
+        if unknown.size:
+            raise ValueError(
+                f"y has labels {unknown.tolist()[:5]} that the classifier does not "
+                f"know; it was trained on {self.classes_.tolist()[:10]}. Calibrate "
+                "with rows of these labels, or train with all."
+            )
+
+    def _scores(self, probabilities, codes, uniforms):
+        options = self.regularization_, self.k_reg_
+        return class_scores(probabilities, codes, self.method, uniforms, *options)
+
+    def _group_codes(self, groups, n_rows):
+        """Return the group of each row by number; unseen ones have the last."""
+        known = self.groups_
+        if (groups is None) != (known is None):
+            had = "no groups" if known is None else "groups"
+            raise ValueError(
+                f"Calibration had {had}; expected the same here. Pass groups to both "
+                "or to neither."
+            )
+        if known is None:
+            return np.zeros(n_rows, np.int64)
+        numbers = {group: i for i, group in enumerate(known.tolist())}
+        groups = _check_groups(groups, n_rows).tolist()
+        return np.array([numbers.get(group, len(numbers)) for group in groups])
+
+
+def _tuning_rows(y, train, rng):
+    """Return a random fifth of the rows, but one row of each class at least stays."""
+    order = rng.permutation(train)
+    others = np.delete(order, np.unique(y[order], return_index=True)[1])
+    return others[: max(1, round(_TUNING_SHARE * len(train)))]
+
+
+def best_k_reg(probabilities, codes, level):
+    """Return the rank at the conformal rank of the ranks of the true classes."""
+    ranks = np.sort(kernels.conformal_sets.ranks_of_labels(probabilities, codes))
+    k = upper_rank(len(ranks), level)
+    return int(ranks[k - 1]) if k <= len(ranks) else probabilities.shape[1]
+
+
+def best_penalty(probabilities, codes, level, k_reg):
+    """Return the penalty of the smallest sets, the first of equal ones."""
+    ones, sizes = np.ones(len(codes)), []
+    for penalty in _PENALTIES:
+        options = "raps", ones, penalty, k_reg
+        own = np.sort(class_scores(probabilities, codes, *options))
+        scores = class_scores(probabilities, None, *options)
+        sizes.append(np.count_nonzero(scores <= thresholds([own], [level])))
+    return _PENALTIES[int(np.argmin(sizes))]
+
+
+def _probabilities(model, X, classes):
+    """Return (n, K) float64 in the order of classes, 0 for those the model lacks."""
+    given = np.asarray(model.predict_proba(X))
+    known = np.asarray(model.classes_)
+    if given.shape != (_num_samples(X), len(known)):
+        raise ValueError(
+            f"The wrapped classifier gives probabilities of shape {given.shape}; "
+            f"expected ({_num_samples(X)}, {len(known)})."
+        )
+    if len(known) > 1:
+        given = check_class_probabilities(given)
+    full = np.zeros((len(given), len(classes)))
+    full[:, np.searchsorted(classes, known)] = given
+    return full
+
+
+def _check_groups(groups, n_rows):
+    groups = np.asarray(groups)
+    if groups.shape != (n_rows,):
+        raise ValueError(
+            f"groups has shape {groups.shape}; expected ({n_rows},), a group for each "
+            "row of X."
+        )
+    return groups
