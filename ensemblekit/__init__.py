@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._selection_regressor import EnsembleSelectionRegressor
     from .conformal import (
         ConformalClassifier,
+        MultiOutputConformalRegressor,
         conformal_quantile,
         conformal_rank,
         conformal_set_scores,
@@ -84,6 +85,7 @@ _MODULES = {
     "GuardWarning": "exceptions",
     "InfeasibleRankWarning": "exceptions",
     "MemberError": "exceptions",
+    "MultiOutputConformalRegressor": "conformal",
     "PerLevelQuantileRegressor": "quantile_members",
     "PredictionLibrary": "library",
     "ResidualQuantileRegressor": "quantile_members",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
@@ -133,7 +133,8 @@ def test_labels_keep_their_type(kind):
     }[kind]
     y = names[codes]
     model = ConformalClassifier(GaussianNB(), random_state=0).fit(X, y)
-    assert model.predict(X).dtype == y.dtype
+    plain = GaussianNB().fit(X, y)  # some versions turn objects into strings
+    assert model.predict(X).dtype == plain.predict(X).dtype
     assert_array_equal(model.classes_, np.unique(y))
     plain = ConformalClassifier(GaussianNB(), random_state=0).fit(X, codes)
     order = np.argsort(names)
@@ -424,6 +425,4 @@ def test_agrees_with_mapie_on_aps():
     own = conformal_set_scores(p[:700], y[:700], method="aps", uniforms=1 - own_u)
     new_u = np.random.RandomState(0).uniform(size=800)
     new = conformal_set_scores(p[700:], method="aps", uniforms=1 - new_u)
-    ours = conformal_sets(new, own, alphas)
-    assert_allclose(ours.mean(axis=(0, 1)), theirs.mean(axis=(0, 1)), atol=0.02)
-    assert (ours == theirs).all(axis=(1, 2)).mean() > 0.98
+    assert_array_equal(conformal_sets(new, own, alphas), theirs)
