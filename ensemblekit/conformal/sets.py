@@ -179,6 +179,8 @@ def class_scores(p, y, method, u, regularization=0.0, k_reg=1):
 
 def sorted_cells(scores: NDArray, cells: NDArray, n_cells: int) -> list[NDArray]:
     """Return the ascending scores of each cell."""
+    if n_cells == 1:
+        return [np.sort(scores)]
     order = np.lexsort((scores, cells))
     ends = np.cumsum(np.bincount(cells, minlength=n_cells))[:-1]
     return np.split(scores[order], ends)
@@ -221,14 +223,14 @@ def check_class_probabilities(probabilities: ArrayLike) -> NDArray:
         raise ValueError(
             f"probabilities have shape {p.shape}; expected (n_samples, n_classes)."
         )
-    bad = np.flatnonzero(~((p >= -1e-9) & (p <= 1.0 + 1e-9)).all(axis=1))
-    if bad.size:
+    if not (p.size == 0 or (p.min() >= -1e-9 and p.max() <= 1.0 + 1e-9)):
+        bad = np.flatnonzero(~((p >= -1e-9) & (p <= 1.0 + 1e-9)).all(axis=1))
         raise ValueError(
             f"probabilities hold NaN or values outside [0, 1] ({describe_rows(bad)})."
         )
     if p.shape[1] == 1:
         return np.hstack([1.0 - p, p])
-    bad = np.flatnonzero(np.abs(p.sum(axis=1) - 1.0) > _TOLERANCE)
+    bad = np.flatnonzero(np.abs(p @ np.ones(p.shape[1]) - 1.0) > _TOLERANCE)
     if bad.size:
         raise ValueError(
             f"probabilities do not sum to 1 over the classes ({describe_rows(bad)})."

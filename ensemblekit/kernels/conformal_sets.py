@@ -9,11 +9,10 @@ import numpy as np
 
 from ._jit import njit
 
-# Below this many classes an insertion sort is faster than a merge sort.
-_FEW = 24
+# Up to this many classes an insertion sort is faster than numpy's vectorised one.
+_FEW = 16
 
 
-@njit
 def cumulative_scores(p, u, count, penalty, k_reg):
     """Score all classes of all rows.
 
@@ -25,34 +24,38 @@ def cumulative_scores(p, u, count, penalty, k_reg):
     and the penalty of its rank. Equal probabilities stand in the order of classes. The
     sums are clipped to 1. O(n K log K).
     """
-    n, n_classes = p.shape
-    scores = np.empty((n, n_classes))
-    order = np.empty(n_classes, np.int64)
-    for i in range(n):
-        _sort_descending(p[i], order)
-        before = 0.0
-        for r in range(n_classes):
-            mass = 1.0 if count else p[i, order[r]]
-            scores[i, order[r]] = _score(before, mass, u[i], count, penalty, r - k_reg)
-            before += mass
-    return scores
+    return _scores(p, _descending(p), u, count, penalty, k_reg)
 
 
-@njit
 def cumulative_scores_of_labels(p, y, u, count, penalty, k_reg):
     """Score the true class of each row, bit for bit as `cumulative_scores` does.
 
     y : (n,) int, codes of the true classes; the rest as there
     Returns (n,) float64.
     """
-    n, n_classes = p.shape
-    scores = np.empty(n)
-    order = np.empty(n_classes, np.int64)
-    for i in range(n):
-        _sort_descending(p[i], order)
+    return _scores_of_labels(p, _descending(p), y, u, count, penalty, k_reg)
+
+
+@njit
+def _scores(p, order, u, count, penalty, k_reg):
+    scores = np.empty(p.shape)
+    for i in range(len(p)):
+        before = 0.0
+        for r in range(p.shape[1]):
+            mass = 1.0 if count else p[i, order[i, r]]
+            total = _score(before, mass, u[i], count, penalty, r - k_reg)
+            scores[i, order[i, r]] = total
+            before += mass
+    return scores
+
+
+@njit
+def _scores_of_labels(p, order, y, u, count, penalty, k_reg):
+    scores = np.empty(len(p))
+    for i in range(len(p)):
         before, r = 0.0, 0
-        while order[r] != y[i]:  # the same additions in the same order
-            before += 1.0 if count else p[i, order[r]]
+        while order[i, r] != y[i]:  # the same additions in the same order
+            before += 1.0 if count else p[i, order[i, r]]
             r += 1
         mass = 1.0 if count else p[i, y[i]]
         scores[i] = _score(before, mass, u[i], count, penalty, r - k_reg)
@@ -85,15 +88,36 @@ def _score(before, mass, u, count, penalty, excess):
     return total + penalty * max(0, excess + 1)
 
 
+def _descending(p):
+    """Return the classes of each row, most probable first, equal ones as they stand."""
+    if p.shape[1] <= _FEW:
+        order = np.empty(p.shape, np.int64)
+        _insert(p, order)
+        return order
+    order = np.argsort(-p, axis=1)  # fast, but equal ones in any order
+    _order_ties(p, order)
+    return order
+
+
 @njit
-def _sort_descending(row, order):
-    """Write the classes into `order`, most probable first, equal ones as they stand."""
-    if len(row) > _FEW:
-        order[:] = np.argsort(-row, kind="mergesort")
-        return
-    for c in range(len(row)):
-        place = c
-        while place > 0 and row[order[place - 1]] < row[c]:
-            order[place] = order[place - 1]
-            place -= 1
-        order[place] = c
+def _insert(p, order):
+    for i in range(len(p)):
+        for c in range(p.shape[1]):
+            place = c
+            while place > 0 and p[i, order[i, place - 1]] < p[i, c]:
+                order[i, place] = order[i, place - 1]
+                place -= 1
+            order[i, place] = c
+
+
+@njit
+def _order_ties(p, order):
+    n_classes = p.shape[1]
+    for i in range(len(p)):
+        first = 0
+        for r in range(1, n_classes + 1):
+            if r < n_classes and p[i, order[i, r]] == p[i, order[i, first]]:
+                continue
+            if r - first > 1:
+                order[i, first:r] = np.sort(order[i, first:r])
+            first = r
