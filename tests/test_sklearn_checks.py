@@ -165,9 +165,6 @@ def test_quantiles(estimator, check):
     check(estimator)
 
 
-FOREST = RandomForestRegressor(5, random_state=0)
-
-
 @parametrize_with_checks(
     [
         ConformalClassifier(LogisticRegression()),
@@ -180,7 +177,7 @@ FOREST = RandomForestRegressor(5, random_state=0)
         MultiOutputConformalRegressor(Ridge()),
         MultiOutputConformalRegressor(Ridge(), region="bonferroni"),
         MultiOutputConformalRegressor(Ridge(), region="ellipsoid"),
-        MultiOutputConformalRegressor(FOREST, region="distributional"),
+        MultiOutputConformalRegressor(WHOLE, region="distributional"),
     ]
 )
 def test_conformal_sets_and_regions(estimator, check):

@@ -4,21 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._members import weight_parameter
 from .._routing import merge_member_tags
 from .._sklearn import (
     Integral,
-    _check_method_params,
     _safe_indexing,
     check_input_features,
     check_sample_weight,
     forget_fitted,
-    process_routing,
-    routing_enabled,
 )
+from ..quantile_members._base import weight_arguments
 
 
 class SplitConformalMixin:
@@ -35,14 +32,8 @@ class SplitConformalMixin:
         tags.target_tags.required = True
         return merge_member_tags(tags, [("estimator", self._wrapped())])
 
-    def get_metadata_routing(self):
-        """Return the router: metadata of fit goes to the fit of the wrapped model."""
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
-        return router.add(estimator=self._wrapped(), method_mapping=mapping)
-
-    def _begin(self, X, y):
-        """Forget an earlier fit; check X, and that there is a y."""
+    def _begin(self, X, y, sample_weight):
+        """Forget an earlier fit; check X, the weights, and that there is a y."""
         forget_fitted(self)
         X = check_input_features(self, X, reset=True)
         if self.n_features_in_ == 0:
@@ -51,7 +42,8 @@ class SplitConformalMixin:
                 f"required by {type(self).__name__}."
             )
         self._require_targets(y)
-        return X
+        weight = sample_weight
+        return X, None if weight is None else check_sample_weight(weight, X)
 
     def _require_targets(self, y):
         if y is None:
@@ -64,22 +56,40 @@ class SplitConformalMixin:
         check_is_fitted(self, "estimator_")
         return check_input_features(self, X, reset=False)
 
-    def _fit_arguments(self, X, params):
-        """Return the keywords of the wrapped model's fit, for all rows."""
-        if routing_enabled():
-            return dict(process_routing(self, "fit", **params).estimator.fit)
-        params = dict(params)
-        weight = params.pop("sample_weight", None)
-        if weight is not None:
-            name = weight_parameter("The wrapped estimator", self._wrapped())
-            params[name] = check_sample_weight(weight, X)
-        return params
+
+def start_random(random_state):
+    """Return a generator, and a seed for what must repeat; None if nothing must."""
+    rng = check_random_state(random_state)
+    return rng, None if random_state is None else int(rng.randint(2**31 - 1))
 
 
-def fit_rows(model, X, y, rows, params):
-    """Fit a model on some rows, with the metadata of these rows."""
-    params = _check_method_params(X, params, indices=rows)
-    return model.fit(_safe_indexing(X, rows), y[rows], **params)
+def fit_rows(estimator, X, y, rows, weight):
+    """Fit an estimator on some rows, with their weights if there are any."""
+    keywords = weight_arguments(estimator, None if weight is None else weight[rows])
+    return estimator.fit(_safe_indexing(X, rows), y[rows], **keywords)
+
+
+def calibration_split(cv, y, cells, size, weight, rng):
+    """Return the rows that train and those that calibrate.
+
+    The first split of `cv`, a splitter, or else a random one, see `hold_out`. Rows of
+    weight 0 do not calibrate: they are as if they were not there.
+    """
+    if cv is None:
+        rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight > 0.0)
+        train, held = (rows[part] for part in hold_out(cells[rows], size, rng))
+    else:
+        train, held = next(iter(cv.split(np.zeros((len(y), 1)), y)))
+    if np.intersect1d(train, held).size:
+        raise ValueError(
+            "The first split of cv calibrates on rows that it trains on; expected two "
+            "parts without a common row."
+        )
+    if weight is not None:
+        held = held[weight[held] > 0.0]
+    if not len(held):
+        raise ValueError("No row is left to calibrate; give more rows.")
+    return train, held
 
 
 def hold_out(cells, size, rng):

@@ -5,12 +5,12 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import check_random_state
+from sklearn.model_selection import check_cv
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .. import kernels
-from .._members import is_frozen
+from .._members import is_frozen, with_seed
 from .._sklearn import (
     HasMethods,
     Integral,
@@ -23,7 +23,13 @@ from .._sklearn import (
     _safe_indexing,
 )
 from ..stack import StackedClassifier
-from ._split import SplitConformalMixin, fit_rows, hold_out
+from ._split import (
+    SplitConformalMixin,
+    calibration_split,
+    fit_rows,
+    hold_out,
+    start_random,
+)
 from .ranks import exact_levels, upper_rank, warn_if_infeasible
 from .sets import (
     METHODS,
@@ -62,6 +68,9 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         Miscoverage in (0, 1), read as an exact decimal.
     calibration_size : float or int, default=0.25
         Share in (0, 1) of the rows that calibrate, or their number. They do not train.
+    cv : int, splitter, iterable of (train, test) or None, default=None
+        Its first split says which rows train and which calibrate, for example those of
+        later weeks. None splits at random by `calibration_size`.
     randomized : bool, default=True
         Whether one uniform random number for each row decides how much of a class's own
         mass counts. Equal scores are then rare, and coverage is what is asked for, no
@@ -78,7 +87,8 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
     k_reg : int or None, default=None
         Of "raps": ranks without that cost, >= 0. None chooses it, see Notes.
     random_state : int, RandomState or None, default=None
-        Splits the rows and randomises sets. After a fit with an int, the rows of each
+        Splits the rows, seeds what of the classifier has no seed, and randomises sets.
+        After a fit with an int, the rows of each
         call get the same random numbers again, by position; to predict row by row leave
         it None, which draws anew at each call.
 
@@ -161,6 +171,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
             Interval(Real, 0.0, 1.0, closed="neither"),
             Interval(Integral, 1, None, closed="left"),
         ],
+        "cv": ["cv_object"],
         "randomized": ["boolean"],
         "allow_empty": ["boolean"],
         "class_conditional": ["boolean"],
@@ -176,6 +187,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         method="lac",
         alpha=0.1,
         calibration_size=0.25,
+        cv=None,
         randomized=True,
         allow_empty=True,
         class_conditional=False,
@@ -187,6 +199,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         self.method = method
         self.alpha = alpha
         self.calibration_size = calibration_size
+        self.cv = cv
         self.randomized = randomized
         self.allow_empty = allow_empty
         self.class_conditional = class_conditional
@@ -195,7 +208,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, groups=None, **fit_params):
+    def fit(self, X, y, sample_weight=None, groups=None):
         """Train the classifier on one part of the rows, calibrate it on the other.
 
         Parameters
@@ -203,33 +216,34 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
             Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; trains the classifier.
         groups : array-like of shape (n_samples,), default=None
             Groups with thresholds of their own (Mondrian), known of new rows as well.
-        **fit_params : dict
-            For the fit of the wrapped classifier, such as `sample_weight`; what has a
-            value for each row is cut to the training part.
 
         Returns
         -------
         self : ConformalClassifier
         """
         exact_levels(self.alpha)
-        X = self._begin(X, y)
+        X, weight = self._begin(X, y, sample_weight)
         y = self._check_labels(X, y)
+        groups = None if groups is None else _check_groups(groups, len(y))
         if is_frozen(self._wrapped()):
             self.estimator_ = self._wrapped()
             return self._calibrate_prefit(X, y, groups)
         self.classes_ = np.unique(y)
         rng = self._start_random()
-        params = self._fit_arguments(X, fit_params)
         cells = self._split_cells(y, groups)
-        train, held = hold_out(cells, self.calibration_size, rng)
-        self._train(X, y, train, params, rng)
-        groups = None if groups is None else np.asarray(groups)[held]
+        cv = None if self.cv is None else check_cv(self.cv, y, classifier=True)
+        size = self.calibration_size
+        train, held = calibration_split(cv, y, cells, size, weight, rng)
+        self._train(X, y, train, weight, rng)
+        groups = None if groups is None else groups[held]
         return self._calibrate(_safe_indexing(X, held), y[held], groups)
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def calibrate(self, X, y, *, groups=None):
+    def calibrate(self, X, y, groups=None):
         """Calibrate on rows that the classifier has not been trained on.
 
         After `fit` this takes the place of its calibration. Before it, `estimator` must
@@ -248,9 +262,10 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         """
         exact_levels(self.alpha)
         self._require_targets(y)
+        groups = None if groups is None else _check_groups(groups, _num_samples(X))
         if not hasattr(self, "estimator_"):
             check_is_fitted(self._wrapped())
-            X = self._begin(X, y)
+            X, _ = self._begin(X, y, None)
             self.estimator_ = self._wrapped()
             return self._calibrate_prefit(X, self._check_labels(X, y), groups)
         X = self._check_new(X)
@@ -333,8 +348,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
 
     def _start_random(self):
         """Return the generator; fix the random numbers of sets if there is a seed."""
-        rng = check_random_state(self.random_state)
-        self._seed = None if self.random_state is None else rng.randint(2**31 - 1)
+        rng, self._seed = start_random(self.random_state)
         return rng
 
     def _draw(self, stream, n_rows):
@@ -348,19 +362,20 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         """Return the code of the cell of each row that has a threshold of its own."""
         cells = np.zeros(len(y), np.int64)
         if groups is not None:
-            cells = np.unique(_check_groups(groups, len(y)), return_inverse=True)[1]
+            cells = np.unique(groups, return_inverse=True)[1]
         if self.class_conditional:
             cells = cells * len(self.classes_) + np.searchsorted(self.classes_, y)
         return cells
 
-    def _train(self, X, y, train, params, rng):
+    def _train(self, X, y, train, weight, rng):
         """Fit the classifier, after RAPS has been tuned on a part of its rows."""
+        model = with_seed(self._wrapped(), self._seed)
         if self._tunes():
             tuning = _tuning_rows(y, train, rng)
             first = np.setdiff1d(train, tuning)
-            model = fit_rows(clone(self._wrapped()), X, y, first, params)
-            self._tune(model, _safe_indexing(X, tuning), y[tuning])
-        self.estimator_ = fit_rows(clone(self._wrapped()), X, y, train, params)
+            partial = fit_rows(clone(model), X, y, first, weight)
+            self._tune(partial, _safe_indexing(X, tuning), y[tuning])
+        self.estimator_ = fit_rows(model, X, y, train, weight)
 
     def _calibrate_prefit(self, X, y, groups):
         """Calibrate a classifier trained elsewhere, on all rows but those that tune."""
@@ -370,7 +385,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         if self._tunes():
             rest, tuning = hold_out(self._split_cells(y, groups), _TUNING_SHARE, rng)
             self._tune(self.estimator_, _safe_indexing(X, tuning), y[tuning])
-            groups = None if groups is None else np.asarray(groups)[rest]
+            groups = None if groups is None else groups[rest]
             X, y = _safe_indexing(X, rest), y[rest]
         return self._calibrate(X, y, groups)
 
@@ -403,7 +418,6 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         n_classes = len(self.classes_) if self.class_conditional else 1
         self.groups_, rows, n_groups = None, np.zeros(len(y), np.int64), 1
         if groups is not None:
-            groups = _check_groups(groups, len(y))
             self.groups_, rows = np.unique(groups, return_inverse=True)
             # One more, without rows, for groups that are not among them.
             n_groups = len(self.groups_) + 1

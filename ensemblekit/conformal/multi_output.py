@@ -5,11 +5,11 @@ from decimal import Decimal
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state
+from sklearn.model_selection import KFold, check_cv
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
+from .._members import with_seed
 from .._sklearn import (
     HasMethods,
     Integral,
@@ -31,12 +31,18 @@ from ._regions import (
     residual_scale,
     residual_shape,
 )
-from ._split import SplitConformalMixin, fit_rows, hold_out
+from ._split import (
+    SplitConformalMixin,
+    calibration_split,
+    fit_rows,
+    start_random,
+)
 from .ranks import exact_levels, warn_if_infeasible
 from .sets import thresholds
 
 __all__ = ["MultiOutputConformalRegressor"]
 
+_FOLDS = 5
 _REGIONS = {"box", "bonferroni", "ellipsoid", "distributional"}
 
 
@@ -77,13 +83,11 @@ class MultiOutputConformalRegressor(
         Miscoverage in (0, 1), read as an exact decimal.
     calibration_size : float or int, default=0.25
         Share in (0, 1) of the rows that calibrate, or their number. They do not train.
-    cv : int or splitter, default=5
-        Holds out each training row once, for the residuals that give the scale of "box"
-        or the covariance of "ellipsoid"; in-sample residuals would be too small where
-        the regressor fits some output closely. Not used for one output, nor by the
-        other regions.
+    cv : int, splitter, iterable of (train, test) or None, default=None
+        Its first split says which rows train and which calibrate, for example those of
+        later weeks. None splits at random by `calibration_size`.
     random_state : int, RandomState or None, default=None
-        Splits the rows.
+        Splits the rows, and seeds what of the regressor has no seed.
 
     Attributes
     ----------
@@ -130,6 +134,8 @@ class MultiOutputConformalRegressor(
     ``t = 1``, that is where more than alpha of the calibration rows are beyond the
     targets of their leaves; more rows in a leaf help.
 
+    Scale, location and shape come from the training rows, held out in 5 random folds:
+    in-sample residuals would be too small where the regressor fits an output closely.
     One output has scale 1, location 0 and shape 1: box, Bonferroni and ellipsoid are
     then the split conformal interval.
 
@@ -176,7 +182,7 @@ class MultiOutputConformalRegressor(
         region="box",
         alpha=0.1,
         calibration_size=0.25,
-        cv=5,
+        cv=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -187,33 +193,36 @@ class MultiOutputConformalRegressor(
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, **fit_params):
+    def fit(self, X, y, sample_weight=None):
         """Train the regressor on one part of the rows, calibrate it on the other.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like of shape (n_samples, D) or (n_samples,)
-        **fit_params : dict
-            For the fit of the wrapped regressor, such as `sample_weight`; what has a
-            value for each row is cut to the training part.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; trains the regressor.
 
         Returns
         -------
         self : MultiOutputConformalRegressor
         """
         exact_levels(self.alpha)
-        X = self._begin(X, y)
+        X, weight = self._begin(X, y, sample_weight)
         if self.region == "distributional":
             check_forest(self._wrapped())
         Y = self._check_targets(X, y)
         self.n_outputs_, self._vector = Y.shape[1], np.asarray(y).ndim == 1
-        rng = check_random_state(self.random_state)
-        params = self._fit_arguments(X, fit_params)
-        train, held = hold_out(np.zeros(len(Y)), self.calibration_size, rng)
+        rng, seed = start_random(self.random_state)
+        cv = None if self.cv is None else check_cv(self.cv)
+        one, size = np.zeros(len(Y)), self.calibration_size
+        train, held = calibration_split(cv, Y, one, size, weight, rng)
+        model = with_seed(self._wrapped(), seed)
         targets = Y[:, 0] if self.n_outputs_ == 1 else Y
-        self.estimator_ = fit_rows(clone(self._wrapped()), X, targets, train, params)
-        self._region = self._learn_region(X, Y, targets, train, params)
+        self.estimator_ = fit_rows(clone(model), X, targets, train, weight)
+        if weight is not None:
+            train = train[weight[train] > 0.0]
+        self._region = self._learn_region(model, X, Y, train, weight, rng)
         return self._calibrate(_safe_indexing(X, held), Y[held])
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -332,43 +341,24 @@ class MultiOutputConformalRegressor(
             )
         return Y
 
-    def _learn_region(self, X, Y, targets, train, params):
+    def _learn_region(self, model, X, Y, train, weight, rng):
         """Return the region; all it knows comes from the training rows."""
-        n_outputs = Y.shape[1]
         if self.region == "distributional":
-            weight = params.get("sample_weight")
-            weight = None if weight is None else np.asarray(weight)[train]
+            weight = None if weight is None else weight[train]
             X = _safe_indexing(X, train)
             return Distributional(self.estimator_, X, Y[train], weight)
         if self.region == "bonferroni":
-            return Bonferroni(np.ones(n_outputs))
+            return Bonferroni(np.ones(self.n_outputs_))
         residuals = None
-        if n_outputs > 1:
-            residuals = self._held_out_residuals(X, Y, targets, train, params)
+        if self.n_outputs_ > 1:
+            residuals = held_out_residuals(model, X, Y, train, weight, rng)
         if self.region == "box":
-            scale = np.ones(1) if residuals is None else residual_scale(residuals)
-            self.scale_ = scale
-            return Box(scale)
+            self.scale_ = np.ones(1) if residuals is None else residual_scale(residuals)
+            return Box(self.scale_)
         self.location_, self.shape_ = np.zeros(1), np.ones((1, 1))
         if residuals is not None:
             self.location_, self.shape_ = residual_shape(residuals)
         return Ellipsoid(self.location_, self.shape_)
-
-    def _held_out_residuals(self, X, Y, targets, train, params):
-        """Cross-fit the training rows; return ``y`` minus held-out predictions."""
-        residuals, times = np.empty((len(train), Y.shape[1])), np.zeros(len(train), int)
-        folds = check_cv(self.cv).split(_safe_indexing(X, train), targets[train])
-        for fitted, test in folds:
-            model = fit_rows(clone(self._wrapped()), X, targets, train[fitted], params)
-            predicted = model.predict(_safe_indexing(X, train[test]))
-            residuals[test] = Y[train[test]] - np.reshape(predicted, (len(test), -1))
-            times[test] += 1
-        if (times != 1).any():
-            raise ValueError(
-                f"cv holds out {describe_rows(np.flatnonzero(times != 1))} of the "
-                "training rows not exactly once. Use KFold or an int."
-            )
-        return residuals
 
     def _predicted(self, X):
         predicted = np.asarray(self.estimator_.predict(X), dtype=np.float64)
@@ -402,3 +392,14 @@ class MultiOutputConformalRegressor(
     def _thresholds(self, levels):
         """Return thresholds of shape (n_scores, n_levels)."""
         return thresholds(list(self.calibration_scores_.T), levels)
+
+
+def held_out_residuals(model, X, Y, rows, weight, rng):
+    """Cross-fit some rows; return ``Y`` minus held-out predictions, (n_rows, D)."""
+    residuals = np.empty((len(rows), Y.shape[1]))
+    folds = KFold(min(_FOLDS, len(rows)), shuffle=True, random_state=rng)
+    for fitted, test in folds.split(rows):
+        part = fit_rows(clone(model), X, Y, rows[fitted], weight)
+        predicted = part.predict(_safe_indexing(X, rows[test]))
+        residuals[test] = Y[rows[test]] - np.reshape(predicted, (len(test), -1))
+    return residuals

@@ -328,6 +328,7 @@ def test_metadata_routing():
     with sklearn.config_context(enable_metadata_routing=True):
         inner = GaussianNB().set_fit_request(sample_weight=True)
         model = ConformalClassifier(inner, random_state=0)
+        model.set_fit_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=False)
         routed = make_pipeline(scaler, model).fit(X, y, sample_weight=weight)
         sets = routed[-1].predict_set(StandardScaler().fit_transform(X))
@@ -382,6 +383,30 @@ def test_refusals():
         ConformalClassifier(Given()).calibrate(p[:, :3], labels)
     with pytest.raises(ValueError, match="requires y to be passed"):
         ConformalClassifier(Given()).calibrate(p, None)
+
+
+def test_given_splits_and_rows_of_no_weight():
+    X, y = make_table(200)
+    rows, weight = np.arange(200), np.ones(200)
+    model = ConformalClassifier(GaussianNB(), cv=[(rows[:150], rows[150:])])
+    model.fit(X, y)
+    prefit = ConformalClassifier(GaussianNB().fit(X[:150], y[:150]))
+    expected = prefit.calibrate(X[150:], y[150:]).predict_set(X)
+    assert_array_equal(model.predict_set(X), expected)
+    weight[[3, 170]] = 0.0
+    assert clone(model).fit(X, y, weight).calibration_counts_.sum() == 49
+    with pytest.raises(ValueError, match="calibrates on rows that it trains on"):
+        clone(model).set_params(cv=[(rows, rows[:50])]).fit(X, y)
+    with pytest.raises(ValueError, match="No row is left to calibrate"):
+        clone(model).fit(X, y, sample_weight=rows < 150)
+
+
+def test_a_seed_reaches_the_classifier():
+    X, y = make_table(200)
+    tree = DecisionTreeClassifier(splitter="random")
+    model = ConformalClassifier(tree, method="aps", random_state=1)
+    sets = model.fit(X, y).predict_set(X)
+    assert_array_equal(clone(model).fit(X, y).predict_set(X), sets)
 
 
 def test_one_class():

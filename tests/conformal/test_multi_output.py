@@ -13,7 +13,7 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val_predict
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -62,19 +62,21 @@ class Zero(RegressorMixin, BaseEstimator):
         return np.zeros((len(X), self.n_outputs_))
 
 
-def split_rows(model, X, Y):
-    """The rows that trained and calibrated: those of a plain random split."""
-    shuffled = np.random.RandomState(0).permutation(len(Y))
+def split_rows(Y):
+    """The rows that trained and calibrated, those of a plain random split; folds."""
+    rng = np.random.RandomState(0)
+    rng.randint(2**31 - 1)  # a seed for the model
+    shuffled = rng.permutation(len(Y))
     count = round(0.25 * len(Y))
     steps = np.diff(np.arange(len(Y) + 1) * count // len(Y)) > 0
-    return np.sort(shuffled[~steps]), np.sort(shuffled[steps])
+    folds = KFold(5, shuffle=True, random_state=rng)
+    return np.sort(shuffled[~steps]), np.sort(shuffled[steps]), folds
 
 
 def test_box_equals_its_formula():
     X, Y = make_table()
     model = make_model().fit(X, Y)
-    train, held = split_rows(model, X, Y)
-    cv = KFold(5)
+    train, held, cv = split_rows(Y)
     residuals = Y[train] - cross_val_predict(Ridge(), X[train], Y[train], cv=cv)
     scale = np.abs(residuals).mean(axis=0)
     assert_allclose(model.scale_, scale)
@@ -89,7 +91,7 @@ def test_box_equals_its_formula():
 def test_bonferroni_equals_a_split_for_each_output():
     X, Y = make_table(n_outputs=3)
     model = make_model("bonferroni", alpha=0.3).fit(X, Y)
-    train, held = split_rows(model, X, Y)
+    train, held, _ = split_rows(Y)
     ridge = Ridge().fit(X[train], Y[train])
     residuals = np.abs(Y[held] - ridge.predict(X[held]))
     half = [conformal_quantile(residuals[:, d], 0.1) for d in range(3)]
@@ -110,8 +112,8 @@ def test_shares_of_alpha_are_exact():
 def test_ellipsoid_equals_its_formula():
     X, Y = make_table(n_outputs=3)
     model = make_model("ellipsoid").fit(X, Y)
-    train, held = split_rows(model, X, Y)
-    residuals = Y[train] - cross_val_predict(Ridge(), X[train], Y[train], cv=5)
+    train, held, cv = split_rows(Y)
+    residuals = Y[train] - cross_val_predict(Ridge(), X[train], Y[train], cv=cv)
     location, covariance = residuals.mean(axis=0), np.cov(residuals.T, bias=True)
     diagonal = np.diag(np.diag(covariance))
     shape = diagonal + (covariance - diagonal) * len(train) / (len(train) + 3)
@@ -156,12 +158,12 @@ def test_an_ellipsoid_is_smaller_than_a_box_of_correlated_residuals():
 def test_distributional_equals_its_formula(weighted, kind):
     X, Y = make_table(160)
     Y = np.round(Y, 1)  # equal targets
-    weight = np.random.default_rng(0).integers(0, 3, 160) * 1.0
+    weight = np.random.default_rng(0).integers(1, 4, 160) * 1.0
     weight = weight if weighted else np.ones(160)
     forest = kind(7, min_samples_leaf=4, random_state=0)
     model = make_model("distributional").set_params(estimator=forest)
     model.fit(X, Y, **({"sample_weight": weight} if weighted else {}))
-    train, held = split_rows(model, X, Y)
+    train, held, _ = split_rows(Y)
     fitted, w = model.estimator_, weight[train]
     rows = [oracles.forest_weights(fitted, X[train], w, x) for x in X]
     depths = [
@@ -233,7 +235,7 @@ def test_one_output_is_split_conformal(region):
     X, Y = make_table(n_outputs=1)
     y = Y[:, 0]
     model = make_model(region, alpha=0.1).fit(X, y)
-    train, held = split_rows(model, X, Y)
+    train, held, _ = split_rows(Y)
     ridge = Ridge().fit(X[train], y[train])
     half = conformal_quantile(np.abs(y[held] - ridge.predict(X[held])), 0.1)
     assert_array_equal(model.predict(X), ridge.predict(X))
@@ -269,10 +271,10 @@ def test_units_of_outputs_do_not_matter(region):
 @pytest.mark.parametrize("region", ["box", "ellipsoid"])
 def test_joint_coverage_is_exact(region):
     """One new row for each fit, continuous scores: binomial."""
-    n_draws, covered = 500, 0
+    n_draws, covered = 300, 0
     for seed in range(n_draws):
         X, Y = make_table(40, seed=seed)
-        model = make_model(region, calibration_size=9, cv=2, random_state=seed)
+        model = make_model(region, calibration_size=9, random_state=seed)
         model.fit(X[:-1], Y[:-1])
         covered += model.contains(X[-1:], Y[-1:], 0.3)[0]
     low, high = stats.binom.interval(1 - 1e-6, n_draws, conformal_rank(9, 0.3) / 10)
@@ -286,7 +288,7 @@ def test_joint_coverage_given_calibration_is_beta():
     found = []
     for _ in range(300):
         Y = rng.normal(size=(59, 2))
-        model.set_params(cv=2, calibration_size=29).fit(Y, Y)
+        model.set_params(calibration_size=29).fit(Y, Y)
         half = model.predict_interval(Y[:1])[0, :, 1]
         found.append((2 * stats.norm.cdf(half) - 1).prod())
     k = conformal_rank(29, 0.1)
@@ -368,7 +370,7 @@ def test_weights_reach_the_training_rows():
     X, Y = make_table()
     weight = np.random.default_rng(0).uniform(0.1, 2.0, 300)
     model = make_model().fit(X, Y, sample_weight=weight)
-    train, _ = split_rows(model, X, Y)
+    train, _, _ = split_rows(Y)
     ridge = Ridge().fit(X[train], Y[train], sample_weight=weight[train])
     assert_allclose(model.predict(X), ridge.predict(X))
     with sklearn.config_context(enable_metadata_routing=True):
@@ -387,8 +389,11 @@ def test_refusals():
     model = make_model().fit(X, Y)
     with pytest.raises(ValueError, match="y has 1 outputs; expected 2"):
         model.contains(X, Y[:, 0])
-    with pytest.raises(ValueError, match="not exactly once"):
-        make_model(cv=ShuffleSplit(3, random_state=0)).fit(X, Y)
+    rows = np.arange(60)
+    with pytest.raises(ValueError, match="calibrates on rows that it trains on"):
+        make_model(cv=[(rows, rows[:9])]).fit(X, Y)
+    with pytest.raises(ValueError, match="No row is left to calibrate"):
+        make_model(cv=[(rows, rows[:0])]).fit(X, Y)
     with pytest.raises(ValueError, match=r"alpha is 0; expected"):
         model.contains(X, Y, 0)
     with pytest.raises(ValueError, match=r"alpha is 2; expected"):
@@ -411,3 +416,29 @@ def test_refusals():
 
     with pytest.raises(ValueError, match=r"shape \(15,\); expected \(15, 2\)"):
         make_model("bonferroni").set_params(estimator=OneOnly()).fit(X, Y)
+
+
+def test_given_splits_and_rows_of_no_weight():
+    X, Y = make_table(90)
+    rows = np.arange(90)
+    model = make_model(cv=[(rows[:60], rows[60:])]).fit(X, Y)
+    assert_allclose(model.predict(X), Ridge().fit(X[:60], Y[:60]).predict(X))
+    assert len(model.calibration_scores_) == 30
+    weight = np.ones(90)
+    weight[[3, 70]] = 0.0
+    weighted = clone(model).fit(X, Y, sample_weight=weight)
+    assert len(weighted.calibration_scores_) == 29
+    kept = np.delete(rows, [3, 70])
+    without = make_model(cv=[(rows[:59], rows[59:88])]).fit(X[kept], Y[kept])
+    assert_allclose(weighted.predict_interval(X), without.predict_interval(X))
+    for region in REGIONS[:3]:  # random splits are those of rows that have weight
+        weighted = make_model(region).fit(X, Y, sample_weight=weight)
+        without = make_model(region).fit(X[kept], Y[kept])
+        assert_allclose(weighted.volume(X), without.volume(X))
+
+
+def test_a_seed_makes_the_default_forest_the_same_again():
+    X, Y = make_table(80)
+    model = MultiOutputConformalRegressor(region="distributional", random_state=4)
+    first = model.fit(X, Y).predict_interval(X, 0.3)
+    assert_array_equal(clone(model).fit(X, Y).predict_interval(X, 0.3), first)
