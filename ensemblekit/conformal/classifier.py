@@ -3,13 +3,11 @@
 from decimal import Decimal
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import check_cv
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .. import kernels
 from .._members import is_frozen, with_seed
 from .._sklearn import (
     HasMethods,
@@ -23,6 +21,7 @@ from .._sklearn import (
     _safe_indexing,
 )
 from ..stack import StackedClassifier
+from ._cells import Cells, check_groups
 from ._split import (
     SplitConformalMixin,
     calibration_split,
@@ -30,21 +29,11 @@ from ._split import (
     hold_out,
     start_random,
 )
-from .ranks import exact_levels, upper_rank, warn_if_infeasible
-from .sets import (
-    METHODS,
-    check_class_probabilities,
-    class_scores,
-    compare,
-    sorted_cells,
-    thresholds,
-)
+from ._tuning import TUNING_SHARE, best_k_reg, best_penalty, tuning_rows
+from .ranks import exact_levels, warn_if_infeasible
+from .sets import METHODS, check_class_probabilities, class_scores, compare
 
 __all__ = ["ConformalClassifier"]
-
-# The values of the RAPS paper, of which the smallest sets choose.
-_PENALTIES = (0.001, 0.01, 0.1, 0.2, 0.5)
-_TUNING_SHARE = 0.2
 
 
 class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
@@ -161,8 +150,6 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
     ((178, 3, 2), True)
     """
 
-    groups_: NDArray | None
-
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict", "predict_proba"]), None],
         "method": [StrOptions(set(METHODS))],
@@ -228,9 +215,13 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         exact_levels(self.alpha)
         X, weight = self._begin(X, y, sample_weight)
         y = self._check_labels(X, y)
-        groups = None if groups is None else _check_groups(groups, len(y))
+        groups = check_groups(groups, len(y))
         if is_frozen(self._wrapped()):
             self.estimator_ = self._wrapped()
+            if weight is not None:
+                rows = np.flatnonzero(weight > 0.0)
+                X, y = _safe_indexing(X, rows), y[rows]
+                groups = None if groups is None else groups[rows]
             return self._calibrate_prefit(X, y, groups)
         self.classes_ = np.unique(y)
         rng = self._start_random()
@@ -262,12 +253,17 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         """
         exact_levels(self.alpha)
         self._require_targets(y)
-        groups = None if groups is None else _check_groups(groups, _num_samples(X))
+        groups = check_groups(groups, _num_samples(X))
         if not hasattr(self, "estimator_"):
             check_is_fitted(self._wrapped())
             X, _ = self._begin(X, y, None)
             self.estimator_ = self._wrapped()
             return self._calibrate_prefit(X, self._check_labels(X, y), groups)
+        if self._tunes() and self._scored[0] != "raps":
+            raise ValueError(
+                "method='raps' has not been tuned in fit. Fit again, or give "
+                "regularization and k_reg."
+            )
         X = self._check_new(X)
         y = self._check_labels(X, y)
         self._start_random()
@@ -325,13 +321,12 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         """
         probabilities = self.predict_proba(X)
         levels, single = exact_levels(self.alpha if alpha is None else alpha)
-        codes = self._group_codes(groups, len(probabilities))
-        counts = np.array([len(cell) for cell in self._cells]).reshape(self._shape)
-        what = " of a class or group" if counts.size > 1 else ""
-        warn_if_infeasible(int(counts[np.unique(codes)].min()), min(levels), what)
-        scores = self._scores(probabilities, None, self._draw(1, len(codes)))
-        table = thresholds(self._cells, levels).reshape(*self._shape, len(levels))
-        sets = compare(scores, table[0] if self.groups_ is None else table[codes])
+        rows = self._cells.rows(groups, len(probabilities))
+        several = self._cells.counts.size > 1 or groups is not None
+        what = " of a class or group" if several else ""
+        warn_if_infeasible(self._cells.fewest(rows), min(levels), what)
+        scores = self._scores(probabilities, None, stream=1)
+        sets = compare(scores, self._cells.thresholds(rows, levels))
         if not self.allow_empty:
             top, empty = probabilities.argmax(axis=1), ~sets.any(axis=1)
             sets[np.arange(len(top)), top] |= empty
@@ -351,13 +346,6 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         rng, self._seed = start_random(self.random_state)
         return rng
 
-    def _draw(self, stream, n_rows):
-        """Return a uniform number for each row; calibration is stream 0, sets are 1."""
-        if not self.randomized or self.method == "lac":
-            return np.ones(n_rows)
-        seed = None if self._seed is None else [self._seed, stream]
-        return np.random.default_rng(seed).random(n_rows)
-
     def _split_cells(self, y, groups):
         """Return the code of the cell of each row that has a threshold of its own."""
         cells = np.zeros(len(y), np.int64)
@@ -371,7 +359,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         """Fit the classifier, after RAPS has been tuned on a part of its rows."""
         model = with_seed(self._wrapped(), self._seed)
         if self._tunes():
-            tuning = _tuning_rows(y, train, rng)
+            tuning = tuning_rows(y, train, rng)
             first = np.setdiff1d(train, tuning)
             partial = fit_rows(clone(model), X, y, first, weight)
             self._tune(partial, _safe_indexing(X, tuning), y[tuning])
@@ -383,7 +371,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         self._check_known(y)
         rng = self._start_random()
         if self._tunes():
-            rest, tuning = hold_out(self._split_cells(y, groups), _TUNING_SHARE, rng)
+            rest, tuning = hold_out(self._split_cells(y, groups), TUNING_SHARE, rng)
             self._tune(self.estimator_, _safe_indexing(X, tuning), y[tuning])
             groups = None if groups is None else groups[rest]
             X, y = _safe_indexing(X, rest), y[rest]
@@ -412,20 +400,13 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
             given = self.method == "raps"
             self.regularization_ = self.regularization if given else 0.0
             self.k_reg_ = self.k_reg if given else 1
+        self._scored = self.method, self.randomized and self.method != "lac"
         codes = np.searchsorted(self.classes_, y)
         probabilities = _probabilities(self.estimator_, X, self.classes_)
-        scores = self._scores(probabilities, codes, self._draw(0, len(y)))
-        n_classes = len(self.classes_) if self.class_conditional else 1
-        self.groups_, rows, n_groups = None, np.zeros(len(y), np.int64), 1
-        if groups is not None:
-            self.groups_, rows = np.unique(groups, return_inverse=True)
-            # One more, without rows, for groups that are not among them.
-            n_groups = len(self.groups_) + 1
-        self._shape = n_groups, n_classes
-        cells = rows * n_classes + (codes if self.class_conditional else 0)
-        self._cells = sorted_cells(scores, cells, n_groups * n_classes)
-        counts = np.array([len(cell) for cell in self._cells]).reshape(self._shape)
-        self.calibration_counts_ = counts if groups is None else counts[:-1]
+        scores = self._scores(probabilities, codes, stream=0)
+        by_class = (codes, len(self.classes_)) if self.class_conditional else (None, 1)
+        self._cells = Cells(scores, groups, *by_class)
+        self.groups_, self.calibration_counts_ = self._cells.groups, self._cells.counts
         return self
 
     def _check_known(self, y):
@@ -437,49 +418,15 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
                 "with rows of these labels, or train with all."
             )
 
-    def _scores(self, probabilities, codes, uniforms):
+    def _scores(self, probabilities, codes, stream):
+        """Score as in calibration, whose random numbers are stream 0, of sets 1."""
+        method, randomized = self._scored
+        uniforms = np.ones(len(probabilities))
+        if randomized:
+            seed = None if self._seed is None else [self._seed, stream]
+            uniforms = np.random.default_rng(seed).random(len(probabilities))
         options = self.regularization_, self.k_reg_
-        return class_scores(probabilities, codes, self.method, uniforms, *options)
-
-    def _group_codes(self, groups, n_rows):
-        """Return the group of each row by number; unseen ones have the last."""
-        known = self.groups_
-        if (groups is None) != (known is None):
-            had = "no groups" if known is None else "groups"
-            raise ValueError(
-                f"Calibration had {had}; expected the same here. Pass groups to both "
-                "or to neither."
-            )
-        if known is None:
-            return np.zeros(n_rows, np.int64)
-        numbers = {group: i for i, group in enumerate(known.tolist())}
-        groups = _check_groups(groups, n_rows).tolist()
-        return np.array([numbers.get(group, len(numbers)) for group in groups])
-
-
-def _tuning_rows(y, train, rng):
-    """Return a random fifth of the rows, but one row of each class at least stays."""
-    order = rng.permutation(train)
-    others = np.delete(order, np.unique(y[order], return_index=True)[1])
-    return others[: max(1, round(_TUNING_SHARE * len(train)))]
-
-
-def best_k_reg(probabilities, codes, level):
-    """Return the rank at the conformal rank of the ranks of the true classes."""
-    ranks = np.sort(kernels.conformal_sets.ranks_of_labels(probabilities, codes))
-    k = upper_rank(len(ranks), level)
-    return int(ranks[k - 1]) if k <= len(ranks) else probabilities.shape[1]
-
-
-def best_penalty(probabilities, codes, level, k_reg):
-    """Return the penalty of the smallest sets, the first of equal ones."""
-    ones, sizes = np.ones(len(codes)), []
-    for penalty in _PENALTIES:
-        options = "raps", ones, penalty, k_reg
-        own = np.sort(class_scores(probabilities, codes, *options))
-        scores = class_scores(probabilities, None, *options)
-        sizes.append(np.count_nonzero(scores <= thresholds([own], [level])))
-    return _PENALTIES[int(np.argmin(sizes))]
+        return class_scores(probabilities, codes, method, uniforms, *options)
 
 
 def _probabilities(model, X, classes):
@@ -496,13 +443,3 @@ def _probabilities(model, X, classes):
     full = np.zeros((len(given), len(classes)))
     full[:, np.searchsorted(classes, known)] = given
     return full
-
-
-def _check_groups(groups, n_rows):
-    groups = np.asarray(groups)
-    if groups.shape != (n_rows,):
-        raise ValueError(
-            f"groups has shape {groups.shape}; expected ({n_rows},), a group for each "
-            "row of X."
-        )
-    return groups

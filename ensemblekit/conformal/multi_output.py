@@ -47,7 +47,9 @@ _REGIONS = {"box", "bonferroni", "ellipsoid", "distributional"}
 
 
 def _is_box(estimator):
-    if estimator.region == "ellipsoid":
+    fitted = getattr(estimator, "_region", None)
+    asked = estimator.region == "ellipsoid"
+    if asked if fitted is None else isinstance(fitted, Ellipsoid):
         raise AttributeError(
             "region='ellipsoid' has no intervals; use contains and volume."
         )

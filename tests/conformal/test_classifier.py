@@ -30,7 +30,7 @@ from ensemblekit import (
     conformal_set_scores,
     conformal_sets,
 )
-from ensemblekit.conformal.classifier import best_k_reg, best_penalty
+from ensemblekit.conformal._tuning import best_k_reg, best_penalty
 
 METHODS = ["lac", "aps", "raps", "top_k"]
 FIXED = {"regularization": 0.1, "k_reg": 1}
@@ -385,6 +385,19 @@ def test_refusals():
         ConformalClassifier(Given()).calibrate(p, None)
 
 
+def test_parameters_set_after_calibration_wait_for_the_next():
+    p, y = draw(400, 0)
+    model = ConformalClassifier(Given(), method="aps", random_state=0)
+    sets = model.calibrate(p, y).predict_set(p)
+    model.set_params(method="lac", randomized=False, class_conditional=True)
+    assert_array_equal(model.predict_set(p), sets)
+    plain = ConformalClassifier(Given(), class_conditional=True).calibrate(p, y)
+    assert_array_equal(model.calibrate(p, y).predict_set(p), plain.predict_set(p))
+    with pytest.raises(ValueError, match="has not been tuned in fit"):
+        model.set_params(method="raps").calibrate(p, y)
+    assert model.set_params(**FIXED).calibrate(p, y).regularization_ == 0.1
+
+
 def test_given_splits_and_rows_of_no_weight():
     X, y = make_table(200)
     rows, weight = np.arange(200), np.ones(200)
@@ -395,6 +408,8 @@ def test_given_splits_and_rows_of_no_weight():
     assert_array_equal(model.predict_set(X), expected)
     weight[[3, 170]] = 0.0
     assert clone(model).fit(X, y, weight).calibration_counts_.sum() == 49
+    frozen = ConformalClassifier(FrozenEstimator(GaussianNB().fit(X, y)))
+    assert frozen.fit(X, y, weight).calibration_counts_.sum() == 198
     with pytest.raises(ValueError, match="calibrates on rows that it trains on"):
         clone(model).set_params(cv=[(rows, rows[:50])]).fit(X, y)
     with pytest.raises(ValueError, match="No row is left to calibrate"):
