@@ -174,6 +174,7 @@ def test_quantiles(estimator, check):
         ConformalClassifier(
             StackedClassifier([LOGISTIC, TREE_C], cv=2), calibration_size=0.1
         ),
+        ConformalClassifier(StackedClassifier([LOGISTIC, TREE_C]), cv="stored"),
         MultiOutputConformalRegressor(Ridge()),
         MultiOutputConformalRegressor(Ridge(), region="bonferroni"),
         MultiOutputConformalRegressor(Ridge(), region="ellipsoid"),

@@ -71,6 +71,7 @@ SAME_LEVEL = {
     ("quantile_members", "members"): "the encoders of the default members",
     ("conformal", "_members"): "models trained elsewhere, and seeds",
     ("conformal", "_routing"): "a wrapper takes what its model takes",
+    ("conformal", "leaderboard"): "held-out probabilities of a stack",
     ("conformal", "quantile_members"): "weights reach a wrapped model as there",
     ("conformal", "stack"): "the default model",
     ("stack_quantiles", "_members"): "a combiner is told its levels as members are",

@@ -22,6 +22,7 @@ from .._sklearn import (
 )
 from ..stack import StackedClassifier
 from ._cells import Cells, check_groups
+from ._probabilities import held_out_probabilities, probabilities_of
 from ._split import (
     SplitConformalMixin,
     calibration_split,
@@ -31,7 +32,7 @@ from ._split import (
 )
 from ._tuning import TUNING_SHARE, best_k_reg, best_penalty, tuning_rows
 from .ranks import exact_levels, warn_if_infeasible
-from .sets import METHODS, check_class_probabilities, class_scores, compare
+from .sets import METHODS, class_scores, compare
 
 __all__ = ["ConformalClassifier"]
 
@@ -57,9 +58,11 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         Miscoverage in (0, 1), read as an exact decimal.
     calibration_size : float or int, default=0.25
         Share in (0, 1) of the rows that calibrate, or their number. They do not train.
-    cv : int, splitter, iterable of (train, test) or None, default=None
+    cv : int, splitter, iterable of (train, test), "stored" or None, default=None
         Its first split says which rows train and which calibrate, for example those of
-        later weeks. None splits at random by `calibration_size`.
+        later weeks. None splits at random by `calibration_size`. With "stored" a
+        `StackedClassifier` trains on all rows and is calibrated on all of them, by its
+        held-out probabilities, without another fit of a member; see Notes.
     randomized : bool, default=True
         Whether one uniform random number for each row decides how much of a class's own
         mass counts. Equal scores are then rare, and coverage is what is asked for, no
@@ -126,6 +129,11 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
     take no part, else coverage would be lost; with a frozen estimator, or `calibrate`
     before fit, a fifth of the rows given tunes instead and does not calibrate.
 
+    With ``cv="stored"`` the probabilities of calibration rows are those of the stack's
+    combiner, fitted without each fold in turn, on the members' out-of-fold predictions.
+    No row is lost to calibration, but models of fewer rows than `estimator_` saw made
+    these probabilities: coverage is near 1 - alpha, not guaranteed.
+
     Time besides the classifier: O(K log K) a row for K classes; memory O(K) a row and
     alpha.
 
@@ -158,7 +166,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
             Interval(Real, 0.0, 1.0, closed="neither"),
             Interval(Integral, 1, None, closed="left"),
         ],
-        "cv": ["cv_object"],
+        "cv": ["cv_object", StrOptions({"stored"})],
         "randomized": ["boolean"],
         "allow_empty": ["boolean"],
         "class_conditional": ["boolean"],
@@ -225,6 +233,8 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
             return self._calibrate_prefit(X, y, groups)
         self.classes_ = np.unique(y)
         rng = self._start_random()
+        if isinstance(self.cv, str):
+            return self._fit_stored(X, y, weight, groups, rng)
         cells = self._split_cells(y, groups)
         cv = None if self.cv is None else check_cv(self.cv, y, classifier=True)
         size = self.calibration_size
@@ -296,7 +306,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
             Zero for classes that no training row had.
         """
         X = self._check_new(X)
-        return _probabilities(self.estimator_, X, self.classes_)
+        return probabilities_of(self.estimator_, X, self.classes_)
 
     def predict_set(self, X, alpha=None, groups=None):
         """Predict sets of classes.
@@ -362,29 +372,49 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
             tuning = tuning_rows(y, train, rng)
             first = np.setdiff1d(train, tuning)
             partial = fit_rows(clone(model), X, y, first, weight)
-            self._tune(partial, _safe_indexing(X, tuning), y[tuning])
+            p = np.empty((0, len(self.classes_)))
+            if len(tuning):  # each class may have had but one row
+                p = probabilities_of(partial, _safe_indexing(X, tuning), self.classes_)
+            self._tune(p, y[tuning])
         self.estimator_ = fit_rows(model, X, y, train, weight)
 
     def _calibrate_prefit(self, X, y, groups):
         """Calibrate a classifier trained elsewhere, on all rows but those that tune."""
         self.classes_ = np.unique(self.estimator_.classes_)
         self._check_known(y)
-        rng = self._start_random()
-        if self._tunes():
-            rest, tuning = hold_out(self._split_cells(y, groups), TUNING_SHARE, rng)
-            self._tune(self.estimator_, _safe_indexing(X, tuning), y[tuning])
-            groups = None if groups is None else groups[rest]
-            X, y = _safe_indexing(X, rest), y[rest]
-        return self._calibrate(X, y, groups)
+        p = probabilities_of(self.estimator_, X, self.classes_)
+        return self._tune_and_calibrate(p, y, groups, self._start_random())
+
+    def _fit_stored(self, X, y, weight, groups, rng):
+        """Train a stack on all rows; calibrate by its held-out probabilities."""
+        stack = with_seed(self._wrapped(), self._seed)
+        if not isinstance(stack, StackedClassifier):
+            raise ValueError(
+                "cv='stored' needs the held-out predictions of a StackedClassifier; "
+                f"estimator is {type(stack).__name__}. Use another cv."
+            )
+        self.estimator_ = stack.fit(X, y, sample_weight=weight)
+        p = held_out_probabilities(stack)
+        usable = ~np.isnan(p).any(axis=1)
+        if weight is not None:
+            usable &= weight > 0.0
+        groups = None if groups is None else groups[usable]
+        return self._tune_and_calibrate(p[usable], y[usable], groups, rng)
+
+    def _tune_and_calibrate(self, probabilities, y, groups, rng):
+        """Calibrate on all rows but those that tune RAPS, where it is to be tuned."""
+        if not self._tunes():
+            return self._calibrate_by(probabilities, y, groups)
+        rest, tuning = hold_out(self._split_cells(y, groups), TUNING_SHARE, rng)
+        self._tune(probabilities[tuning], y[tuning])
+        groups = None if groups is None else groups[rest]
+        return self._calibrate_by(probabilities[rest], y[rest], groups)
 
     def _tunes(self):
         return self.method == "raps" and None in (self.regularization, self.k_reg)
 
-    def _tune(self, model, X, y):
+    def _tune(self, probabilities, y):
         """Choose what RAPS is not given, by rows that neither train nor calibrate."""
-        probabilities = np.empty((0, len(self.classes_)))
-        if len(y):  # each class may have had but one row
-            probabilities = _probabilities(model, X, self.classes_)
         codes = np.searchsorted(self.classes_, y)
         level = min(exact_levels(self.alpha)[0])
         k_reg, penalty = self.k_reg, self.regularization
@@ -396,13 +426,16 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
 
     def _calibrate(self, X, y, groups):
         self._check_known(y)
+        p = probabilities_of(self.estimator_, X, self.classes_)
+        return self._calibrate_by(p, y, groups)
+
+    def _calibrate_by(self, probabilities, y, groups):
         if not self._tunes():
             given = self.method == "raps"
             self.regularization_ = self.regularization if given else 0.0
             self.k_reg_ = self.k_reg if given else 1
         self._scored = self.method, self.randomized and self.method != "lac"
         codes = np.searchsorted(self.classes_, y)
-        probabilities = _probabilities(self.estimator_, X, self.classes_)
         scores = self._scores(probabilities, codes, stream=0)
         by_class = (codes, len(self.classes_)) if self.class_conditional else (None, 1)
         self._cells = Cells(scores, groups, *by_class)
@@ -427,19 +460,3 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
             uniforms = np.random.default_rng(seed).random(len(probabilities))
         options = self.regularization_, self.k_reg_
         return class_scores(probabilities, codes, method, uniforms, *options)
-
-
-def _probabilities(model, X, classes):
-    """Return (n, K) float64 in the order of classes, 0 for those the model lacks."""
-    given = np.asarray(model.predict_proba(X))
-    known = np.asarray(model.classes_)
-    if given.shape != (_num_samples(X), len(known)):
-        raise ValueError(
-            f"The wrapped classifier gives probabilities of shape {given.shape}; "
-            f"expected ({_num_samples(X)}, {len(known)})."
-        )
-    if len(known) > 1:
-        given = check_class_probabilities(given)
-    full = np.zeros((len(given), len(classes)))
-    full[:, np.searchsorted(classes, known)] = given
-    return full

@@ -416,6 +416,78 @@ def test_given_splits_and_rows_of_no_weight():
         clone(model).fit(X, y, sample_weight=rows < 150)
 
 
+MEMBERS = [("nb", GaussianNB()), ("tree", DecisionTreeClassifier(max_depth=2))]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_stored_equals_the_combiner_without_each_fold(n_classes):
+    X, codes = make_table(240, n_classes)
+    y = np.array(["b", "a", "c"])[codes]
+    weight = np.random.default_rng(0).integers(0, 3, 240) * 1.0
+    for kwargs in ({}, {"sample_weight": weight}):
+        stack = StackedClassifier(MEMBERS, random_state=0)
+        model = ConformalClassifier(stack, cv="stored").fit(X, y, **kwargs)
+        fitted = clone(stack).fit(X, y, **kwargs)
+        assert_array_equal(model.predict_proba(X), fitted.predict_proba(X))
+        labels, library = np.searchsorted(fitted.classes_, y), fitted.library_
+        held_out = np.empty((240, n_classes))
+        for fold in range(5):
+            test = library.folds == fold
+            own = {"sample_weight": weight[~test]} if kwargs else {}
+            combiner = clone(fitted.combiner_).fit(
+                library.P[~test], labels[~test], **own
+            )
+            held_out[test] = combiner.predict_proba(library.P[test])
+        kept = weight > 0 if kwargs else np.ones(240, bool)
+        own = conformal_set_scores(held_out[kept], labels[kept])
+        new = conformal_set_scores(fitted.predict_proba(X))
+        assert_array_equal(model.predict_set(X), conformal_sets(new, own, 0.1))
+
+
+def test_stored_fits_no_member_again():
+    fits = []
+
+    class Counting(GaussianNB):
+        def fit(self, X, y, sample_weight=None):
+            fits.append(len(y))
+            return super().fit(X, y, sample_weight)
+
+    X, y = make_table(200)
+    stack = StackedClassifier([("a", Counting()), ("b", Counting(var_smoothing=0.1))])
+    clone(stack).fit(X, y)
+    alone = len(fits)
+    fits.clear()
+    ConformalClassifier(stack, cv="stored", method="raps").fit(X, y)
+    assert len(fits) == alone
+
+
+def test_stored_coverage_is_near_the_nominal():
+    """Not exact: fold models saw fewer rows. Wide bounds: 0.05 on either side."""
+    n_draws, covered = 150, 0
+    for seed in range(n_draws):
+        rng = np.random.default_rng(seed)
+        y = rng.integers(0, 2, 101)
+        X = y[:, None] + 1.5 * rng.normal(size=(101, 2))
+        stack = StackedClassifier(MEMBERS[:1], cv=4)
+        model = ConformalClassifier(stack, cv="stored", method="aps", random_state=0)
+        model.fit(X[:-1], y[:-1])
+        covered += model.predict_set(X[-1:], 0.2)[0, y[-1]]
+    low, high = stats.binom.ppf([5e-5, 1 - 5e-5], n_draws, [0.75, 0.85])
+    assert low <= covered <= high
+
+
+def test_stored_refusals():
+    X, y = make_table(100)
+    with pytest.raises(ValueError, match="of a StackedClassifier; estimator is Gauss"):
+        ConformalClassifier(GaussianNB(), cv="stored").fit(X, y)
+    stack = StackedClassifier(MEMBERS, LogisticRegression(max_iter=500))
+    stack.set_params(passthrough=True)
+    with pytest.raises(ValueError, match="passthrough=False"):
+        ConformalClassifier(stack, cv="stored").fit(X, y)
+    with pytest.raises(ValueError, match="'cv' parameter of ConformalClassifier"):
+        ConformalClassifier(stack, cv="kept").fit(X, y)
+
+
 def test_a_seed_reaches_the_classifier():
     X, y = make_table(200)
     tree = DecisionTreeClassifier(splitter="random")
