@@ -162,6 +162,18 @@ def test_randomised_sets_are_reproducible_and_nested():
     assert (free.predict_set(X, 0.3) != free.predict_set(X, 0.3)).any()
 
 
+def test_sets_and_calibration_have_random_numbers_of_their_own():
+    """One row calibrates: coverage is 1 / 2; of shared numbers it would be 3 / 4."""
+    p, covered = np.full((1, 2), 0.5), 0
+    rng = np.random.default_rng(0)
+    for seed in range(400):
+        own, new = rng.integers(0, 2, 2)
+        model = ConformalClassifier(Given((0, 1)), method="aps", random_state=seed)
+        covered += model.calibrate(p, [own]).predict_set(p, 0.5)[0, new]
+    low, high = stats.binom.interval(1 - 1e-6, 400, 0.5)
+    assert low <= covered <= high
+
+
 def test_empty_sets_get_the_most_probable_class_if_asked():
     p, y = draw(400, 1)
     model = ConformalClassifier(Given(), alpha=0.7).calibrate(p[:200], y[:200])
