@@ -45,13 +45,17 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
     from .conformal import (
+        ConformalClassifier,
         ConformalSelector,
         MergedIntervals,
+        MultiOutputConformalRegressor,
         NarrowestSelection,
         OptimizedSelection,
         conformal_p_values,
         conformal_quantile,
         conformal_rank,
+        conformal_set_scores,
+        conformal_sets,
         merge_intervals,
         merge_sets,
         optimized_conformal_selection,
@@ -85,6 +89,7 @@ __version__ = "0.1.0.dev0"
 
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
+    "ConformalClassifier": "conformal",
     "ConformalSelector": "conformal",
     "CrossFit": "crossfit",
     "ForestQuantileRegressor": "quantile_members",
@@ -92,6 +97,7 @@ _MODULES = {
     "InfeasibleRankWarning": "exceptions",
     "MemberError": "exceptions",
     "MergedIntervals": "conformal",
+    "MultiOutputConformalRegressor": "conformal",
     "NarrowestSelection": "conformal",
     "OptimizedSelection": "conformal",
     "PerLevelQuantileRegressor": "quantile_members",
@@ -103,6 +109,8 @@ _MODULES = {
     "conformal_p_values": "conformal",
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",
+    "conformal_set_scores": "conformal",
+    "conformal_sets": "conformal",
     "cross_fitted_predictions": "leaderboard",
     "crps_from_ensemble": "metrics",
     "crps_from_quantiles": "metrics",

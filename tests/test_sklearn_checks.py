@@ -16,10 +16,12 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from ensemblekit import (
+    ConformalClassifier,
     ConformalSelector,
     CrossFit,
     DecisionOffsetClassifier,
     ForestQuantileRegressor,
+    MultiOutputConformalRegressor,
     PerLevelQuantileRegressor,
     ResidualQuantileRegressor,
     StackedClassifier,
@@ -161,6 +163,26 @@ BOOSTING = GradientBoostingRegressor(n_estimators=50, random_state=0)
     ]
 )
 def test_quantiles(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        ConformalClassifier(LogisticRegression()),
+        ConformalClassifier(LogisticRegression(), method="raps", random_state=0),
+        ConformalClassifier(TREE_C[1], method="aps", class_conditional=True),
+        # Of ten rows a quarter may leave a class no two rows for the stack's folds.
+        ConformalClassifier(
+            StackedClassifier([LOGISTIC, TREE_C], cv=2), calibration_size=0.1
+        ),
+        ConformalClassifier(StackedClassifier([LOGISTIC, TREE_C]), cv="stored"),
+        MultiOutputConformalRegressor(Ridge()),
+        MultiOutputConformalRegressor(Ridge(), region="bonferroni"),
+        MultiOutputConformalRegressor(Ridge(), region="ellipsoid"),
+        MultiOutputConformalRegressor(WHOLE, region="distributional"),
+    ]
+)
+def test_conformal_sets_and_regions(estimator, check):
     check(estimator)
 
 

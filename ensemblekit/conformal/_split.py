@@ -1,0 +1,115 @@
+"""What the conformal classifier and the multi-output regressor share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .._routing import merge_member_tags
+from .._sklearn import (
+    Integral,
+    _safe_indexing,
+    check_input_features,
+    check_sample_weight,
+    forget_fitted,
+)
+from ..quantile_members._base import weight_arguments
+
+
+class SplitConformalMixin:
+    """An estimator that trains a model on some rows and calibrates it on the others.
+
+    The estimator has `_wrapped()`, an unfitted model; X is handed on as it is.
+    """
+
+    n_features_in_: int
+    _wrapped: Callable[[], Any]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()  # type: ignore[misc]  # BaseEstimator's
+        tags.target_tags.required = True
+        return merge_member_tags(tags, [("estimator", self._wrapped())])
+
+    def _begin(self, X, y, sample_weight):
+        """Forget an earlier fit; check X, the weights, and that there is a y."""
+        forget_fitted(self)
+        X = check_input_features(self, X, reset=True)
+        if self.n_features_in_ == 0:
+            raise ValueError(
+                f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
+                f"required by {type(self).__name__}."
+            )
+        self._require_targets(y)
+        weight = sample_weight
+        return X, None if weight is None else check_sample_weight(weight, X)
+
+    def _require_targets(self, y):
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None."
+            )
+
+    def _check_new(self, X):
+        check_is_fitted(self, "estimator_")
+        return check_input_features(self, X, reset=False)
+
+
+def start_random(random_state):
+    """Return a generator, and a seed for what must repeat; None if nothing must."""
+    rng = check_random_state(random_state)
+    return rng, None if random_state is None else int(rng.randint(2**31 - 1))
+
+
+def fit_rows(estimator, X, y, rows, weight):
+    """Fit an estimator on some rows, with their weights if there are any."""
+    keywords = weight_arguments(estimator, None if weight is None else weight[rows])
+    return estimator.fit(_safe_indexing(X, rows), y[rows], **keywords)
+
+
+def calibration_split(cv, y, cells, size, weight, rng):
+    """Return the rows that train and those that calibrate.
+
+    The first split of `cv`, a splitter, or else a random one, see `hold_out`. Rows of
+    weight 0 do not calibrate: they are as if they were not there.
+    """
+    if cv is None:
+        rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight > 0.0)
+        train, held = (rows[part] for part in hold_out(cells[rows], size, rng))
+    else:
+        train, held = next(iter(cv.split(np.zeros((len(y), 1)), y)))
+    if np.intersect1d(train, held).size:
+        raise ValueError(
+            "The first split of cv calibrates on rows that it trains on; expected two "
+            "parts without a common row."
+        )
+    if weight is not None:
+        held = held[weight[held] > 0.0]
+    if not len(held):
+        raise ValueError("No row is left to calibrate; give more rows.")
+    return train, held
+
+
+def hold_out(cells, size, rng):
+    """Split rows at random, each cell in the same proportion up to one row.
+
+    cells : (n,) int, what has a threshold of its own; one value: a plain random split
+    size : int, a number of rows, or float in (0, 1), a share of them
+    rng : RandomState
+    Returns train, held_out : ascending row numbers, both not empty.
+    """
+    n = len(cells)
+    count = int(size) if isinstance(size, Integral) else max(1, round(size * n))
+    if not 1 <= count < n:
+        raise ValueError(
+            f"calibration_size={size} leaves no row to train on: n_samples={n}. "
+            "Give more rows or a smaller size."
+        )
+    shuffled = rng.permutation(n)
+    order = shuffled[np.argsort(cells[shuffled], kind="stable")]
+    # Every n / count-th row along the cells, in exact integers.
+    steps = np.arange(n + 1) * count // n
+    chosen = np.diff(steps) > 0
+    return np.sort(order[~chosen]), np.sort(order[chosen])
