@@ -44,7 +44,14 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._search import CombinerSearchClassifier, CombinerSearchRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
-    from .conformal import conformal_quantile, conformal_rank
+    from .conformal import (
+        ConformalPredictiveRegressor,
+        conformal_quantile,
+        conformal_rank,
+        predictive_cdf,
+        predictive_crps,
+        predictive_quantiles,
+    )
     from .crossfit import CrossFit
     from .exceptions import GuardWarning, InfeasibleRankWarning, MemberError
     from .leaderboard import cross_fitted_predictions
@@ -72,6 +79,7 @@ __version__ = "0.1.0.dev0"
 
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
+    "ConformalPredictiveRegressor": "conformal",
     "CrossFit": "crossfit",
     "ForestQuantileRegressor": "quantile_members",
     "GuardWarning": "exceptions",
@@ -97,6 +105,9 @@ _MODULES = {
     "pinball_loss": "metrics",
     "pit_from_ensemble": "metrics",
     "pit_from_quantiles": "metrics",
+    "predictive_cdf": "conformal",
+    "predictive_crps": "conformal",
+    "predictive_quantiles": "conformal",
     "weighted_interval_score": "metrics",
 }
 

@@ -16,6 +16,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from ensemblekit import (
+    ConformalPredictiveRegressor,
     CrossFit,
     DecisionOffsetClassifier,
     ForestQuantileRegressor,
@@ -160,4 +161,14 @@ BOOSTING = GradientBoostingRegressor(n_estimators=50, random_state=0)
     ]
 )
 def test_quantiles(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        ConformalPredictiveRegressor(Ridge(), random_state=0),
+        ConformalPredictiveRegressor(Ridge(), normalizer=TREE_R[1], random_state=0),
+    ]
+)
+def test_predictive_systems_and_series(estimator, check):
     check(estimator)
