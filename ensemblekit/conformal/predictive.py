@@ -18,6 +18,7 @@ from .._sklearn import (
     check_sample_weight,
 )
 from ..exceptions import describe_rows
+from ._grouped import GroupedResiduals, check_groups
 from ._wrapped import (
     WrapsRegressorMixin,
     count_held_out,
@@ -25,14 +26,11 @@ from ._wrapped import (
     point_predictions,
 )
 from .distributions import (
-    Residuals,
     check_between,
     exact_quantile_levels,
-    like,
     standard_errors,
-    tail,
 )
-from .ranks import exact_levels, warn_if_infeasible
+from .ranks import exact_levels
 
 __all__ = ["ConformalPredictiveRegressor"]
 
@@ -110,7 +108,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
     >>> model.predict_quantiles(X[:1], [0.1, 0.5, 0.9]).round()
     array([[143., 195., 293.]])
     >>> model.predict_cdf(X[:1], 150.0).round(2)
-    array([0.18])
+    array([0.15])
     """
 
     _parameter_constraints: dict = {
@@ -158,7 +156,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         """
         X, y = self._begin(X, y)
         params = self._fit_arguments(X, fit_params)
-        groups = _check_groups(groups, len(y))
+        groups = check_groups(groups, len(y))
         held_out = count_held_out(self.calibration_size, len(y))
         rows = check_random_state(self.random_state).permutation(len(y))
         rows, train = np.sort(rows[:held_out]), rows[held_out:]
@@ -195,7 +193,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
                     check_is_fitted(model)
             self.estimator_, self.normalizer_ = self.estimator, self.normalizer
             self._least = 0.0  # a floor taken from calibration rows would bend ranks
-        return self._set_residuals(X, y, _check_groups(groups, len(y)))
+        return self._set_residuals(X, y, check_groups(groups, len(y)))
 
     def predict(self, X):
         """Predict points, as the wrapped estimator does.
@@ -232,10 +230,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         centre, scale = self._centre_and_scale(X)
         errors = standard_errors(centre, scale, y)
         between = np.broadcast_to(check_between(between, errors.shape), errors.shape)
-        cdf = np.empty(errors.shape)
-        for rows, system, _ in self._served(groups, len(centre)):
-            cdf[rows] = system.cdf(errors[rows], between[rows])
-        return cdf
+        return self._grouped.cdf(groups, errors, between)
 
     def pit(self, X, y, *, groups=None):
         """Return the distribution function at targets, randomised: exactly uniform.
@@ -281,10 +276,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
             there are too few residuals.
         """
         levels = exact_quantile_levels(quantile_levels)
-        centre, scale = self._centre_and_scale(X)
-        served = self._served(groups, len(centre))
-        _warn_of_fewest(served, tail(levels))
-        return _quantiles(served, levels, centre, scale)
+        return self._quantiles(X, levels, groups)
 
     def predict_interval(self, X, alpha=None, *, groups=None):
         """Predict intervals with alpha / 2 on either side.
@@ -303,12 +295,10 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
             Infinite, with an InfeasibleRankWarning, where there are too few residuals.
         """
         alphas, single = exact_levels(self.alpha if alpha is None else alpha)
-        centre, scale = self._centre_and_scale(X)
-        served = self._served(groups, len(centre))
-        _warn_of_fewest(served, min(alphas) / 2)
-        sides = [a / 2 for a in alphas], [1 - a / 2 for a in alphas]
-        ends = [_quantiles(served, side, centre, scale) for side in sides]
-        interval = np.stack(ends, axis=1)
+        tails = [a / 2 for a in alphas] + [1 - a / 2 for a in alphas]
+        ends = self._quantiles(X, tails, groups)
+        lower, upper = ends[:, : len(alphas)], ends[:, len(alphas) :]
+        interval = np.stack([lower, upper], axis=1)
         return interval[:, :, 0] if single else interval
 
     def crps(self, X, y, *, groups=None):
@@ -331,10 +321,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         y = self._check_targets(X, y)
         centre, scale = self._centre_and_scale(X)
         errors = standard_errors(centre, scale, y)
-        crps = np.empty(len(y))
-        for rows, system, _ in self._served(groups, len(y)):
-            crps[rows] = system.crps(errors[rows])
-        return like(scale, crps) * crps
+        return scale * self._grouped.crps(groups, errors)
 
     def score(self, X, y, sample_weight=None, *, groups=None):
         """Return the CRPS skill: 1 minus mean CRPS over that of y's own distribution.
@@ -391,6 +378,11 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         self._least = _LEAST_SCALE * sizes.mean() or 1.0
         self.normalizer_ = clone(self.normalizer).fit(X, sizes)
 
+    def _quantiles(self, X, levels, groups):
+        centre, scale = self._centre_and_scale(X)
+        steps = self._grouped.quantiles(groups, levels, len(centre))
+        return centre[:, None] + scale[:, None] * steps
+
     def _centre_and_scale(self, X):
         X = self._fitted()._check_new(X)
         return self._points_and_sizes(X)
@@ -411,57 +403,10 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
     def _set_residuals(self, X, y, groups):
         centre, scale = self._points_and_sizes(X)
         residuals = standard_errors(centre, scale, y)
-        names = None if groups is None else np.unique(groups)
-        parts = [residuals]
-        if names is not None:
-            parts = [residuals[groups == name] for name in names]
-        self.groups_ = names
-        self._systems = [Residuals(part) for part in parts]
-        self.residuals_ = [system.sorted for system in self._systems]
+        self._grouped = GroupedResiduals(residuals, groups)
+        self.groups_ = self._grouped.names
+        self.residuals_ = [part.sorted for part in self._grouped.parts]
         return self
-
-    def _served(self, groups, n_rows):
-        """Return (rows, their distribution, the group for messages) of each group."""
-        groups = _check_groups(groups, n_rows)
-        if (groups is None) != (self.groups_ is None):
-            was, given = ("without", "has") if groups is not None else ("with", "lacks")
-            raise ValueError(
-                f"Calibration was {was} groups and this call {given} them; expected "
-                "groups in both or in neither."
-            )
-        if groups is None or self.groups_ is None:
-            return [(slice(None), self._systems[0], "")]
-        known = dict(zip(self.groups_.tolist(), self._systems, strict=True))
-        return [
-            (groups == name, known.get(name, Residuals([])), f" in group {name!r}")
-            for name in np.unique(groups).tolist()
-        ]
-
-
-def _check_groups(groups, n_rows):
-    if groups is None:
-        return None
-    groups = np.asarray(groups)
-    if groups.shape != (n_rows,):
-        raise ValueError(
-            f"groups has shape {groups.shape}; expected ({n_rows},), a group for each "
-            "row of X."
-        )
-    return groups
-
-
-def _warn_of_fewest(served, outermost):
-    """Warn once, of the group with the fewest residuals."""
-    _, system, what = min(served, key=lambda part: part[1].n)
-    warn_if_infeasible(system.n, outermost, what)
-
-
-def _quantiles(served, levels, centre, scale):
-    quantiles = np.empty((len(centre), len(levels)))
-    for rows, system, _ in served:
-        steps = np.multiply.outer(scale[rows], system.quantiles(levels))
-        quantiles[rows] = centre[rows, None] + steps
-    return quantiles
 
 
 def _half_mean_difference(y, share):
