@@ -45,7 +45,11 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
     from .conformal import (
+        AdaptiveConformalRegressor,
         ConformalPredictiveRegressor,
+        EnbPIRegressor,
+        adaptive_interval,
+        adaptive_thresholds,
         conformal_quantile,
         conformal_rank,
         predictive_cdf,
@@ -79,8 +83,10 @@ __version__ = "0.1.0.dev0"
 
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
+    "AdaptiveConformalRegressor": "conformal",
     "ConformalPredictiveRegressor": "conformal",
     "CrossFit": "crossfit",
+    "EnbPIRegressor": "conformal",
     "ForestQuantileRegressor": "quantile_members",
     "GuardWarning": "exceptions",
     "InfeasibleRankWarning": "exceptions",
@@ -91,6 +97,8 @@ _MODULES = {
     "StackedClassifier": "stack",
     "StackedQuantileRegressor": "stack_quantiles",
     "StackedRegressor": "stack",
+    "adaptive_interval": "conformal",
+    "adaptive_thresholds": "conformal",
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",
     "cross_fitted_predictions": "leaderboard",

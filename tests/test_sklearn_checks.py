@@ -16,9 +16,11 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from ensemblekit import (
+    AdaptiveConformalRegressor,
     ConformalPredictiveRegressor,
     CrossFit,
     DecisionOffsetClassifier,
+    EnbPIRegressor,
     ForestQuantileRegressor,
     PerLevelQuantileRegressor,
     ResidualQuantileRegressor,
@@ -168,6 +170,10 @@ def test_quantiles(estimator, check):
     [
         ConformalPredictiveRegressor(Ridge(), random_state=0),
         ConformalPredictiveRegressor(Ridge(), normalizer=TREE_R[1], random_state=0),
+        AdaptiveConformalRegressor(Ridge()),
+        AdaptiveConformalRegressor(Ridge(), window=20, refit=True),
+        EnbPIRegressor(Ridge(), random_state=0),
+        EnbPIRegressor(TREE_R[1], n_resamples=40, narrowest=True, random_state=0),
     ]
 )
 def test_predictive_systems_and_series(estimator, check):

@@ -28,6 +28,7 @@ from ._wrapped import (
 from .distributions import (
     check_between,
     exact_quantile_levels,
+    half_mean_difference,
     standard_errors,
 )
 from .ranks import exact_levels
@@ -346,7 +347,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         crps = self.crps(X, y, groups=groups)
         y = self._check_targets(X, y)
         weight = check_sample_weight(sample_weight, y)
-        spread = _half_mean_difference(y, weight / weight.sum())
+        spread = half_mean_difference(y, weight / weight.sum())
         if spread == 0.0:
             return 0.0
         return float(1.0 - np.average(crps, weights=weight) / spread)
@@ -407,12 +408,3 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         self.groups_ = self._grouped.names
         self.residuals_ = [part.sorted for part in self._grouped.parts]
         return self
-
-
-def _half_mean_difference(y, share):
-    """Return half the mean |y - y'| under weights of sum 1: y's own mean CRPS."""
-    order = np.argsort(y, kind="stable")
-    y, share = y[order], share[order]
-    below = np.cumsum(share)[:-1]
-    # The integral of F (1 - F): gaps between neighbours, in which F is constant.
-    return float(np.diff(y) @ (below * (1.0 - below)))

@@ -1,0 +1,263 @@
+"""Adaptive conformal inference (ACI): a level that follows the misses, row by row.
+
+Gibbs, Candes, "Adaptive Conformal Inference Under Distribution Shift", NeurIPS 2021.
+
+After each row the level moves by ``gamma * (alpha - missed)``. Summed up, it is
+``alpha + gamma * (n_rows * alpha - n_missed)``: two counts, from which the level is
+found in exact arithmetic, however many rows have passed.
+"""
+
+from bisect import bisect_left, insort
+from collections import deque
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Rational
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import Bunch
+
+from ..exceptions import describe_rows
+from .ranks import exact_level, upper_rank
+
+__all__ = ["adaptive_interval", "adaptive_thresholds"]
+
+
+def adaptive_thresholds(
+    scores: ArrayLike,
+    alpha: float | str | Decimal | Rational = 0.1,
+    *,
+    gamma: float | str | Decimal | Rational = 0.005,
+    window: int | None = None,
+    horizon: int = 1,
+    past_scores: ArrayLike = (),
+) -> Bunch:
+    """Run adaptive conformal inference over a series of scores, in time order.
+
+    Row t gets the threshold of miscoverage ``level[t]`` among the scores before it, and
+    is missed where its own score is above. A miss lowers the next level by
+    ``gamma * (1 - alpha)``, a hit raises it by ``gamma * alpha``: whatever the scores
+    are, the share of misses comes near alpha.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_samples,)
+        Any number that is large where the forecast was poor, such as an absolute error;
+        infinite ones count, as the largest.
+    alpha : float, str, Decimal or Rational, default=0.1
+        Miscoverage that is aimed at, in (0, 1).
+    gamma : float, str, Decimal or Rational, default=0.005
+        Step of the level, in (0, 1). Large follows shifts soon, and makes intervals
+        vary more.
+    window : int, default=None
+        Number of latest scores that thresholds are taken from; None is all.
+    horizon : int, default=1
+        Rows between a forecast and the one from which its outcome is known: 1 where
+        outcomes are known before the next row, 4 for forecasts four steps ahead.
+    past_scores : array-like of shape (n_past,), default=()
+        Scores from before the series, in time order, to start from.
+
+    Returns
+    -------
+    path : Bunch of ndarrays of shape (n_samples,)
+        A dict whose entries are attributes too.
+
+        - ``level``: miscoverage of each row's threshold, float64; may leave [0, 1] by
+          ``gamma * horizon``;
+        - ``threshold``: infinite where the level is 0 or less, or too small for so few
+          scores, -inf where it is 1 or more;
+        - ``missed``: bool, ``scores > threshold``.
+
+    Raises
+    ------
+    ValueError
+        If scores are NaN or no column, alpha or gamma is outside (0, 1), or window or
+        horizon is below 1.
+
+    Notes
+    -----
+    For any series of T scores, with nothing random about them, the share of misses is
+    within ``(max(alpha, 1 - alpha) + horizon * gamma) / (T * gamma)`` of alpha [1]_.
+
+    Time: O(log n) comparisons and one insertion into n sorted scores for each row, n of
+    the window.
+
+    References
+    ----------
+    .. [1] Gibbs, Candes, "Adaptive Conformal Inference Under Distribution Shift",
+       NeurIPS 2021, Proposition 4.1.
+
+    Examples
+    --------
+    >>> path = adaptive_thresholds([5, 1, 2, 3, 9], 0.4, gamma=0.1)
+    >>> path.threshold.tolist(), path.missed.tolist()
+    ([inf, inf, 5.0, 2.0, 3.0], [False, False, False, True, True])
+    >>> path.level.round(2).tolist()
+    [0.4, 0.44, 0.48, 0.52, 0.46]
+    """
+    values = check_scores(scores, "scores")
+    past = check_scores(past_scores, "past_scores")
+    if horizon < 1:
+        raise ValueError(f"horizon is {horizon}; expected 1 or more.")
+    state = AdaptiveState([exact_level(alpha)], gamma, window, past)
+    level, threshold = np.empty(len(values)), np.empty(len(values))
+    for t in range(len(values)):
+        if t >= horizon:  # the latest row whose outcome is known by now
+            known = t - horizon
+            state.add(values[known], threshold[known : known + 1])
+        level[t], threshold[t] = state.levels()[0], state.thresholds()[0]
+    return Bunch(level=level, threshold=threshold, missed=values > threshold)
+
+
+def adaptive_interval(
+    y: ArrayLike,
+    prediction: ArrayLike,
+    alpha: float | str | Decimal | Rational = 0.1,
+    *,
+    gamma: float | str | Decimal | Rational = 0.005,
+    window: int | None = None,
+    horizon: int = 1,
+) -> NDArray:
+    """Widen a series of forecasts so that 1 - alpha of it is covered in the long run.
+
+    For who has forecasts and outcomes, and no model: each row's interval is made of the
+    outcomes that were known when it was due.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Outcomes, in time order.
+    prediction : array-like of shape (n_samples,) or (n_samples, 2)
+        Points, or the ends of intervals such as two quantiles, which are moved outwards
+        or inwards by the same amount on either side.
+    alpha : float, str, Decimal or Rational, default=0.1
+        Miscoverage that is aimed at, in (0, 1).
+    gamma : float, str, Decimal or Rational, default=0.005
+        Step of the level, in (0, 1), as in `adaptive_thresholds`.
+    window : int, default=None
+        Number of latest scores that thresholds are taken from; None is all.
+    horizon : int, default=1
+        Rows between a forecast and the one from which its outcome is known.
+
+    Returns
+    -------
+    interval : ndarray of shape (n_samples, 2), float64
+        Infinite in the first rows, and where misses have been so many that the level is
+        0 or less. Where it is 1 or more, or ends would cross, both are the middle of
+        the forecast, and the row counts as missed.
+
+    Raises
+    ------
+    ValueError
+        If values are NaN, shapes disagree, ends are swapped, or the options are unfit.
+
+    Notes
+    -----
+    The long-run coverage is that of `adaptive_thresholds`. Rows of one moment, such as
+    places of one week, are no series: run each place by itself, or use `horizon`.
+
+    Examples
+    --------
+    >>> y, points = [1.0, 2.0, 1.5, 4.0, 2.0], [1.0, 1.0, 1.0, 1.0, 1.0]
+    >>> adaptive_interval(y, points, 0.5, gamma=0.1).tolist()[1:]
+    [[1.0, 1.0], [0.0, 2.0], [0.5, 1.5], [0.0, 2.0]]
+    """
+    lower, upper = check_forecasts(y, prediction)
+    y = np.asarray(y, dtype=np.float64)
+    # A point is an interval of width 0: its score is the absolute error.
+    scores = np.maximum(lower - y, y - upper)
+    path = adaptive_thresholds(
+        scores, alpha, gamma=gamma, window=window, horizon=horizon
+    )
+    return moved_ends(lower, upper, path.threshold)
+
+
+class AdaptiveState:
+    """Sorted scores, and the rows and misses that have moved each level so far.
+
+    Its levels are exact: fractions of the numbers that were typed.
+    """
+
+    def __init__(self, alphas, gamma, window, scores):
+        if window is not None and window < 1:
+            raise ValueError(f"window is {window}; expected 1 or more, or None.")
+        self.alphas, self.gamma = alphas, _exact_gamma(gamma)
+        recent = np.asarray(scores, dtype=np.float64)[-(window or 0) :].tolist()
+        self.window, self.recent = window, deque(recent if window else [])
+        self.ordered = sorted(recent)
+        self.n_rows, self.n_missed = 0, [0] * len(alphas)
+
+    def levels(self):
+        """Return the miscoverage of the next row, a fraction for each alpha."""
+        return [
+            alpha + self.gamma * (self.n_rows * alpha - missed)
+            for alpha, missed in zip(self.alphas, self.n_missed, strict=True)
+        ]
+
+    def thresholds(self):
+        """Return the score that the next row may reach, for each alpha."""
+        n = len(self.ordered)
+        ranks = [upper_rank(n, level) for level in self.levels()]
+        return [
+            np.inf if k > n else self.ordered[k - 1] if k >= 1 else -np.inf
+            for k in ranks
+        ]
+
+    def add(self, score, thresholds):
+        """Learn the score of a row that had these thresholds."""
+        self.n_rows += 1
+        for a, threshold in enumerate(thresholds):
+            self.n_missed[a] += bool(score > threshold)
+        insort(self.ordered, float(score))
+        if self.window:
+            self.recent.append(float(score))
+            if len(self.recent) > self.window:
+                del self.ordered[bisect_left(self.ordered, self.recent.popleft())]
+
+
+def moved_ends(lower, upper, threshold):
+    """Return ends moved outwards by a threshold; the middle where none are left."""
+    low, high = lower - threshold, upper + threshold
+    middle = 0.5 * (lower + upper)
+    return np.stack(
+        [np.where(low <= high, low, middle), np.where(low <= high, high, middle)],
+        axis=1,
+    )
+
+
+def check_scores(scores, name):
+    """Return scores as (n_samples,) float64; refuse NaN."""
+    values = np.asarray(scores, dtype=np.float64)
+    if values.ndim != 1:
+        raise ValueError(f"{name} has shape {values.shape}; expected (n_samples,).")
+    bad = np.flatnonzero(np.isnan(values))
+    if bad.size:
+        raise ValueError(f"{name} has NaN ({describe_rows(bad)}); expected numbers.")
+    return values
+
+
+def check_forecasts(y, prediction):
+    """Return the two ends of forecasts of y, equal where they are points."""
+    y = check_scores(y, "y")
+    ends = np.asarray(prediction, dtype=np.float64)
+    if ends.shape not in ((len(y),), (len(y), 2)) or not np.isfinite(ends).all():
+        raise ValueError(
+            f"prediction of shape {ends.shape} is unfit or not finite; expected "
+            f"({len(y)},) or ({len(y)}, 2), a row for each of y."
+        )
+    if ends.ndim == 1:
+        return ends, ends
+    swapped = np.flatnonzero(ends[:, 0] > ends[:, 1])
+    if swapped.size:
+        raise ValueError(
+            f"prediction has its ends swapped ({describe_rows(swapped)}); expected the "
+            "lower end first."
+        )
+    return ends[:, 0], ends[:, 1]
+
+
+def _exact_gamma(gamma) -> Fraction:
+    try:
+        return exact_level(gamma)
+    except ValueError as error:
+        raise ValueError(f"gamma is {gamma}; expected a number in (0, 1).") from error
