@@ -75,8 +75,8 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
     After T rows of `update`, the share that was missed is within
     ``(max(alpha, 1 - alpha) + gamma) / (T * gamma)`` of alpha, whatever the rows are:
     no assumption on the series or the model [1]_. To keep it, an interval is infinite
-    where ``alpha_t_`` is 0 or less, or too small for the residuals seen; where it is 1 or more, it is the prediction alone,
-    and counts as missed.
+    where ``alpha_t_`` is 0 or less, or too small for the residuals seen; where it is 1
+    or more, it is the prediction alone, and counts as missed.
 
     `update` does not train the model: fit again to do so. Further keywords of fit, such
     as sample_weight, go to the fit of `estimator`.
