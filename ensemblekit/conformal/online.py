@@ -11,6 +11,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from decimal import Decimal
 from fractions import Fraction
+from math import lcm
 from numbers import Rational
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
 from ..exceptions import describe_rows
-from .ranks import exact_level, upper_rank
+from .ranks import exact_level
 
 __all__ = ["adaptive_interval", "adaptive_thresholds"]
 
@@ -105,7 +106,7 @@ def adaptive_thresholds(
         if t >= horizon:  # the latest row whose outcome is known by now
             known = t - horizon
             state.add(values[known], threshold[known : known + 1])
-        level[t], threshold[t] = state.levels()[0], state.thresholds()[0]
+        (level[t],), (threshold[t],) = state.levels(), state.thresholds()
     return Bunch(level=level, threshold=threshold, missed=values > threshold)
 
 
@@ -175,32 +176,44 @@ def adaptive_interval(
 class AdaptiveState:
     """Sorted scores, and the rows and misses that have moved each level so far.
 
-    Its levels are exact: fractions of the numbers that were typed.
+    Levels are whole multiples of 1 / unit: exact, whatever was typed.
     """
 
     def __init__(self, alphas, gamma, window, scores):
         if window is not None and window < 1:
             raise ValueError(f"window is {window}; expected 1 or more, or None.")
-        self.alphas, self.gamma = alphas, _exact_gamma(gamma)
+        gamma = _exact_gamma(gamma)
+        steps = [gamma, *alphas, *[gamma * alpha for alpha in alphas]]
+        self.alphas, self.unit = alphas, lcm(*[step.denominator for step in steps])
+        self.first = [int(alpha * self.unit) for alpha in alphas]
+        self.rises = [int(gamma * alpha * self.unit) for alpha in alphas]
+        self.fall = int(gamma * self.unit)
         recent = np.asarray(scores, dtype=np.float64)[-(window or 0) :].tolist()
         self.window, self.recent = window, deque(recent if window else [])
         self.ordered = sorted(recent)
         self.n_rows, self.n_missed = 0, [0] * len(alphas)
 
     def levels(self):
-        """Return the miscoverage of the next row, a fraction for each alpha."""
-        return [
-            alpha + self.gamma * (self.n_rows * alpha - missed)
-            for alpha, missed in zip(self.alphas, self.n_missed, strict=True)
-        ]
+        """Return the miscoverage of the next row, for each alpha."""
+        return [level / self.unit for level in self._levels()]
 
     def thresholds(self):
         """Return the score that the next row may reach, for each alpha."""
         n = len(self.ordered)
-        ranks = [upper_rank(n, level) for level in self.levels()]
+        # The rank of `upper_rank`: ceil((n + 1) * (1 - level)).
+        ranks = [-(-(n + 1) * (self.unit - x) // self.unit) for x in self._levels()]
         return [
             np.inf if k > n else self.ordered[k - 1] if k >= 1 else -np.inf
             for k in ranks
+        ]
+
+    def _levels(self):
+        """Return ``alpha + gamma * (n_rows * alpha - n_missed)`` in units."""
+        return [
+            first + rise * self.n_rows - self.fall * missed
+            for first, rise, missed in zip(
+                self.first, self.rises, self.n_missed, strict=True
+            )
         ]
 
     def add(self, score, thresholds):
