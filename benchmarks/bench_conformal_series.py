@@ -84,7 +84,7 @@ def demand():
     coverage("split", interval, truth, months, perf_counter() - start)
     train = first - int(np.ceil(0.25 * first))
     past = np.abs(y[train:first] - model.predict(X[train:first]))
-    for gamma in (0.005, 0.02, 0.1):
+    for gamma in (0.005, 0.02, 0.1, "auto"):
         for window in (None, 14 * DAY):
             options = {"gamma": gamma, "window": window, "past_scores": past}
             start = perf_counter()

@@ -171,7 +171,7 @@ def test_quantiles(estimator, check):
         ConformalPredictiveRegressor(Ridge(), random_state=0),
         ConformalPredictiveRegressor(Ridge(), normalizer=TREE_R[1], random_state=0),
         AdaptiveConformalRegressor(Ridge()),
-        AdaptiveConformalRegressor(Ridge(), window=20, refit=True),
+        AdaptiveConformalRegressor(Ridge(), gamma="auto", window=20, refit=True),
         EnbPIRegressor(Ridge(), random_state=0),
         EnbPIRegressor(TREE_R[1], n_resamples=40, narrowest=True, random_state=0),
     ]

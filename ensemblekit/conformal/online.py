@@ -2,16 +2,12 @@
 
 Gibbs, Candes, "Adaptive Conformal Inference Under Distribution Shift", NeurIPS 2021.
 
-After each row the level moves by ``gamma * (alpha - missed)``. Summed up, it is
-``alpha + gamma * (n_rows * alpha - n_missed)``: two counts, from which the level is
-found in exact arithmetic, however many rows have passed.
+After each row the level moves by ``gamma * (alpha - missed)``: misses widen what comes,
+hits narrow it. For who has forecasts and outcomes, and no model.
 """
 
-from bisect import bisect_left, insort
 from collections import deque
 from decimal import Decimal
-from fractions import Fraction
-from math import lcm
 from numbers import Rational
 
 import numpy as np
@@ -19,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
 from ..exceptions import describe_rows
+from ._adaptive_states import Issued, make_state
 from .ranks import exact_level
 
 __all__ = ["adaptive_interval", "adaptive_thresholds"]
@@ -49,7 +46,8 @@ def adaptive_thresholds(
         Miscoverage that is aimed at, in (0, 1).
     gamma : float, str, Decimal or Rational, default=0.005
         Step of the level, in (0, 1). Large follows shifts soon, and makes intervals
-        vary more.
+        vary more. ``"auto"`` follows eight steps from 0.001 to 0.128 at once and mixes
+        their levels by how well each has done of late [2]_.
     window : int, default=None
         Number of latest scores that thresholds are taken from; None is all.
     horizon : int, default=1
@@ -79,6 +77,8 @@ def adaptive_thresholds(
     -----
     For any series of T scores, with nothing random about them, the share of misses is
     within ``(max(alpha, 1 - alpha) + horizon * gamma) / (T * gamma)`` of alpha [1]_.
+    With ``"auto"`` no such bound is known; what is, is that levels are near the best
+    ones on each span of rows.
 
     Time: O(log n) comparisons and one insertion into n sorted scores for each row, n of
     the window.
@@ -87,6 +87,8 @@ def adaptive_thresholds(
     ----------
     .. [1] Gibbs, Candes, "Adaptive Conformal Inference Under Distribution Shift",
        NeurIPS 2021, Proposition 4.1.
+    .. [2] Gibbs, Candes, "Conformal Inference for Online Prediction with Arbitrary
+       Distribution Shifts", Journal of Machine Learning Research 25, 2024.
 
     Examples
     --------
@@ -100,13 +102,14 @@ def adaptive_thresholds(
     past = check_scores(past_scores, "past_scores")
     if horizon < 1:
         raise ValueError(f"horizon is {horizon}; expected 1 or more.")
-    state = AdaptiveState([exact_level(alpha)], gamma, window, past)
+    state = make_state([exact_level(alpha)], gamma, window, past)
     level, threshold = np.empty(len(values)), np.empty(len(values))
+    issued: deque[Issued] = deque(maxlen=horizon)  # of rows whose outcome is unknown
     for t in range(len(values)):
-        if t >= horizon:  # the latest row whose outcome is known by now
-            known = t - horizon
-            state.add(values[known], threshold[known : known + 1])
-        (level[t],), (threshold[t],) = state.levels(), state.thresholds()
+        if t >= horizon:
+            state.add(float(values[t - horizon]), issued[0])
+        issued.append(state.issue())
+        (level[t],), (threshold[t],) = issued[-1][:2]
     return Bunch(level=level, threshold=threshold, missed=values > threshold)
 
 
@@ -134,7 +137,7 @@ def adaptive_interval(
     alpha : float, str, Decimal or Rational, default=0.1
         Miscoverage that is aimed at, in (0, 1).
     gamma : float, str, Decimal or Rational, default=0.005
-        Step of the level, in (0, 1), as in `adaptive_thresholds`.
+        Step of the level, in (0, 1), or ``"auto"``, as in `adaptive_thresholds`.
     window : int, default=None
         Number of latest scores that thresholds are taken from; None is all.
     horizon : int, default=1
@@ -171,61 +174,6 @@ def adaptive_interval(
         scores, alpha, gamma=gamma, window=window, horizon=horizon
     )
     return moved_ends(lower, upper, path.threshold)
-
-
-class AdaptiveState:
-    """Sorted scores, and the rows and misses that have moved each level so far.
-
-    Levels are whole multiples of 1 / unit: exact, whatever was typed.
-    """
-
-    def __init__(self, alphas, gamma, window, scores):
-        if window is not None and window < 1:
-            raise ValueError(f"window is {window}; expected 1 or more, or None.")
-        gamma = _exact_gamma(gamma)
-        steps = [gamma, *alphas, *[gamma * alpha for alpha in alphas]]
-        self.alphas, self.unit = alphas, lcm(*[step.denominator for step in steps])
-        self.first = [int(alpha * self.unit) for alpha in alphas]
-        self.rises = [int(gamma * alpha * self.unit) for alpha in alphas]
-        self.fall = int(gamma * self.unit)
-        recent = np.asarray(scores, dtype=np.float64)[-(window or 0) :].tolist()
-        self.window, self.recent = window, deque(recent if window else [])
-        self.ordered = sorted(recent)
-        self.n_rows, self.n_missed = 0, [0] * len(alphas)
-
-    def levels(self):
-        """Return the miscoverage of the next row, for each alpha."""
-        return [level / self.unit for level in self._levels()]
-
-    def thresholds(self):
-        """Return the score that the next row may reach, for each alpha."""
-        n = len(self.ordered)
-        # The rank of `upper_rank`: ceil((n + 1) * (1 - level)).
-        ranks = [-(-(n + 1) * (self.unit - x) // self.unit) for x in self._levels()]
-        return [
-            np.inf if k > n else self.ordered[k - 1] if k >= 1 else -np.inf
-            for k in ranks
-        ]
-
-    def _levels(self):
-        """Return ``alpha + gamma * (n_rows * alpha - n_missed)`` in units."""
-        return [
-            first + rise * self.n_rows - self.fall * missed
-            for first, rise, missed in zip(
-                self.first, self.rises, self.n_missed, strict=True
-            )
-        ]
-
-    def add(self, score, thresholds):
-        """Learn the score of a row that had these thresholds."""
-        self.n_rows += 1
-        for a, threshold in enumerate(thresholds):
-            self.n_missed[a] += bool(score > threshold)
-        insort(self.ordered, float(score))
-        if self.window:
-            self.recent.append(float(score))
-            if len(self.recent) > self.window:
-                del self.ordered[bisect_left(self.ordered, self.recent.popleft())]
 
 
 def moved_ends(lower, upper, threshold):
@@ -267,10 +215,3 @@ def check_forecasts(y, prediction):
             "lower end first."
         )
     return ends[:, 0], ends[:, 1]
-
-
-def _exact_gamma(gamma) -> Fraction:
-    try:
-        return exact_level(gamma)
-    except ValueError as error:
-        raise ValueError(f"gamma is {gamma}; expected a number in (0, 1).") from error

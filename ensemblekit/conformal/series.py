@@ -9,17 +9,19 @@ from .._sklearn import (
     Integral,
     Interval,
     Real,
+    StrOptions,
     _fit_context,
     _safe_indexing,
     check_input_features,
 )
+from ._adaptive_states import AUTO, make_state
 from ._wrapped import (
     WrapsRegressorMixin,
     count_held_out,
     fit_rows,
     point_predictions,
 )
-from .online import AdaptiveState, moved_ends
+from .online import moved_ends
 from .ranks import exact_levels, warn_if_infeasible
 
 __all__ = ["AdaptiveConformalRegressor"]
@@ -40,9 +42,10 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
     alpha : float or array-like of shape (n_alphas,), default=0.1
         Miscoverage to aim at, in (0, 1); with several each is followed by itself, and
         intervals of two may not be nested.
-    gamma : float, default=0.005
+    gamma : float or "auto", default=0.005
         Step of the level, in (0, 1): large follows shifts soon, and makes intervals
-        vary more.
+        vary more. ``"auto"`` follows eight steps from 0.001 to 0.128 at once and mixes
+        their levels by how well each has done of late [2]_.
     window : int or None, default=None
         Number of latest residuals to take thresholds from; None is all.
     calibration_size : float or int, default=0.25
@@ -56,7 +59,7 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
     ----------
     estimator_ : fitted regressor
     alpha_t_ : ndarray of shape (n_alphas,), float64
-        Miscoverage of the next row's interval; may leave [0, 1] by gamma.
+        Miscoverage of the next row's interval; may leave [0, 1] by a step.
     n_updates_ : int
         Rows of `update` so far.
     n_missed_ : ndarray of shape (n_alphas,), int64
@@ -76,7 +79,8 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
     ``(max(alpha, 1 - alpha) + gamma) / (T * gamma)`` of alpha, whatever the rows are:
     no assumption on the series or the model [1]_. To keep it, an interval is infinite
     where ``alpha_t_`` is 0 or less, or too small for the residuals seen; where it is 1
-    or more, it is the prediction alone, and counts as missed.
+    or more, it is the prediction alone, and counts as missed. With ``gamma="auto"`` no
+    such bound is known.
 
     `update` does not train the model: fit again to do so. Further keywords of fit, such
     as sample_weight, go to the fit of `estimator`.
@@ -85,6 +89,8 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
     ----------
     .. [1] Gibbs, Candes, "Adaptive Conformal Inference Under Distribution Shift",
        NeurIPS 2021.
+    .. [2] Gibbs, Candes, "Conformal Inference for Online Prediction with Arbitrary
+       Distribution Shifts", Journal of Machine Learning Research 25, 2024.
 
     See Also
     --------
@@ -108,7 +114,7 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"])],
         "alpha": [Interval(Real, 0, 1, closed="neither"), "array-like"],
-        "gamma": [Interval(Real, 0, 1, closed="neither")],
+        "gamma": [Interval(Real, 0, 1, closed="neither"), StrOptions({AUTO})],
         "window": [Interval(Integral, 1, None, closed="left"), None],
         "calibration_size": [
             Interval(Real, 0, 1, closed="neither"),
@@ -184,6 +190,9 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
     def update(self, X, y):
         """Tell what came next: one row or many, in time order.
 
+        Each row counts as missed or not by the interval that it would have got with all
+        rows before it told: predict and update row by row to have had that one.
+
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
@@ -197,7 +206,7 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
         X = self._check_new(X)
         y = self._check_targets(X, y)
         for score in np.abs(y - point_predictions(self.estimator_, X)).tolist():
-            self._state.add(score, self._state.thresholds())
+            self._state.add(score, self._state.issue())
         return self._tell()
 
     def partial_fit(self, X, y):
@@ -247,8 +256,8 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
         at, single = self._positions(self.alpha if alpha is None else alpha)
         centre = point_predictions(self.estimator_, X)[:, None]
         least = min(self._state.alphas[a] for a in at)
-        warn_if_infeasible(len(self._state.ordered), least)
-        thresholds = np.array(self._state.thresholds())[at]
+        warn_if_infeasible(len(self._state.scores), least)
+        thresholds = np.array(self._state.issue().thresholds)[at]
         interval = moved_ends(centre, centre, thresholds)
         return interval[:, :, 0] if single else interval
 
@@ -259,11 +268,11 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
     def _start(self, model, scores):
         alphas, _ = exact_levels(self.alpha)
         self.estimator_ = model
-        self._state = AdaptiveState(alphas, self.gamma, self.window, scores)
+        self._state = make_state(alphas, self.gamma, self.window, scores)
         return self._tell()
 
     def _tell(self):
-        self.alpha_t_ = np.array([float(level) for level in self._state.levels()])
+        self.alpha_t_ = np.array(self._state.issue().levels)
         self.n_updates_ = self._state.n_rows
         self.n_missed_ = np.array(self._state.n_missed, dtype=np.int64)
         return self

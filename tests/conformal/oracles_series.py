@@ -31,6 +31,32 @@ def smallest_with_share(ordered, share):
     return np.inf
 
 
+def dynamically_tuned(scores, alpha, past=()):
+    """Algorithm of Gibbs and Candes 2024 in floats, one step size after the other."""
+    gammas = [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128]
+    K, span, seen = len(gammas), 500, list(past)
+    sigma = 1 / (2 * span)
+    scale = (1 - alpha) ** 2 * alpha**3 + alpha**2 * (1 - alpha) ** 3
+    eta = np.sqrt(3 / span) * np.sqrt((np.log(K * span) + 2) / scale)
+    weights, experts, mixed = [1.0] * K, [alpha] * K, []
+    for score in scores:
+        shares = [w / sum(weights) for w in weights]
+        mixed.append(sum(p * a for p, a in zip(shares, experts, strict=True)))
+        beta = 1 - sum(s < score for s in seen) / (len(seen) + 1)
+        gaps = [beta - a for a in experts]
+        bars = [
+            w * np.exp(-eta * (alpha * gap - min(0, gap)))
+            for w, gap in zip(weights, gaps, strict=True)
+        ]
+        weights = [(1 - sigma) * bar + sigma * sum(bars) / K for bar in bars]
+        experts = [
+            a + gamma * (alpha - (a >= beta))
+            for a, gamma in zip(experts, gammas, strict=True)
+        ]
+        seen.append(score)
+    return mixed
+
+
 def enbpi_residuals(models, bags, X, y):
     """y minus the mean of the models whose bag lacks the row; rows without left out."""
     residuals = []

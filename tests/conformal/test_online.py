@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from ensemblekit import adaptive_interval, adaptive_thresholds
-from ensemblekit.conformal.online import AdaptiveState
+from ensemblekit.conformal._adaptive_states import make_state
 
 from . import oracles_series as oracles
 
@@ -61,17 +61,18 @@ def test_theorem_holds_at_every_row_of_any_series(scores, alpha, gamma, horizon)
 def test_theorem_holds_against_who_knows_the_threshold(harm, gamma):
     """Scores are set after the threshold is seen: just above it, or far below."""
     alpha = Fraction(1, 10)
-    state, missed = AdaptiveState([alpha], gamma, 20, np.arange(20.0)), 0
+    state, missed = make_state([alpha], gamma, 20, np.arange(20.0)), 0
     for t in range(1, 1501):
-        (threshold,) = state.thresholds()
+        issued = state.issue()
+        (threshold,) = issued.thresholds
         evil = harm == "miss" or (harm == "alternate" and (t // 300) % 2)
         score = threshold + 1.0 if evil and np.isfinite(threshold) else -1e6
         if threshold == -np.inf:
             score = 0.0  # nothing is below it: a miss whoever chooses
         missed += score > threshold
-        state.add(score, [threshold])
+        state.add(score, issued)
         assert abs(Fraction(int(missed), t) - alpha) <= bound(alpha, gamma, 1, t)
-        assert -gamma <= state.levels()[0] <= 1 + gamma
+        assert -gamma <= state.issue().levels[0] <= 1 + gamma
 
 
 def test_a_fixed_threshold_does_not_do_that():
@@ -82,6 +83,33 @@ def test_a_fixed_threshold_does_not_do_that():
     limit = bound(0.1, 0.05, 1, 2500)
     assert abs(path.missed.mean() - 0.1) <= limit
     assert (scores[500:] > fixed).mean() - 0.1 > 10 * limit
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.5])
+def test_weighed_steps_are_those_of_the_loop(alpha):
+    rng = np.random.default_rng(5)
+    # No ties, and enough scores before, so that floats decide nothing.
+    scores = rng.gamma(2.0, np.where(np.arange(300) < 150, 1.0, 5.0))
+    past = rng.gamma(2.0, size=37)
+    path = adaptive_thresholds(scores, alpha, gamma="auto", past_scores=past)
+    twin = oracles.dynamically_tuned(scores, alpha, past)
+    assert_allclose(path.level, twin, atol=1e-12)
+    assert path.level[0] == alpha
+    # After the shift it goes along with a large step, before it with a small one.
+    assert path.level[150:200].min() < path.level[:150].min()
+
+
+def test_weighed_steps_cover_a_shift_about_as_well_as_the_best_step():
+    rng = np.random.default_rng(6)
+    scores = rng.gamma(2.0, np.repeat([1.0, 5.0, 1.0, 3.0], 1000))
+
+    def worst(gamma):
+        path = adaptive_thresholds(scores, gamma=gamma, window=500)
+        shares = np.convolve(path.missed[100:], np.full(200, 1 / 200), "valid")
+        return np.abs(shares - 0.1).max()
+
+    steps = [0.001, 0.004, 0.016, 0.064]
+    assert worst("auto") < np.median([worst(step) for step in steps])
 
 
 def test_intervals_of_points_and_of_ends():

@@ -2,12 +2,13 @@
 
 import pickle
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, Ridge
@@ -26,13 +27,26 @@ from ensemblekit.conformal.enbpi import draw_bags, left_out_means, narrowest_pai
 
 from . import oracles_series as oracles
 
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
 TREE = DecisionTreeRegressor(max_depth=3, random_state=0)
 BOTH = [
     AdaptiveConformalRegressor(TREE, gamma=0.05, alpha=[0.1, 0.3], window=40),
     AdaptiveConformalRegressor(TREE, gamma=0.05, refit=True),
+    AdaptiveConformalRegressor(TREE, gamma="auto", alpha=[0.1, 0.3]),
     EnbPIRegressor(TREE, random_state=0, window=60),
     EnbPIRegressor(TREE, random_state=0, alpha=[0.1, 0.3], narrowest=True),
 ]
+
+
+class Zero(RegressorMixin, BaseEstimator):
+    """Predicts 0, and is fitted in no time."""
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X))
 
 
 def series(n=300, seed=0):
@@ -80,7 +94,7 @@ def test_shapes_and_nesting(model):
     assert (both[:, 1, 0] >= both[:, 1, 1]).all()
 
 
-@pytest.mark.parametrize("model", [BOTH[0], BOTH[2]], ids=str)
+@pytest.mark.parametrize("model", [BOTH[0], BOTH[3]], ids=str)
 def test_drops_into_scikit_learn(model):
     X, y = series(120)
     pipeline = make_pipeline(StandardScaler(), clone(model))
@@ -241,8 +255,8 @@ def test_narrowest_pair_is_that_of_all_pairs(n, tenths):
 def test_enbpi_of_a_fixed_model_covers_exactly():
     """Residuals are then exchangeable: rank differences over n + 1."""
     rng, held = np.random.default_rng(5), 0
-    X, zero = np.zeros((19, 1)), DummyRegressor(strategy="constant", constant=0.0)
-    model = EnbPIRegressor(zero, n_resamples=30, alpha=0.2, random_state=0)
+    X = np.zeros((19, 1))
+    model = EnbPIRegressor(Zero(), n_resamples=30, alpha=0.2, random_state=0)
     for _ in range(300):
         y = rng.normal(size=20)
         low, high = model.fit(X, y[:19]).predict_interval(X[:1])[0]
@@ -274,7 +288,9 @@ def test_enbpi_too_few_residuals_are_infinite():
 def test_enbpi_does_not_depend_on_jobs_and_seeds_its_models():
     X, y = series(80)
     model = EnbPIRegressor(
-        DecisionTreeRegressor(max_features=1), n_resamples=30, random_state=3
+        DecisionTreeRegressor(max_depth=2, max_features=1),
+        n_resamples=30,
+        random_state=3,
     )
     one = clone(model).fit(X, y)
     two = clone(model).set_params(n_jobs=2).fit(X, y)
@@ -282,3 +298,26 @@ def test_enbpi_does_not_depend_on_jobs_and_seeds_its_models():
     assert model.estimator.random_state is None
     seeds = {tree.random_state for tree in one.estimators_}
     assert len(seeds) == 30
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the real tables are not at hand")
+def test_demand_is_covered_in_every_quarter():
+    """Half-hourly electricity demand, whose errors shift with the seasons."""
+    pd = pytest.importorskip("pandas")
+    y = pd.read_parquet(DATA / "vic_elec.parquet")["target"].to_numpy()[::2]
+    X, y = np.column_stack([y[168 - 24 : -24], y[:-168]]), y[168:]  # a day, a week ago
+    model = AdaptiveConformalRegressor(Ridge(), gamma=0.05, window=500)
+    model.fit(X[:2000], y[:2000])
+    low, high = model.predict_interval(X[2000:]).T
+    fixed = (y[2000:] < low) | (y[2000:] > high)
+    limit = (0.9 + 0.05) / (2190 * 0.05)
+    worst = 0.0
+    for start in range(2000, 20_000, 2190):
+        before = model.n_missed_[0]
+        rows = slice(start, start + 2190)
+        model.update(X[rows], y[rows])
+        share = (model.n_missed_[0] - before) / 2190
+        # From any level inside [-gamma, 1 + gamma] the bound has one more gamma.
+        assert abs(share - 0.1) <= limit + 0.15 / (2190 * 0.05)
+        worst = max(worst, abs(fixed[start - 2000 : start + 190].mean() - 0.1))
+    assert worst > 2 * limit
