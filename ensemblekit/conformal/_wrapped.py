@@ -75,7 +75,7 @@ class WrapsRegressorMixin:
 
     def _fit_arguments(self, X, params):
         """Return the keywords of the wrapped estimator's fit, for all rows."""
-        if routing_enabled():
+        if routing_enabled() and params:
             return dict(process_routing(self, "fit", **params).estimator.fit)
         params = dict(params)
         weight = params.pop("sample_weight", None)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
+from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import NotFittedError
@@ -106,6 +107,24 @@ def test_drops_into_scikit_learn(model):
         clone(model).predict_interval(X)
     with pytest.raises(NotFittedError):
         clone(model).update(X, y)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("model", [BOTH[1], BOTH[3]], ids=str)
+def test_weights_reach_the_model_with_and_without_routing(model, routing):
+    X, y = series(100)
+    weight = np.arange(100.0)
+    with config_context(enable_metadata_routing=routing):
+        inner = LinearRegression()
+        if routing:
+            inner.set_fit_request(sample_weight=True)
+        model = clone(model).set_params(estimator=inner)
+        plain = clone(model).fit(X, y).predict(X)
+        weighted = clone(model).fit(X, y, sample_weight=weight).predict(X)
+    assert not np.allclose(plain, weighted)
+    if isinstance(model, AdaptiveConformalRegressor):  # refit on all rows
+        twin = LinearRegression().fit(X, y, weight)
+        assert_allclose(weighted, twin.predict(X))
 
 
 # --- adaptive
