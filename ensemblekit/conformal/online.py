@@ -44,7 +44,7 @@ def adaptive_thresholds(
         infinite ones count, as the largest.
     alpha : float, str, Decimal or Rational, default=0.1
         Miscoverage that is aimed at, in (0, 1).
-    gamma : float, str, Decimal or Rational, default=0.005
+    gamma : float, str, Decimal, Rational or "auto", default=0.005
         Step of the level, in (0, 1). Large follows shifts soon, and makes intervals
         vary more. ``"auto"`` follows eight steps from 0.001 to 0.128 at once and mixes
         their levels by how well each has done of late [2]_.
@@ -136,7 +136,7 @@ def adaptive_interval(
         or inwards by the same amount on either side.
     alpha : float, str, Decimal or Rational, default=0.1
         Miscoverage that is aimed at, in (0, 1).
-    gamma : float, str, Decimal or Rational, default=0.005
+    gamma : float, str, Decimal, Rational or "auto", default=0.005
         Step of the level, in (0, 1), or ``"auto"``, as in `adaptive_thresholds`.
     window : int, default=None
         Number of latest scores that thresholds are taken from; None is all.

@@ -364,8 +364,8 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         return self
 
     def _fit_normalizer(self, X, y, train, params):
-        X, y = _safe_indexing(X, train), y[train]
         params = _check_method_params(X, params, indices=train)
+        X, y = _safe_indexing(X, train), y[train]
         folds = min(_NORMALIZER_FOLDS, len(y))
         if folds < 2:
             raise ValueError(

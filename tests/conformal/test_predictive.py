@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, stats
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import NotFittedError
@@ -272,6 +273,27 @@ def test_weights_reach_the_wrapped_model_through_a_pipeline():
     )
     assert_allclose(weighted, twin.predict(X))
     assert not np.allclose(weighted, clone(model).fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_the_normalizer_learns_from_weighted_folds(routing):
+    X, y = table(100)
+    weight = np.random.default_rng(7).integers(1, 9, 100).astype(float)
+    with config_context(enable_metadata_routing=routing):
+        inner = LinearRegression()
+        if routing:
+            inner.set_fit_request(sample_weight=True)
+        model = ConformalPredictiveRegressor(
+            inner, normalizer=DecisionTreeRegressor(max_depth=2), random_state=0
+        ).fit(X, y, sample_weight=weight)
+    train = np.random.RandomState(0).permutation(100)[25:]
+    sizes = np.empty(75)
+    for fold in np.array_split(np.arange(75), 5):
+        rest = train[np.setdiff1d(np.arange(75), fold)]
+        part = LinearRegression().fit(X[rest], y[rest], weight[rest])
+        sizes[fold] = np.abs(y[train[fold]] - part.predict(X[train[fold]]))
+    twin = DecisionTreeRegressor(max_depth=2).fit(X[train], sizes)
+    assert_allclose(model.normalizer_.predict(X), twin.predict(X))
 
 
 def test_score_is_the_skill_over_the_distribution_of_y():
