@@ -16,6 +16,7 @@ from sklearn.utils import Bunch
 
 from ..exceptions import describe_rows
 from ._adaptive_states import Issued, make_state
+from ._grouped import check_groups
 from .ranks import exact_level
 
 __all__ = ["adaptive_interval", "adaptive_thresholds"]
@@ -28,6 +29,7 @@ def adaptive_thresholds(
     gamma: float | str | Decimal | Rational = 0.005,
     window: int | None = None,
     horizon: int = 1,
+    groups: ArrayLike | None = None,
     past_scores: ArrayLike = (),
 ) -> Bunch:
     """Run adaptive conformal inference over a series of scores, in time order.
@@ -53,6 +55,9 @@ def adaptive_thresholds(
     horizon : int, default=1
         Rows between a forecast and the one from which its outcome is known: 1 where
         outcomes are known before the next row, 4 for forecasts four steps ahead.
+    groups : array-like of shape (n_samples,), default=None
+        Series of each row, such as its place; each is run by itself, from
+        `past_scores`.
     past_scores : array-like of shape (n_past,), default=()
         Scores from before the series, in time order, to start from.
 
@@ -70,8 +75,8 @@ def adaptive_thresholds(
     Raises
     ------
     ValueError
-        If scores are NaN or no column, alpha or gamma is outside (0, 1), or window or
-        horizon is below 1.
+        If scores are NaN or no column, alpha or gamma is outside (0, 1), window or
+        horizon is below 1, or groups are of another length.
 
     Notes
     -----
@@ -102,14 +107,10 @@ def adaptive_thresholds(
     past = check_scores(past_scores, "past_scores")
     if horizon < 1:
         raise ValueError(f"horizon is {horizon}; expected 1 or more.")
-    state = make_state([exact_level(alpha)], gamma, window, past)
     level, threshold = np.empty(len(values)), np.empty(len(values))
-    issued: deque[Issued] = deque(maxlen=horizon)  # of rows whose outcome is unknown
-    for t in range(len(values)):
-        if t >= horizon:
-            state.add(float(values[t - horizon]), issued[0])
-        issued.append(state.issue())
-        (level[t],), (threshold[t],) = issued[-1][:2]
+    for rows in group_rows(groups, len(values)):
+        state = make_state([exact_level(alpha)], gamma, window, past)
+        level[rows], threshold[rows] = _run(state, values[rows].tolist(), horizon)
     return Bunch(level=level, threshold=threshold, missed=values > threshold)
 
 
@@ -121,6 +122,7 @@ def adaptive_interval(
     gamma: float | str | Decimal | Rational = 0.005,
     window: int | None = None,
     horizon: int = 1,
+    groups: ArrayLike | None = None,
 ) -> NDArray:
     """Widen a series of forecasts so that 1 - alpha of it is covered in the long run.
 
@@ -142,6 +144,8 @@ def adaptive_interval(
         Number of latest scores that thresholds are taken from; None is all.
     horizon : int, default=1
         Rows between a forecast and the one from which its outcome is known.
+    groups : array-like of shape (n_samples,), default=None
+        Series of each row, such as its place; each is run by itself.
 
     Returns
     -------
@@ -157,8 +161,8 @@ def adaptive_interval(
 
     Notes
     -----
-    The long-run coverage is that of `adaptive_thresholds`. Rows of one moment, such as
-    places of one week, are no series: run each place by itself, or use `horizon`.
+    The long-run coverage is that of `adaptive_thresholds`, for each group by itself.
+    Rows of one moment, such as places of one week, are no series: give them groups.
 
     Examples
     --------
@@ -171,9 +175,30 @@ def adaptive_interval(
     # A point is an interval of width 0: its score is the absolute error.
     scores = np.maximum(lower - y, y - upper)
     path = adaptive_thresholds(
-        scores, alpha, gamma=gamma, window=window, horizon=horizon
+        scores, alpha, gamma=gamma, window=window, horizon=horizon, groups=groups
     )
     return moved_ends(lower, upper, path.threshold)
+
+
+def _run(state, scores, horizon):
+    """Return the levels and thresholds of a series, from outcomes known by then."""
+    levels, thresholds = [], []
+    open_rows: deque[Issued] = deque(maxlen=horizon)  # whose outcome is not known
+    for t in range(len(scores)):
+        if t >= horizon:
+            state.add(scores[t - horizon], open_rows[0])
+        open_rows.append(state.issue())
+        levels += open_rows[-1].levels
+        thresholds += open_rows[-1].thresholds
+    return levels, thresholds
+
+
+def group_rows(groups, n_rows):
+    """Return the rows of each group, in their order."""
+    groups = check_groups(groups, n_rows)
+    if groups is None:
+        return [slice(None)]
+    return [groups == name for name in np.unique(groups)]
 
 
 def moved_ends(lower, upper, threshold):

@@ -160,6 +160,19 @@ def test_counts_do_not_drift():
     assert path.missed.sum() == 1000
 
 
+def test_groups_are_series_of_their_own():
+    rng = np.random.default_rng(8)
+    y, points, place = rng.normal(size=90), rng.normal(size=90), np.tile(["b", "a"], 45)
+    options = {"gamma": 0.1, "horizon": 3}
+    whole = adaptive_interval(y, points, 0.2, groups=place, **options)
+    for name in ("a", "b"):
+        rows = place == name
+        alone = adaptive_interval(y[rows], points[rows], 0.2, **options)
+        assert_array_equal(whole[rows], alone)
+    with pytest.raises(ValueError, match="groups has shape"):
+        adaptive_thresholds(y, groups=place[1:])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
