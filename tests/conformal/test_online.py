@@ -133,10 +133,23 @@ def test_intervals_of_points_and_of_ends():
 
 
 def test_an_empty_interval_is_the_middle():
-    # All before were held by far, so that ends are moved inwards beyond each other.
-    ends = np.tile([-10.0, 10.0], (40, 1))
-    interval = adaptive_interval(np.zeros(40), ends, 0.9, gamma=0.9)
-    assert_array_equal(interval[-1], [0.0, 0.0])
+    # Held by far, so that the level rises to 1 and ends are moved beyond each other.
+    ends, y = np.tile([-8.0, 12.0], (40, 1)), np.full(40, 1.0)
+    interval = adaptive_interval(y, ends, 0.9, gamma=0.9)
+    scores = np.maximum(ends[:, 0] - y, y - ends[:, 1])
+    empty = adaptive_thresholds(scores, 0.9, gamma=0.9).threshold == -np.inf
+    assert empty.any()
+    assert_array_equal(interval[empty], np.full((empty.sum(), 2), 2.0))
+    assert (interval[:, 0] <= interval[:, 1]).all()
+
+
+def test_a_window_holds_the_latest_scores():
+    scores = np.arange(40.0)[::-1]
+    path = adaptive_thresholds(scores, 0.5, gamma=0.001, window=3)
+    # The third of three would be at 3/4; the second is the row before the last.
+    assert_array_equal(path.threshold[5:], scores[3:-2])
+    past = adaptive_thresholds(scores[5:], 0.5, gamma=0.001, window=3, past_scores=[9])
+    assert_array_equal(past.threshold[5:], scores[8:-2])
 
 
 def test_no_row_knows_its_future():
