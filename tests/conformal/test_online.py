@@ -145,11 +145,11 @@ def test_an_empty_interval_is_the_middle():
 
 def test_a_window_holds_the_latest_scores():
     scores = np.arange(40.0)[::-1]
-    path = adaptive_thresholds(scores, 0.5, gamma=0.001, window=3)
-    # The third of three would be at 3/4; the second is the row before the last.
-    assert_array_equal(path.threshold[5:], scores[3:-2])
-    past = adaptive_thresholds(scores[5:], 0.5, gamma=0.001, window=3, past_scores=[9])
-    assert_array_equal(past.threshold[5:], scores[8:-2])
+    path = adaptive_thresholds(scores, 0.25, gamma=0.001, window=3)
+    # The largest of three is that of three rows ago; of two it would be infinite.
+    assert_array_equal(path.threshold[5:], scores[2:-3])
+    past = adaptive_thresholds(scores[5:], 0.25, gamma=0.001, window=3, past_scores=[9])
+    assert_array_equal(past.threshold[5:], scores[7:-3])
 
 
 def test_no_row_knows_its_future():
