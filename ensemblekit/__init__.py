@@ -45,12 +45,17 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
     from .conformal import (
+        AdaptiveConformalRegressor,
         ConformalClassifier,
+        ConformalPredictiveRegressor,
         ConformalSelector,
+        EnbPIRegressor,
         MergedIntervals,
         MultiOutputConformalRegressor,
         NarrowestSelection,
         OptimizedSelection,
+        adaptive_interval,
+        adaptive_thresholds,
         conformal_p_values,
         conformal_quantile,
         conformal_rank,
@@ -59,6 +64,9 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         merge_intervals,
         merge_sets,
         optimized_conformal_selection,
+        predictive_cdf,
+        predictive_crps,
+        predictive_quantiles,
         select_by_fdr,
         select_narrowest,
     )
@@ -89,9 +97,12 @@ __version__ = "0.1.0.dev0"
 
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
+    "AdaptiveConformalRegressor": "conformal",
     "ConformalClassifier": "conformal",
+    "ConformalPredictiveRegressor": "conformal",
     "ConformalSelector": "conformal",
     "CrossFit": "crossfit",
+    "EnbPIRegressor": "conformal",
     "ForestQuantileRegressor": "quantile_members",
     "GuardWarning": "exceptions",
     "InfeasibleRankWarning": "exceptions",
@@ -106,6 +117,8 @@ _MODULES = {
     "StackedClassifier": "stack",
     "StackedQuantileRegressor": "stack_quantiles",
     "StackedRegressor": "stack",
+    "adaptive_interval": "conformal",
+    "adaptive_thresholds": "conformal",
     "conformal_p_values": "conformal",
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",
@@ -126,6 +139,9 @@ _MODULES = {
     "pinball_loss": "metrics",
     "pit_from_ensemble": "metrics",
     "pit_from_quantiles": "metrics",
+    "predictive_cdf": "conformal",
+    "predictive_crps": "conformal",
+    "predictive_quantiles": "conformal",
     "select_by_fdr": "conformal",
     "select_narrowest": "conformal",
     "weighted_interval_score": "metrics",

@@ -16,10 +16,13 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from ensemblekit import (
+    AdaptiveConformalRegressor,
     ConformalClassifier,
+    ConformalPredictiveRegressor,
     ConformalSelector,
     CrossFit,
     DecisionOffsetClassifier,
+    EnbPIRegressor,
     ForestQuantileRegressor,
     MultiOutputConformalRegressor,
     PerLevelQuantileRegressor,
@@ -163,6 +166,20 @@ BOOSTING = GradientBoostingRegressor(n_estimators=50, random_state=0)
     ]
 )
 def test_quantiles(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        ConformalPredictiveRegressor(Ridge(), random_state=0),
+        ConformalPredictiveRegressor(Ridge(), normalizer=TREE_R[1], random_state=0),
+        AdaptiveConformalRegressor(Ridge()),
+        AdaptiveConformalRegressor(Ridge(), gamma="auto", window=20, refit=True),
+        EnbPIRegressor(Ridge(), random_state=0),
+        EnbPIRegressor(TREE_R[1], n_resamples=40, narrowest=True, random_state=0),
+    ]
+)
+def test_predictive_systems_and_series(estimator, check):
     check(estimator)
 
 

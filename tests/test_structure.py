@@ -63,10 +63,7 @@ SAME_LEVEL = {
     ("stack", "crossfit"): "a stack is a cross-fit and a combiner",
     ("stack", "leaderboard"): "scores the combiner",
     ("stack", "members"): "default members",
-    (
-        "quantile_members",
-        "_members",
-    ): "weights reach a wrapped model as they do members",
+    ("quantile_members", "_members"): "weights reach a wrapped model as members",
     ("quantile_members", "_routing"): "a wrapper takes what its model takes",
     ("quantile_members", "crossfit"): "residuals are those of held-out predictions",
     ("quantile_members", "members"): "the encoders of the default members",

@@ -2,6 +2,10 @@
 
 Combine first, calibrate once: the estimators wrap one model, which may be a stack.
 
+- `ConformalPredictiveRegressor`: a calibrated distribution around a regressor.
+- `predictive_cdf`, `predictive_quantiles`, `predictive_crps`: the same from residuals.
+- `AdaptiveConformalRegressor`, `EnbPIRegressor`: intervals of a series, row by row.
+- `adaptive_interval`, `adaptive_thresholds`: the former from forecasts and outcomes.
 - `conformal_rank`, `conformal_quantile`: the exact rank, and the score at it.
 - `ConformalClassifier`: sets of classes; `conformal_set_scores`, `conformal_sets`: the
   same from probabilities alone.
@@ -14,6 +18,12 @@ Combine first, calibrate once: the estimators wrap one model, which may be a sta
 """
 
 from .classifier import ConformalClassifier
+from .distributions import (
+    predictive_cdf,
+    predictive_crps,
+    predictive_quantiles,
+)
+from .enbpi import EnbPIRegressor
 from .fdr import (
     OptimizedSelection,
     conformal_p_values,
@@ -30,23 +40,34 @@ from .narrowest import (
     NarrowestSelection,
     select_narrowest,
 )
+from .online import (
+    adaptive_interval,
+    adaptive_thresholds,
+)
+from .predictive import ConformalPredictiveRegressor
 from .ranks import (
     conformal_quantile,
     conformal_rank,
 )
 from .selector import ConformalSelector
+from .series import AdaptiveConformalRegressor
 from .sets import (
     conformal_set_scores,
     conformal_sets,
 )
 
 __all__ = [
+    "AdaptiveConformalRegressor",
     "ConformalClassifier",
+    "ConformalPredictiveRegressor",
     "ConformalSelector",
+    "EnbPIRegressor",
     "MergedIntervals",
     "MultiOutputConformalRegressor",
     "NarrowestSelection",
     "OptimizedSelection",
+    "adaptive_interval",
+    "adaptive_thresholds",
     "conformal_p_values",
     "conformal_quantile",
     "conformal_rank",
@@ -55,6 +76,9 @@ __all__ = [
     "merge_intervals",
     "merge_sets",
     "optimized_conformal_selection",
+    "predictive_cdf",
+    "predictive_crps",
+    "predictive_quantiles",
     "select_by_fdr",
     "select_narrowest",
 ]
