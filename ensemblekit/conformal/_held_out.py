@@ -51,9 +51,9 @@ class HeldOut:
     def _ratio(self, X):
         if self.likelihood_ratio is None:
             return None
-        return check_ratio(
-            self.likelihood_ratio(X), _num_samples(X), "likelihood_ratio"
-        )
+        rows = X if hasattr(X, "shape") else np.asarray(X)  # lists have no columns
+        ratio = self.likelihood_ratio(rows)
+        return check_ratio(ratio, _num_samples(X), "likelihood_ratio")
 
 
 def point_prediction(model, X):
