@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
     not DATA.exists(), reason="the folder of real tables is not beside the checkout"
 )
 
-N_SEEDS, N_ROWS, N_CALIBRATION, ALPHA = 15, 2000, 200, 0.1
+N_SEEDS, N_ROWS, N_CALIBRATION, ALPHA = 9, 2000, 200, 0.1
 FOREST = ForestQuantileRegressor(
     ExtraTreesRegressor(15, min_samples_leaf=10, random_state=0)
 )

@@ -149,6 +149,31 @@ def test_a_frozen_estimator_leaves_all_rows_to_calibrate():
     assert direct.estimator is ridge
 
 
+def test_a_normalizer_is_trained_beside_a_frozen_estimator():
+    X, y = make_table()
+    frozen = FrozenEstimator(Ridge().fit(X[:50], y[:50]))
+    split = [(np.arange(100), np.arange(100, 150))]
+    model = ConformalRegressor(frozen, normalizer=Ridge(), cv=split)
+    model.fit(X[50:], y[50:])
+    assert model.n_calibration_ == 50
+    sizes = np.abs(y - frozen.predict(X))
+    scale = Ridge().fit(X[50:150], sizes[50:150]).predict(X)
+    scale = np.maximum(scale, 0.0) + 0.01 * y[50:150].std()
+    ratio = oracles.threshold((sizes / scale)[150:], 0.1)
+    expected = frozen.predict(X) + ratio * scale
+    assert_allclose(model.predict_interval(X)[:, 1], expected)
+
+
+def test_calibrate_takes_the_ratio_of_now_and_refuses_another_method():
+    X, y = known(40, 0)
+    model = clone(KNOWN).calibrate(X, y)
+    model.set_params(likelihood_ratio=lambda X: np.exp(X[:, 0]))
+    weighted = clone(model).calibrate(X, y).predict_interval(X)
+    assert_array_equal(model.calibrate(X, y).predict_interval(X), weighted)
+    with pytest.raises(ValueError, match="fitted with method='split', and method is"):
+        model.set_params(method="cqr").calibrate(X, y)
+
+
 def test_calibrate_again_keeps_the_model():
     X, y = make_table(400)
     model = ConformalRegressor(Ridge(), random_state=0).fit(X[:200], y[:200])
