@@ -44,7 +44,13 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._search import CombinerSearchClassifier, CombinerSearchRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
-    from .conformal import conformal_quantile, conformal_rank
+    from .conformal import (
+        ConformalRegressor,
+        conformal_quantile,
+        conformal_rank,
+        coverage_by_width,
+        weighted_conformal_quantile,
+    )
     from .crossfit import CrossFit
     from .exceptions import GuardWarning, InfeasibleRankWarning, MemberError
     from .leaderboard import cross_fitted_predictions
@@ -72,6 +78,7 @@ __version__ = "0.1.0.dev0"
 
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
+    "ConformalRegressor": "conformal",
     "CrossFit": "crossfit",
     "ForestQuantileRegressor": "quantile_members",
     "GuardWarning": "exceptions",
@@ -85,6 +92,7 @@ _MODULES = {
     "StackedRegressor": "stack",
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",
+    "coverage_by_width": "conformal",
     "cross_fitted_predictions": "leaderboard",
     "crps_from_ensemble": "metrics",
     "crps_from_quantiles": "metrics",
@@ -97,6 +105,7 @@ _MODULES = {
     "pinball_loss": "metrics",
     "pit_from_ensemble": "metrics",
     "pit_from_quantiles": "metrics",
+    "weighted_conformal_quantile": "conformal",
     "weighted_interval_score": "metrics",
 }
 

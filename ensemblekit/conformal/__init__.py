@@ -2,9 +2,21 @@
 
 Combine first, calibrate once: the estimators wrap one model, which may be a stack.
 
+- `ConformalRegressor`: intervals around any regressor, from a model or its quantiles.
 - `conformal_rank`, `conformal_quantile`: the exact rank, and the score at it.
+- `weighted_conformal_quantile`: the score where new rows are of another density.
+- `coverage_by_width`: how often narrow and wide intervals hold y.
 """
 
+from .coverage import coverage_by_width
 from .ranks import conformal_quantile, conformal_rank
+from .regressor import ConformalRegressor
+from .shift import weighted_conformal_quantile
 
-__all__ = ["conformal_quantile", "conformal_rank"]
+__all__ = [
+    "ConformalRegressor",
+    "conformal_quantile",
+    "conformal_rank",
+    "coverage_by_width",
+    "weighted_conformal_quantile",
+]
