@@ -68,9 +68,9 @@ def check_numbers(
             f"{label} has shape {array.shape}; expected "
             f"({wanted}{',' * (len(shape) == 1)})."
         )
-    bad = np.isnan(array).reshape(len(array), -1).any(axis=1) if array.size else []
-    if np.any(bad):
-        raise ValueError(f"{label} has NaN, first at row {int(np.argmax(bad))}.")
+    bad = _rows_where(np.isnan(array))
+    if bad.size:
+        raise ValueError(f"{label} has NaN, first at row {bad[0]}.")
     return np.ascontiguousarray(array)
 
 
@@ -85,10 +85,30 @@ def check_predictions(
         If it has another shape, NaN or infinity.
     """
     array = check_numbers(values, label, shape)
-    bad = np.isinf(array).reshape(len(array), -1).any(axis=1) if array.size else []
-    if np.any(bad):
+    bad = _rows_where(np.isinf(array))
+    if bad.size:
         raise ValueError(
-            f"{label} has an infinite value, first at row {int(np.argmax(bad))}; "
-            "expected finite predictions."
+            f"{label} has an infinite value, first at row {bad[0]}; expected finite "
+            "numbers."
         )
     return array
+
+
+def _rows_where(bad):
+    """Return the numbers of the rows that hold any True."""
+    return np.flatnonzero(bad.any(axis=1) if bad.ndim == 2 else bad)
+
+
+def refuse_groups(groups, method):
+    """Refuse groups where they would change no threshold.
+
+    Raises
+    ------
+    ValueError
+        If there are groups.
+    """
+    if groups is not None:
+        raise ValueError(
+            f"method={method!r} has one threshold for all groups; leave groups out, or "
+            "use method='split' for coverage within each group."
+        )

@@ -88,18 +88,19 @@ def jackknife_after_bootstrap_interval(
     targets = check_numbers(y, "y", (None,))
     outside = ~_check_bags(in_bag, len(targets))
     new = check_predictions(new_predictions, "new_predictions", (None, None))
-    shape = (len(targets), new.shape[1])
-    predictions = check_predictions(
-        np.where(outside, bag_predictions, 0.0)
-        if np.shape(bag_predictions) == outside.shape
-        else bag_predictions,
-        "bag_predictions",
-        shape,
-    )
-    if outside.shape != shape:
-        raise ValueError(f"in_bag has shape {outside.shape}; expected {shape}.")
+    if outside.shape[1] != new.shape[1]:
+        raise ValueError(
+            f"in_bag has {outside.shape[1]} columns and new_predictions "
+            f"{new.shape[1]}; expected one for each bag."
+        )
+    held_out = np.array(bag_predictions, dtype=np.float64)
+    if held_out.shape == outside.shape:
+        held_out[~outside] = 0.0
+    predictions = check_predictions(held_out, "bag_predictions", outside.shape)
     if aggregation not in AVERAGES:
-        raise ValueError(f"aggregation is {aggregation!r}; expected 'mean' or 'median'.")
+        raise ValueError(
+            f"aggregation is {aggregation!r}; expected 'mean' or 'median'."
+        )
     outside, scores = out_of_bag_scores(targets, outside, predictions, aggregation)
     bounds = bag_bounds(outside, scores, new, levels, aggregation)
     return bounds[:, :, 0] if single else bounds

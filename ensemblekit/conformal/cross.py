@@ -137,6 +137,6 @@ def _check_folds(folds, n_samples, n_folds):
 def _check_scales(values, label, shape):
     scales = check_predictions(values, label, shape)
     if (scales <= 0.0).any():
-        row = int(np.argmax((scales <= 0.0).reshape(len(scales), -1).any(axis=1)))
+        row = np.argwhere(scales <= 0.0)[0, 0]
         raise ValueError(f"{label} is not positive, first at row {row}.")
     return scales
