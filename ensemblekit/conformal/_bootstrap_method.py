@@ -8,11 +8,12 @@ from .._members import fit_member, predict_member, with_seed
 from ..quantile_members._base import weight_arguments
 from ._cross_base import refuse_groups
 from ._estimator import draw_seed, new_estimator
+from ._held_out import point_prediction
 from .bootstrap import bag_bounds, out_of_bag_scores
 
 
 def fit_bootstrap(regressor, X, y, sample_weight=None, groups=None):
-    """Fit a model on each of several bags of rows.
+    """Fit a model on each of several bags of rows, and one on all rows.
 
     A bag is drawn with replacement and has as many rows as are given.
 
@@ -32,25 +33,17 @@ def fit_bootstrap(regressor, X, y, sample_weight=None, groups=None):
     calibrated : BaggedIntervals
     """
     refuse_groups(groups, "jackknife+ab")
+    used = np.ones(len(y), bool) if sample_weight is None else sample_weight > 0.0
     seed = draw_seed(regressor.random_state)
-    estimator = new_estimator(regressor, None)
-    n_bags = regressor.n_resamples
-    rows = np.arange(len(y)) if sample_weight is None else np.flatnonzero(sample_weight)
-    rng = check_random_state(seed)
-    bags = [rows[rng.randint(len(rows), size=len(rows))] for _ in range(n_bags)]
-    seeds = draw_seeds(seed, 1, n_bags)[0]
-    arguments = weight_arguments(estimator, sample_weight)
-    tasks = [
-        (with_seed(estimator, seeds[b]), X, y, bags[b], arguments, _place(b, n_bags))
-        for b in range(n_bags)
-    ]
-    fitted = run_tasks(_fit_bag, tasks, regressor.n_jobs, 0)
-    outside = np.ones((len(y), n_bags), bool)
+    bags = _draw_bags(np.flatnonzero(used), regressor.n_resamples, seed)
+    fitted = _fit_bags(regressor, X, y, sample_weight, bags, seed)
+    outside = np.ones((len(y), len(bags)), bool)
     for b, bag in enumerate(bags):
         outside[bag, b] = False
-    held_out = np.column_stack([predicted for _, predicted in fitted])
-    outside, scores = out_of_bag_scores(y[rows], outside[rows], held_out[rows], "mean")
-    return BaggedIntervals([model for model, _ in fitted], outside, scores)
+    held_out = np.column_stack([predicted for _, predicted in fitted[1:]])
+    outside, scores = out_of_bag_scores(y[used], outside[used], held_out[used], "mean")
+    model, *models = (model for model, _ in fitted)
+    return BaggedIntervals(model, models, outside, scores)
 
 
 class BaggedIntervals:
@@ -58,6 +51,7 @@ class BaggedIntervals:
 
     Parameters
     ----------
+    model : fitted estimator, on all rows, for `predict`
     models : list of fitted estimator, one for each bag
     outside : ndarray of shape (n_calibration, n_bags), bool
     scores : ndarray of shape (n_calibration,)
@@ -65,7 +59,8 @@ class BaggedIntervals:
 
     counts = None
 
-    def __init__(self, models, outside, scores):
+    def __init__(self, model, models, outside, scores):
+        self.model = model
         self.models = models
         self.outside = outside
         self.scores = scores
@@ -77,26 +72,48 @@ class BaggedIntervals:
         return self
 
     def predict(self, X):
-        """Return the mean prediction of all bags' models, (n_samples,)."""
-        return self._predictions(X).mean(axis=1)
+        """Return the prediction of the model of all rows, (n_samples,)."""
+        return point_prediction(self.model, X)
 
     def intervals(self, X, levels, groups=None):
         """Return intervals of miscoverage `levels`, (n_samples, 2, n_levels)."""
         refuse_groups(groups, "jackknife+ab")
-        predictions = self._predictions(X)
+        columns = [_predict(model, X, "new rows") for model in self.models]
+        predictions = np.column_stack(columns)
         return bag_bounds(self.outside, self.scores, predictions, levels, "mean")
 
-    def _predictions(self, X):
-        columns = [_predict(model, X, "new rows") for model in self.models]
-        return np.column_stack(columns)
+
+def _draw_bags(rows, n_bags, seed):
+    """Return bags of as many rows as there are, drawn with replacement."""
+    n = len(rows)
+    if n < 2:
+        raise ValueError(
+            f"Found n_samples = {n} of positive weight; method='jackknife+ab' needs at "
+            "least 2, to hold one out."
+        )
+    rng = check_random_state(seed)
+    return [rows[rng.randint(n, size=n)] for _ in range(n_bags)]
 
 
-def _place(bag, n_bags):
-    return f"bag {bag + 1} of {n_bags}"
+def _fit_bags(regressor, X, y, weight, bags, seed):
+    """Return models and what they predict of all rows: of all rows, then of the bags.
+
+    A bag's model has a seed of its own.
+    """
+    estimator = new_estimator(regressor, None)
+    seeds = draw_seeds(seed, 1, len(bags))[0]
+    arguments = weight_arguments(estimator, weight)
+    named = [("all rows", None)]
+    named += [(f"bag {b} of {len(bags)}", bag) for b, bag in enumerate(bags, 1)]
+    tasks = [
+        (with_seed(estimator, own), X, y, rows, arguments, where)
+        for own, (where, rows) in zip(seeds, named, strict=True)
+    ]
+    return run_tasks(_fit_bag, tasks, regressor.n_jobs, 0)
 
 
 def _fit_bag(model, X, y, bag, arguments, where):
-    """Fit on a bag; return the model and its predictions of all rows."""
+    """Fit on a bag, None for all rows; return the model and what it predicts."""
     model, _ = fit_member("estimator", model, X, y, bag, arguments, None, where)
     return model, _predict(model, X, where)
 

@@ -40,8 +40,8 @@ def test_equals_the_function_of_arrays(alpha):
         alpha,
     )
     assert_array_equal(conformal.predict_interval(new, alpha), wanted)
-    mean = np.mean([model.predict(new) for model in models], axis=0)
-    assert_allclose(conformal.predict(new), mean, rtol=1e-12)
+    whole = LinearRegression().fit(X, y)
+    assert_array_equal(conformal.predict(new), whole.predict(new))
     assert conformal.n_calibration_ == len(y)
     assert conformal.group_counts_ is None
 
@@ -96,6 +96,11 @@ def test_a_stack_is_fitted_on_each_bag():
     )
     assert len(conformal.calibrated_.models) == 12
     assert conformal.predict_interval(new, [0.1, 0.2]).shape == (30, 2, 2)
+
+
+def test_one_row_cannot_be_held_out():
+    with pytest.raises(ValueError, match="n_samples = 1 of positive weight"):
+        bagged().fit([[1.0], [2.0]], [1.0, 2.0], sample_weight=[1.0, 0.0])
 
 
 def test_groups_are_refused():
