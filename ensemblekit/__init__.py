@@ -49,6 +49,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         conformal_quantile,
         conformal_rank,
         coverage_by_width,
+        cross_conformal_interval,
+        jackknife_after_bootstrap_interval,
         weighted_conformal_quantile,
     )
     from .crossfit import CrossFit
@@ -93,6 +95,8 @@ _MODULES = {
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",
     "coverage_by_width": "conformal",
+    "cross_conformal_interval": "conformal",
+    "jackknife_after_bootstrap_interval": "conformal",
     "cross_fitted_predictions": "leaderboard",
     "crps_from_ensemble": "metrics",
     "crps_from_quantiles": "metrics",
