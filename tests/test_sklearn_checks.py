@@ -170,6 +170,8 @@ def test_quantiles(estimator, check):
         ConformalRegressor(Ridge(), normalizer=TREE_R[1]),
         ConformalRegressor(StackedRegressor([RIDGE, TREE_R], Ridge())),
         ConformalRegressor(TREES, normalizer="spread"),
+        ConformalRegressor(Ridge(), method="cv+"),
+        ConformalRegressor(Ridge(), method="jackknife+ab"),
         ConformalRegressor(TREES, method="cqr"),
         ConformalRegressor(LINEAR, method="cqr-asymmetric"),
         ConformalRegressor(TREES, method="cqr-m"),

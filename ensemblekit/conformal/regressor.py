@@ -62,7 +62,9 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
     method : str, default="split"
         - ``"split"``: absolute residuals of held-out rows; one width for all rows, or
           one in proportion to what `normalizer` tells.
-        - ``"cv+"``: residuals of each fold around the models of the other folds.
+        - ``"cv+"``: residuals of each fold around the models of the other folds; no
+          row is lost to training. Around a StackedRegressor no member is fitted
+          twice, around a StackedQuantileRegressor two quantiles are moved outward.
         - ``"jackknife+ab"``: bags of rows; the residual of each row around the mean of
           the models of bags without it.
         - ``"cqr"``: two quantiles, both moved outward by the same distance.
@@ -223,7 +225,9 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative; trains estimator and normalizer.
         groups : array-like of shape (n_samples,), default=None
-            Coverage then holds within each group; prediction needs groups too.
+            Of ``"split"`` and ``"cqr.."``: coverage holds within each group, and
+            prediction needs groups too. Of ``"cv+"``: reaches the splitter, which holds
+            out rows of one group together; prediction takes none.
 
         Returns
         -------

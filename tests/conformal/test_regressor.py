@@ -24,7 +24,13 @@ from ensemblekit import (
 )
 
 FOREST = ForestQuantileRegressor(ExtraTreesRegressor(10, min_samples_leaf=3))
-METHODS = {"split": Ridge(), "cqr": FOREST, "cqr-m": FOREST}
+METHODS = {
+    "split": Ridge(),
+    "cv+": FOREST.estimator,
+    "jackknife+ab": Ridge(),
+    "cqr": FOREST,
+    "cqr-m": FOREST,
+}
 
 
 @pytest.fixture
@@ -105,7 +111,8 @@ def interval_scorer(model, X, y):
 
 def test_grid_search_over_methods_and_alpha(table):
     X, y = table
-    grid = {"method": ["split", "cqr", "cqr-asymmetric", "cqr-r"], "alpha": [0.2, 0.3]}
+    methods = ["split", "cv+", "jackknife+ab", "cqr", "cqr-asymmetric", "cqr-r"]
+    grid = {"method": methods, "alpha": [0.2, 0.3]}
     search = GridSearchCV(
         ConformalRegressor(FOREST, random_state=0), grid, scoring=interval_scorer, cv=3
     )
@@ -167,6 +174,33 @@ def test_targets_that_cannot_be_are_refused(table):
 
     with pytest.raises(ValueError, match=r"shape \(50, 2\) for 50 rows"):
         ConformalRegressor(TwoColumns()).fit(X, y)
+
+
+@pytest.mark.parametrize("method", ["cv+", "jackknife+ab"])
+def test_methods_that_calibrate_while_they_train(method, table):
+    X, y = table
+    model = ConformalRegressor(Ridge(), method=method)
+    with pytest.raises(ValueError, match="calibrates while it trains"):
+        model.calibrate(X, y)
+    with pytest.raises(ValueError, match="calibrates while it trains"):
+        model.fit(X, y).calibrate(X, y)
+    assert model.n_calibration_ == 200
+    assert model.group_counts_ is None
+    bounds = model.predict_interval(X, [0.05, 0.5, 0.9])
+    assert (bounds[:, 0] <= bounds[:, 1]).all()
+    assert (np.diff(bounds[:, 0]) >= 0).all()
+    assert (np.diff(bounds[:, 1]) <= 0).all()
+    quantiles = model.predict_quantiles(X, [0.05, 0.3, 0.5, 0.9])
+    assert (np.diff(quantiles) >= 0).all()
+    assert_array_equal(quantiles[:, 2], model.predict(X))
+
+
+@pytest.mark.parametrize("method", ["cv+", "jackknife+ab"])
+def test_results_do_not_depend_on_n_jobs(method, table):
+    X, y = table
+    model = ConformalRegressor(FOREST.estimator, method=method, random_state=0)
+    alone = clone(model).fit(X, y).predict_interval(X)
+    assert_array_equal(model.set_params(n_jobs=2).fit(X, y).predict_interval(X), alone)
 
 
 def test_fit_changes_no_parameter(conformal, table):
