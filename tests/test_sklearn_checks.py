@@ -16,6 +16,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from ensemblekit import (
+    ConformalRegressor,
     CrossFit,
     DecisionOffsetClassifier,
     ForestQuantileRegressor,
@@ -160,4 +161,20 @@ BOOSTING = GradientBoostingRegressor(n_estimators=50, random_state=0)
     ]
 )
 def test_quantiles(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        ConformalRegressor(Ridge()),
+        ConformalRegressor(Ridge(), normalizer=TREE_R[1]),
+        ConformalRegressor(StackedRegressor([RIDGE, TREE_R], Ridge())),
+        ConformalRegressor(TREES, normalizer="spread"),
+        ConformalRegressor(TREES, method="cqr"),
+        ConformalRegressor(LINEAR, method="cqr-asymmetric"),
+        ConformalRegressor(TREES, method="cqr-m"),
+        ConformalRegressor(TREES, method="cqr-r"),
+    ]
+)
+def test_conformal_regressors(estimator, check):
     check(estimator)

@@ -29,9 +29,10 @@ def nest(bounds, levels):
     bounds : the same array
     """
     lower, upper = bounds[:, 0], bounds[:, 1]
-    rows, columns = np.nonzero(lower > upper)
-    middle = 0.5 * lower[rows, columns] + 0.5 * upper[rows, columns]
-    lower[rows, columns] = upper[rows, columns] = middle
+    swapped = lower > upper
+    if swapped.any():
+        middle = 0.5 * lower[swapped] + 0.5 * upper[swapped]
+        lower[swapped] = upper[swapped] = middle
     outward = sorted(range(len(levels)), key=lambda j: -levels[j])
     for inner, outer in pairwise(outward):
         np.minimum(lower[:, outer], lower[:, inner], out=lower[:, outer])

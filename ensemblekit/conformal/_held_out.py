@@ -51,9 +51,14 @@ class HeldOut:
     def _ratio(self, X):
         if self.likelihood_ratio is None:
             return None
-        return check_ratio(
-            self.likelihood_ratio(X), _num_samples(X), "likelihood_ratio"
-        )
+        rows = X if hasattr(X, "shape") else np.asarray(X)  # lists have no columns
+        ratio = self.likelihood_ratio(rows)
+        return check_ratio(ratio, _num_samples(X), "likelihood_ratio")
+
+
+def empty_bounds(n_rows, n_levels):
+    """Return an empty (n_rows, 2, n_levels) array whose columns are contiguous."""
+    return np.empty((n_levels, 2, n_rows)).T
 
 
 def point_prediction(model, X):
@@ -80,10 +85,10 @@ def train(estimator, X, y, weight, rows):
 def split_rows(regressor, X, y, weight, seed):
     """Return the rows that train and those that calibrate.
 
-    A model that is trained already leaves all rows to calibrate. Rows of weight 0 are
-    as if they were not there.
+    A model that is trained already leaves all rows to calibrate, unless a normalizer is
+    to be trained. Rows of weight 0 are as if they were not there.
     """
-    if is_frozen(regressor.estimator):
+    if is_frozen(regressor.estimator) and not _is_trainable(regressor.normalizer):
         training, held = np.empty(0, np.int64), np.arange(len(y))
     elif regressor.cv is None:
         draw = ShuffleSplit(1, test_size=regressor.calibration_size, random_state=seed)
@@ -100,6 +105,10 @@ def split_rows(regressor, X, y, weight, seed):
     if not len(held):
         raise ValueError("No row is left to calibrate; give more rows.")
     return training, held
+
+
+def _is_trainable(normalizer):
+    return hasattr(normalizer, "fit") and not is_frozen(normalizer)
 
 
 def calibrate_part(method, X, y, groups, rows):

@@ -10,7 +10,7 @@ from .._levels import DEFAULT_LEVELS, interpolate
 from .._members import last_step, respond
 from ..layout import check_levels
 from ._estimator import draw_seed, new_quantile_estimator, wanted_levels
-from ._held_out import HeldOut, calibrate_part, split_rows, train
+from ._held_out import HeldOut, calibrate_part, empty_bounds, split_rows, train
 from ._scores import Scores
 from .ranks import exact_levels
 
@@ -80,7 +80,7 @@ class QuantileIntervals(HeldOut):
         one_sided = self.variant == "cqr-asymmetric"
         codes, own = self._test_rows(X, min(levels) / (2 if one_sided else 1), groups)
         quantiles = self._predicted(X)
-        bounds = np.empty((len(quantiles), 2, len(levels)))
+        bounds = empty_bounds(len(quantiles), len(levels))
         for j, alpha in enumerate(levels):
             ends = self._ends(quantiles, alpha)
             found = self._ready.get(alpha) or self._scores(alpha)

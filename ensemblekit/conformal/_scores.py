@@ -39,7 +39,7 @@ class Calibration:
         return dict(zip(self.names.tolist(), counts, strict=True))
 
     def codes(self, n_rows, groups):
-        """Return the number of each test row's group, -1 for one that is not known."""
+        """Return the number of each test row's group, -1 for one not known, or None."""
         if (groups is None) != (self.names is None):
             raise ValueError(
                 "groups are "
@@ -49,7 +49,7 @@ class Calibration:
                 "neither."
             )
         if self.names is None:
-            return np.zeros(n_rows, np.int64)
+            return None
         groups = check_groups(groups, n_rows)
         names = np.asarray(self.names)
         codes = np.searchsorted(names, groups)
@@ -126,7 +126,7 @@ class Scores:
         Parameters
         ----------
         alpha : Fraction
-        codes : ndarray of shape (n_rows,)
+        codes : ndarray of shape (n_rows,), or None
             As `Calibration.codes` gives them.
         own : ndarray of shape (n_rows,), or None
             Weights of the test rows.

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._sklearn import _safe_indexing
 from ._estimator import draw_seed, new_estimator
-from ._held_out import HeldOut, calibrate_part, split_rows, train
+from ._held_out import HeldOut, calibrate_part, empty_bounds, split_rows, train
 from ._scale import adopt_scale, fit_scale
 from ._scores import Scores
 
@@ -72,7 +72,7 @@ class SplitIntervals(HeldOut):
         codes, own = self._test_rows(X, min(levels), groups)
         centre = self.predict(X)
         scale = 1.0 if self.scale is None else self.scale(X)
-        bounds = np.empty((len(centre), 2, len(levels)))
+        bounds = empty_bounds(len(centre), len(levels))
         for j, alpha in enumerate(levels):
             half = self.sizes.thresholds(alpha, codes, own) * scale
             np.subtract(centre, half, out=bounds[:, 0, j])

@@ -57,7 +57,8 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         a StackedRegressor, or a StackedQuantileRegressor, of their default members.
         Where `quantile_levels` of the former are None, they are set to the median and
         the two levels of each alpha. A ``FrozenEstimator`` is not trained: all rows
-        calibrate. ``random_state`` parameters that are None are seeded.
+        calibrate, where no normalizer is to be trained. Parameters ``random_state``
+        that are None are seeded.
     method : str, default="split"
         - ``"split"``: absolute residuals of held-out rows; one width for all rows, or
           one in proportion to what `normalizer` tells.
@@ -233,6 +234,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         X, y, weight = check_training(self, X, y, sample_weight)
         groups = check_groups(groups, len(y))
         self.calibrated_ = self._strategy(1)(self, X, y, weight, groups)
+        self._fitted_method = self.method
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -266,12 +268,19 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
                 "method='split'."
             )
         fitted = hasattr(self, "calibrated_")
+        if fitted and self._fitted_method != self.method:
+            raise ValueError(
+                f"The model was fitted with method={self._fitted_method!r}, and method "
+                f"is {self.method!r} now. Fit again, or set it back."
+            )
         X = check_input_features(self, X, reset=not fitted)
         y = check_target(self, X, y)
         if not fitted:
             check_is_fitted(self.estimator)
         method = self.calibrated_ if fitted else self._strategy(2)(self)
+        method.likelihood_ratio = self.likelihood_ratio
         self.calibrated_ = method.calibrate(X, y, check_groups(groups, len(y)))
+        self._fitted_method = self.method
         return self
 
     def predict(self, X):
