@@ -138,8 +138,21 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
     if they were not there.
 
     Given the rows that calibrate, coverage of ``"split"`` is a draw from
-    Beta(k, n + 1 - k) with k = `conformal_rank`, where residuals are continuous. For
-    ``"cv+"`` and ``"jackknife+ab"`` 1 - 2 alpha is proven, and about 1 - alpha usual.
+    Beta(k, n + 1 - k) with k = `conformal_rank`, where residuals are continuous. Of
+    ``"cv+"`` and ``"jackknife+ab"`` about 1 - alpha is usual; proven is 1 - 2 alpha,
+    for the former with one row a fold (less sqrt(2 / n) with more), for the latter with
+    a random number of bags.
+
+    ``"cv+"`` fits one model without each fold and one on all rows, for `predict`;
+    ``cv=LeaveOneOut()`` makes it jackknife+. Groups go to the splitter there, and have
+    no thresholds of their own; ``"jackknife+ab"`` takes none. A model that predicts
+    quantiles is calibrated at them. Of a StackedRegressor or StackedQuantileRegressor
+    no member is fitted a second time: the combiner alone is, on the out-of-fold
+    predictions of the other folds, and `predict` takes the mean of the fold models.
+    That is not quite CV+, for these predictions come from members that saw the fold
+    left out: 1 - 2 alpha is proven for a pipeline that is fitted again as a whole
+    without each fold, as a stack inside a Pipeline is.
+
     A negative distance of ``"cqr"`` and ``"cqr-asymmetric"`` may shrink an interval
     below nothing; it is then the point in its middle, where the empty set was meant.
     Quantiles beyond the outermost levels of an estimator are calibrated from these.

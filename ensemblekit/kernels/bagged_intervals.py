@@ -144,7 +144,7 @@ def _kth(values, k, scratch):
     """
     n = len(values)
     if n < _SAMPLED:
-        return _quickselect(values, k)
+        return quickselect(values, k)
     step = int(n ** (1.0 / 3.0))
     size = (n + step - 1) // step
     share = k / n
@@ -153,21 +153,21 @@ def _kth(values, k, scratch):
     sample[:] = values[::step]
     low, high = -np.inf, np.inf
     if share * size >= slack:
-        low = _quickselect(sample, int(share * size - slack))
+        low = quickselect(sample, int(share * size - slack))
     if share * size + slack < size:
-        high = _quickselect(sample, int(share * size + slack))
+        high = quickselect(sample, int(share * size + slack))
     below, count = 0, 0
     for value in values:
         scratch[count] = value
         below += value < low
         count += (value >= low) & (value <= high)
     if below <= k < below + count:
-        return _quickselect(scratch[:count], k - below)
-    return _quickselect(values, k)
+        return quickselect(scratch[:count], k - below)
+    return quickselect(values, k)
 
 
 @njit
-def _quickselect(values, k):
+def quickselect(values, k):
     """Return the k-th smallest, from 0; reorders the values (Hoare)."""
     low, high = 0, len(values) - 1
     while low < high:

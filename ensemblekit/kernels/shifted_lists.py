@@ -13,9 +13,10 @@ from itertools import pairwise
 import numpy as np
 
 from ._jit import njit
+from .bagged_intervals import quickselect
 
-# So few values for each list are gathered and partitioned: cheaper than more searches.
-_GATHER = 4
+# So few values for each list are gathered and selected from: cheaper than searches.
+_GATHER = 16
 
 
 def sort_by_fold(scores, folds, n_folds):
@@ -61,35 +62,56 @@ def kth_smallest(shifts, scales, values, starts, rank):
 @njit
 def _select_rows(shifts, scales, values, starts, rank, bounds):
     n_lists = shifts.shape[1]
-    low, high = np.empty(n_lists, np.int64), np.empty(n_lists, np.int64)
-    first_not_below = np.empty(n_lists, np.int64)
-    first_above = np.empty(n_lists, np.int64)
+    windows = np.empty((4, n_lists), np.int64)
     middles, gathered = np.empty(n_lists), np.empty(_GATHER * n_lists)
     for row in range(shifts.shape[0]):
-        shift, scale = shifts[row], scales[row if scales.shape[0] > 1 else 0]
-        low[:], high[:] = starts[:-1], starts[1:]
-        wanted, left = rank, values.shape[0]
-        found = False
-        while left > _GATHER * n_lists:
+        scale = scales[row if scales.shape[0] > 1 else 0]
+        bounds[row] = _select_row(
+            shifts[row], scale, values, starts, rank, windows, middles, gathered
+        )
+
+
+@njit
+def _select_row(shift, scale, values, starts, rank, windows, middles, gathered):
+    """Narrow each list to a window, until few values are left in all."""
+    low, high, not_below, above = windows[0], windows[1], windows[2], windows[3]
+    low[:], high[:] = starts[:-1], starts[1:]
+    wanted, left, turn = rank, len(values), 0
+    while left > len(gathered):
+        if turn < 2:
+            pivot = _outer_bound(shift, scale, values, starts, rank, turn == 0)
+        else:
             pivot = _middle_of_middles(shift, scale, values, low, high, middles, left)
-            below, not_above = _split(
-                shift, scale, values, low, high, pivot, first_not_below, first_above
-            )
-            if wanted <= below:
-                high[:] = first_not_below
-                left = below
-            elif wanted <= not_above:
-                bounds[row] = pivot
-                found = True
-                break
-            else:
-                low[:] = first_above
-                wanted -= not_above
-                left -= not_above
-        if not found:
-            bounds[row] = _select(
-                shift, scale, values, low, high, wanted, gathered[:left]
-            )
+        turn += 1
+        n_below, n_not_above = _split(
+            shift, scale, values, low, high, pivot, not_below, above
+        )
+        if wanted <= n_below:
+            high[:] = not_below
+            left = n_below
+        elif wanted <= n_not_above:
+            return pivot
+        else:
+            low[:] = above
+            wanted -= n_not_above
+            left -= n_not_above
+    return _select_few(shift, scale, values, low, high, wanted, gathered[:left])
+
+
+@njit
+def _outer_bound(shift, scale, values, starts, rank, above):
+    """Return the largest, or smallest, of the lists' values at their share of the rank.
+
+    The wanted value lies between these two, which are near where lists are alike.
+    """
+    n, bound = len(values), -np.inf if above else np.inf
+    for f in range(len(shift)):
+        own = starts[f + 1] - starts[f]
+        if own == 0:
+            continue
+        value = shift[f] + scale[f] * values[starts[f] + (rank - 1) * own // n]
+        bound = max(bound, value) if above else min(bound, value)
+    return bound
 
 
 @njit
@@ -124,9 +146,9 @@ def _insertion_order(values):
 
 
 @njit
-def _split(shift, scale, values, low, high, pivot, first_not_below, first_above):
+def _split(shift, scale, values, low, high, pivot, not_below, above):
     """Find in each list where the pivot belongs; return counts below, not above it."""
-    below, not_above = 0, 0
+    n_below, n_not_above = 0, 0
     for f in range(len(low)):
         lower, upper = low[f], high[f]
         while lower < upper:
@@ -135,8 +157,8 @@ def _split(shift, scale, values, low, high, pivot, first_not_below, first_above)
                 lower = middle + 1
             else:
                 upper = middle
-        first_not_below[f] = lower
-        below += lower - low[f]
+        not_below[f] = lower
+        n_below += lower - low[f]
         upper = high[f]
         # Most lists hold no tie with the pivot: one look, then a second search.
         if lower < upper and shift[f] + scale[f] * values[lower] > pivot:
@@ -147,17 +169,17 @@ def _split(shift, scale, values, low, high, pivot, first_not_below, first_above)
                 lower = middle + 1
             else:
                 upper = middle
-        first_above[f] = lower
-        not_above += lower - low[f]
-    return below, not_above
+        above[f] = lower
+        n_not_above += lower - low[f]
+    return n_below, n_not_above
 
 
 @njit
-def _select(shift, scale, values, low, high, wanted, gathered):
+def _select_few(shift, scale, values, low, high, wanted, gathered):
     """Return the wanted-th smallest of the few values left."""
     count = 0
     for f in range(len(low)):
         for i in range(low[f], high[f]):
             gathered[count] = shift[f] + scale[f] * values[i]
             count += 1
-    return np.partition(gathered, wanted - 1)[wanted - 1]
+    return quickselect(gathered, wanted - 1)

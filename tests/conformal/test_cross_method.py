@@ -14,6 +14,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ensemblekit import (
     ConformalRegressor,
@@ -29,6 +30,16 @@ from . import oracles_cross
 MEMBERS = [("line", LinearRegression()), ("near", KNeighborsRegressor(7))]
 QUANTILE_MEMBERS = [(name, ResidualQuantileRegressor(m)) for name, m in MEMBERS]
 SHUFFLED = KFold(4, shuffle=True, random_state=3)
+
+
+@parametrize_with_checks(
+    [
+        ConformalRegressor(Ridge(), method="cv+", cv=3),
+        ConformalRegressor(Ridge(), method="jackknife+ab"),
+    ]
+)
+def test_checks_of_scikit_learn(estimator, check):
+    check(estimator)
 
 
 def diabetes(n=120, n_new=30):
