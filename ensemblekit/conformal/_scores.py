@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from ..exceptions import InfeasibleRankWarning
+from ..exceptions import InfeasibleRankWarning, describe_rows
 from .ranks import upper_rank, warn_if_infeasible
 from .shift import order_by_score, refuse_nan_scores, weighted_thresholds
 
@@ -61,7 +61,7 @@ class Calibration:
         if own is not None:
             self._warn_weighted(alpha, codes, own)
         elif self.names is None:
-            warn_if_infeasible(self.n_rows, alpha)
+            warn_if_infeasible(self.n_rows, alpha, stacklevel=6)
         else:
             self._warn_groups(alpha, codes)
 
@@ -162,4 +162,15 @@ def check_groups(groups, n_rows):
             f"groups has shape {groups.shape}; expected ({n_rows},), one for each row."
         )
     check_consistent_length(groups, np.empty(n_rows))
+    if groups.dtype.kind in "biuUS":
+        return groups
+    missing = [i for i, g in enumerate(groups.tolist()) if g is None or g != g]
+    if missing:
+        raise ValueError(
+            f"groups is None or NaN ({describe_rows(missing)}); give such rows a name "
+            "of their own, or leave them out."
+        )
+    kinds = sorted({type(g).__name__ for g in groups.tolist()})
+    if len(kinds) > 1:
+        raise ValueError(f"groups holds values of {kinds}; expected one type.")
     return groups

@@ -1,5 +1,6 @@
 """ConformalRegressor: intervals with finite-sample coverage around any regressor."""
 
+from decimal import Decimal
 from importlib import import_module
 from numbers import Real
 
@@ -72,7 +73,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
           alpha / 2 on each side.
         - ``"cqr-m"``: moved in proportion to the distance from the median.
         - ``"cqr-r"``: moved in proportion to the distance of the two quantiles.
-    alpha : float or list of float, default=0.1
+    alpha : float, Fraction, Decimal or str, or a list of such, default=0.1
         Miscoverage in (0, 1): 0.1 for intervals of 90 %. A float is the fraction that
         its shortest decimal spells.
     calibration_size : float or int, default=0.25
@@ -189,7 +190,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"]), None],
         "method": [StrOptions(set(_METHODS))],
-        "alpha": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "alpha": [Real, Decimal, str, "array-like"],  # exact_levels has the range
         "calibration_size": [
             Interval(Real, 0, 1, closed="neither"),
             Interval(Integral, 1, None, closed="left"),
@@ -292,6 +293,11 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
             )
         X = check_input_features(self, X, reset=not fitted)
         y = check_target(self, X, y)
+        if not fitted and self.estimator is None:
+            raise ValueError(
+                "calibrate takes an estimator that is fitted, and estimator is None. "
+                "Use fit, or give one."
+            )
         if not fitted:
             check_is_fitted(self.estimator)
         method = self.calibrated_ if fitted else self._strategy(2)(self)

@@ -1,5 +1,8 @@
 """Split conformal: residuals, groups, normalisers, one-sided quantiles."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -53,6 +56,33 @@ def test_equals_brute_force(n, digits):
     for alpha in (0.01, 0.1, 0.3, 0.5, 0.9):
         expected = [oracles.split_interval(y - X[:, 0], x[0], alpha) for x in new]
         assert_array_equal(model.predict_interval(new, alpha), expected)
+
+
+@pytest.mark.parametrize("alpha", [Fraction(1, 3), "0.2", Decimal("0.2"), ["0.1", 0.3]])
+def test_alpha_is_any_exact_number(alpha):
+    X, y = known(40, 0)
+    model = clone(KNOWN).set_params(alpha=alpha).calibrate(X, y)
+    halves = [
+        oracles.threshold(np.abs(y - X[:, 0]), a)
+        for a in (alpha if isinstance(alpha, list) else [alpha])
+    ]
+    bounds = model.predict_interval(X).reshape(40, 2, -1)
+    assert_allclose(bounds[:, 1] - X, np.tile(halves, (40, 1)))
+
+
+def test_the_warning_points_at_the_call():
+    X, y = known(5, 0)
+    model = clone(KNOWN).calibrate(X, y)
+    grouped = clone(KNOWN).calibrate(X, y, [0] * 5)
+    for call in (
+        lambda: model.predict_interval(X),
+        lambda: model.predict_quantiles(X, [0.1]),
+        lambda: grouped.predict_interval(X, groups=[0] * 5),
+    ):
+        with pytest.warns(InfeasibleRankWarning) as caught:
+            call()
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
 
 
 def test_eight_rows_are_too_few_and_nine_are_not():
@@ -189,6 +219,8 @@ def test_calibrate_needs_a_fitted_model():
     X, y = make_table()
     with pytest.raises(NotFittedError):
         ConformalRegressor(Ridge()).calibrate(X, y)
+    with pytest.raises(ValueError, match="estimator is None"):
+        ConformalRegressor().calibrate(X, y)
 
 
 # Groups
@@ -241,6 +273,15 @@ def test_groups_are_given_to_both_or_to_neither():
         model.predict_interval(X)
     with pytest.raises(ValueError, match="inconsistent numbers"):
         model.predict_interval(X, groups=[0] * 39)
+    for bad, message in [
+        ([None, "a"] * 20, "groups is None or NaN .20 rows, first at row 0"),
+        ([1.0, np.nan] * 20, "groups is None or NaN .20 rows, first at row 1"),
+        (np.array([1, "a"] * 20, dtype=object), "groups holds values of"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            clone(KNOWN).calibrate(X, y, bad)
+        with pytest.raises(ValueError, match=message):
+            model.predict_interval(X, groups=bad)
     with pytest.raises(ValueError, match=r"expected .*one for each row"):
         clone(KNOWN).calibrate(X, y, [[0]] * 40)
 
