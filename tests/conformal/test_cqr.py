@@ -250,3 +250,11 @@ def test_calibrate_again_ranks_anew():
     model.calibrate(Q[99:], y[99:])
     direct = make("cqr").calibrate(Q[99:], y[99:])
     assert_array_equal(model.predict_interval(Q), direct.predict_interval(Q))
+
+
+@pytest.mark.parametrize("method", VARIANTS)
+def test_crossing_quantiles_are_sorted_first(method):
+    Q, y = known(60, 0)
+    crossed = Q[:, [2, 0, 1]]
+    found = make(method).calibrate(crossed, y).predict_interval(crossed)
+    assert_array_equal(found, make(method).calibrate(Q, y).predict_interval(Q))
