@@ -14,9 +14,8 @@ def random_case(rng, n, n_bags):
     """Bags of which no row is in all."""
     in_bag = rng.random((n, n_bags)) < 0.63
     in_bag[np.arange(n), rng.integers(0, n_bags, n)] = False
-    y, own, new = rng.normal(size=n), rng.normal(size=(n, n_bags)), None
-    new = rng.normal(size=(4, n_bags))
-    return y, in_bag, own, new
+    y, own = rng.normal(size=n), rng.normal(size=(n, n_bags))
+    return y, in_bag, own, rng.normal(size=(4, n_bags))
 
 
 @pytest.mark.parametrize("aggregation", ["mean", "median"])
