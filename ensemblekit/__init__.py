@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         AdaptiveConformalRegressor,
         ConformalClassifier,
         ConformalPredictiveRegressor,
+        ConformalRegressor,
         ConformalSelector,
         EnbPIRegressor,
         MergedIntervals,
@@ -61,6 +62,9 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         conformal_rank,
         conformal_set_scores,
         conformal_sets,
+        coverage_by_width,
+        cross_conformal_interval,
+        jackknife_after_bootstrap_interval,
         merge_intervals,
         merge_sets,
         optimized_conformal_selection,
@@ -69,6 +73,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         predictive_quantiles,
         select_by_fdr,
         select_narrowest,
+        weighted_conformal_quantile,
     )
     from .crossfit import CrossFit
     from .exceptions import GuardWarning, InfeasibleRankWarning, MemberError
@@ -100,6 +105,7 @@ _MODULES = {
     "AdaptiveConformalRegressor": "conformal",
     "ConformalClassifier": "conformal",
     "ConformalPredictiveRegressor": "conformal",
+    "ConformalRegressor": "conformal",
     "ConformalSelector": "conformal",
     "CrossFit": "crossfit",
     "EnbPIRegressor": "conformal",
@@ -124,6 +130,8 @@ _MODULES = {
     "conformal_rank": "conformal",
     "conformal_set_scores": "conformal",
     "conformal_sets": "conformal",
+    "coverage_by_width": "conformal",
+    "cross_conformal_interval": "conformal",
     "cross_fitted_predictions": "leaderboard",
     "crps_from_ensemble": "metrics",
     "crps_from_quantiles": "metrics",
@@ -133,6 +141,7 @@ _MODULES = {
     "evaluate_loss": "losses",
     "interval_coverage": "metrics",
     "interval_score": "metrics",
+    "jackknife_after_bootstrap_interval": "conformal",
     "merge_intervals": "conformal",
     "merge_sets": "conformal",
     "optimized_conformal_selection": "conformal",
@@ -144,6 +153,7 @@ _MODULES = {
     "predictive_quantiles": "conformal",
     "select_by_fdr": "conformal",
     "select_narrowest": "conformal",
+    "weighted_conformal_quantile": "conformal",
     "weighted_interval_score": "metrics",
 }
 

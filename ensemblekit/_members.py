@@ -90,14 +90,15 @@ def find_method(name, member, method, task):
         method = "predict"
     wanted = _AUTO if method == "auto" else method
     if method == "predict_quantiles":
-        member = _last_step(member)  # pipelines do not pass this one on
+        member = last_step(member)  # pipelines do not pass this one on
     try:
         return _check_response_method(member, wanted).__name__
     except AttributeError as error:
         raise ValueError(f"Member {name!r} has no method {method!r}.") from error
 
 
-def _last_step(member):
+def last_step(member):
+    """Return the estimator that ends a pipeline; any other as it is."""
     while isinstance(member, Pipeline):
         member = member.steps[-1][1]
     return member
@@ -134,7 +135,7 @@ def weight_parameter(label, estimator):
 
 def is_frozen(member):
     """Say whether fit leaves the member's model as it is (it was trained elsewhere)."""
-    return isinstance(_last_step(member), FrozenEstimator)
+    return isinstance(last_step(member), FrozenEstimator)
 
 
 def holds_frozen(member):
@@ -171,7 +172,7 @@ def with_levels(name, member, levels):
         if key.rpartition("__")[2] == "quantile_levels"
     }
     unset = [key for key, value in found.items() if value is None]
-    found["quantile_levels_"] = getattr(_last_step(member), "quantile_levels_", None)
+    found["quantile_levels_"] = getattr(last_step(member), "quantile_levels_", None)
     for key, value in found.items():
         if value is not None and not np.array_equal(value, wanted):
             raise ValueError(
@@ -265,7 +266,7 @@ def predict_member(name, model, X, method, present, classes, where, n_outputs=1)
     """
     doing = f"{method} on {where}"
     try:
-        raw = _respond(model, method, X)
+        raw = respond(model, method, X)
         block = np.asarray(raw)
     except Exception as error:
         raise _named(name, doing, error) from error
@@ -290,7 +291,8 @@ def predict_member(name, model, X, method, present, classes, where, n_outputs=1)
     return block[:, 1:] if len(classes) == 2 else block
 
 
-def _respond(model, method, X):
+def respond(model, method, X):
+    """Call a method of a model; pipelines do not pass on all of them themselves."""
     while method == "predict_quantiles" and isinstance(model, Pipeline):
         if len(model.steps) > 1:
             X = model[:-1].transform(X)

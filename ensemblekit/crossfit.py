@@ -1,5 +1,7 @@
 """CrossFit: folds x members -> library. Owner of splits, clones and predictions."""
 
+from copy import copy
+
 import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets
@@ -266,6 +268,52 @@ class CrossFit(TransformerMixin, _BaseComposition):
             else:
                 blocks.append(np.full((n_rows, width), self._filler()))
         return np.hstack(blocks)
+
+    def only_fold(self, fold):
+        """Return a copy that predicts new rows by the models of one fold alone.
+
+        Parameters
+        ----------
+        fold : int
+            Position in `splits_`: these models have not seen its held-out rows.
+
+        Returns
+        -------
+        single : CrossFit
+            Shares models and predictions with this one; nothing is fitted.
+
+        Raises
+        ------
+        ValueError
+            If a member was refitted, which drops its fold models, or there is no such
+            fold.
+
+        Examples
+        --------
+        >>> from sklearn.linear_model import LinearRegression
+        >>> X, y = [[0.0], [1.0], [2.0], [4.0]], [0.0, 1.0, 2.0, 8.0]
+        >>> members = [("line", LinearRegression())]
+        >>> folds = CrossFit(members, cv=2, refit="none").fit(X, y)
+        >>> folds.only_fold(1).transform([[4.0]]).round(6)
+        array([[4.]])
+        """
+        check_is_fitted(self)
+        refitted = [name for name in self.method_ if name not in self.fold_estimators_]
+        if refitted:
+            raise ValueError(
+                f"Members {refitted} were fitted again on all rows, which drops their "
+                "fold models. Use refit='none'."
+            )
+        if not 0 <= fold < len(self.splits_):
+            raise ValueError(
+                f"fold is {fold}; expected 0 to {len(self.splits_) - 1}, as in splits_."
+            )
+        single = copy(self)
+        single.fold_classes_ = [self.fold_classes_[fold]]
+        single.fold_estimators_ = {
+            name: [models[fold]] for name, models in self.fold_estimators_.items()
+        }
+        return single
 
     def refit_members(self, X, y, names, *, sample_weight=None, **params):
         """Fit the named members on all rows; their fold models are dropped.

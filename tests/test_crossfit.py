@@ -422,3 +422,43 @@ def test_bool_targets_are_numbers_for_regressors(regression):
     found = CrossFit([("ridge", Ridge())]).fit(X, y > 0).oof_predictions_
     expected = CrossFit([("ridge", Ridge())]).fit(X, (y > 0).astype(float))
     assert_array_equal(found, expected.oof_predictions_)
+
+
+def check_only_fold(crossfit, X):
+    before = crossfit.transform(X)
+    held_out = np.empty_like(before)
+    for fold, (_, test) in enumerate(crossfit.splits_):
+        held_out[test] = crossfit.only_fold(fold).transform(X)[test]
+    assert_array_equal(held_out, crossfit.oof_predictions_)
+    assert_array_equal(crossfit.transform(X), before)
+
+
+def test_only_fold_predicts_by_the_models_of_one_fold(regression):
+    X, y = regression
+    members = [("ridge", Ridge()), ("tree", DecisionTreeRegressor(random_state=0))]
+    check_only_fold(CrossFit(members, cv=KFold(4), refit="none").fit(X, y), X)
+
+
+def test_only_fold_knows_the_classes_of_the_fold():
+    X, y = (
+        np.random.default_rng(0).normal(size=(40, 3)),
+        np.repeat([0, 1, 2], [16, 16, 8]),
+    )
+    members = [("bayes", GaussianNB()), ("logistic", LogisticRegression())]
+    crossfit = CrossFit(members, cv=KFold(5), refit="none")
+    with pytest.warns(UserWarning, match="lack classes: 2 in fold 5"):
+        crossfit.fit(X, y)
+    check_only_fold(crossfit, X)
+    assert (crossfit.only_fold(4).transform(X)[:, [2, 5]] == 0.0).all()
+
+
+def test_only_fold_needs_fold_models():
+    X, y = np.arange(20.0).reshape(10, 2), np.arange(10.0)
+    members = [("ridge", Ridge())]
+    refitted = CrossFit(members, refit="all").fit(X, y)
+    with pytest.raises(ValueError, match=r"\['ridge'\] were fitted again on all rows"):
+        refitted.only_fold(0)
+    crossfit = CrossFit(members, refit="none").fit(X, y)
+    for fold in (-1, 5):
+        with pytest.raises(ValueError, match=f"fold is {fold}; expected 0 to 4"):
+            crossfit.only_fold(fold)

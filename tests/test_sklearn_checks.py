@@ -19,6 +19,7 @@ from ensemblekit import (
     AdaptiveConformalRegressor,
     ConformalClassifier,
     ConformalPredictiveRegressor,
+    ConformalRegressor,
     ConformalSelector,
     CrossFit,
     DecisionOffsetClassifier,
@@ -166,6 +167,24 @@ BOOSTING = GradientBoostingRegressor(n_estimators=50, random_state=0)
     ]
 )
 def test_quantiles(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        ConformalRegressor(Ridge()),
+        ConformalRegressor(Ridge(), normalizer=TREE_R[1]),
+        ConformalRegressor(StackedRegressor([RIDGE, TREE_R], Ridge())),
+        ConformalRegressor(TREES, normalizer="spread"),
+        ConformalRegressor(Ridge(), method="cv+"),
+        ConformalRegressor(Ridge(), method="jackknife+ab"),
+        ConformalRegressor(TREES, method="cqr"),
+        ConformalRegressor(LINEAR, method="cqr-asymmetric"),
+        ConformalRegressor(TREES, method="cqr-m"),
+        ConformalRegressor(TREES, method="cqr-r"),
+    ]
+)
+def test_conformal_regressors(estimator, check):
     check(estimator)
 
 

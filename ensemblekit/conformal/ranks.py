@@ -159,7 +159,9 @@ def score_at(scores: NDArray, rank: int) -> float:
     return -np.inf if rank < 1 else float(np.partition(scores, rank - 1)[rank - 1])
 
 
-def warn_if_infeasible(n_samples: int, alpha: Fraction, what: str = "") -> None:
+def warn_if_infeasible(
+    n_samples: int, alpha: Fraction, what: str = "", stacklevel: int = 3
+) -> None:
     """Warn where so few scores give no finite threshold."""
     if upper_rank(n_samples, alpha) > n_samples:
         warnings.warn(
@@ -167,5 +169,5 @@ def warn_if_infeasible(n_samples: int, alpha: Fraction, what: str = "") -> None:
             f"{float(1 - alpha):.6g}: it is infinite. At least {least_samples(alpha)} "
             "are needed; give more rows or a larger alpha.",
             InfeasibleRankWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )

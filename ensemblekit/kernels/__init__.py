@@ -7,6 +7,7 @@ reach kernels through this package, whose modules load at their first use.
 from importlib import import_module
 
 _MODULES = (
+    "bagged_intervals",
     "calibrate",
     "candidates",
     "conformal_selection",
@@ -27,6 +28,7 @@ _MODULES = (
     "population",
     "ranks",
     "ridge_path",
+    "shifted_lists",
     "simplex_qp",
     "softmax_path",
 )

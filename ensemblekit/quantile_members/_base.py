@@ -99,23 +99,40 @@ class QuantileMemberMixin:
         self.quantile_levels_ = layout.check_levels(
             _levels.DEFAULT_LEVELS if levels is None else levels
         )
-        X = check_input_features(self, X, reset=True)
-        if self.n_features_in_ == 0:
-            raise ValueError(
-                f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
-                f"required by {type(self).__name__}."
-            )
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
-        y = _check_y(y, y_numeric=True).astype(np.float64)
-        check_consistent_length(X, y)
-        weight = sample_weight
-        if weight is not None:
-            weight = check_sample_weight(weight, X)
-        return X, y, weight
+        return check_training(self, X, y, sample_weight)
+
+
+def check_training(estimator, X, y, sample_weight):
+    """Check what the fit of a wrapper is given; record X's columns.
+
+    Returns
+    -------
+    X : as it was
+    y : ndarray of shape (n_samples,), float64
+    weight : ndarray of shape (n_samples,), or None
+    """
+    X = check_input_features(estimator, X, reset=True)
+    if estimator.n_features_in_ == 0:
+        raise ValueError(
+            f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
+            f"required by {type(estimator).__name__}."
+        )
+    weight = sample_weight
+    if weight is not None:
+        weight = check_sample_weight(weight, X)
+    return X, check_target(estimator, X, y), weight
+
+
+def check_target(estimator, X, y):
+    """Return y as float64; refuse none, other shapes and lengths, NaN and infinity."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is "
+            "None."
+        )
+    y = _check_y(y, y_numeric=True).astype(np.float64)
+    check_consistent_length(X, y)
+    return y
 
 
 def weight_arguments(estimator, weight):

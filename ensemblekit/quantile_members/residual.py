@@ -109,14 +109,16 @@ class ResidualQuantileRegressor(QuantileMemberMixin, RegressorMixin, BaseEstimat
         self : ResidualQuantileRegressor
         """
         X, y, weight = self._begin(X, y, sample_weight)
-        folds, held_out = _cross_fit(self.estimator, self.cv, X, y, weight)
+        folds, held_out = cross_fit_model(self.estimator, self.cv, X, y, weight)
         residuals = y - held_out
         used = np.ones(len(y)) if weight is None else weight
         self.scale_ = None
         self._least = _LEAST_SCALE * np.average(np.abs(residuals), weights=used) or 1.0
         if self.scale is not None:
             sizes = np.abs(residuals)
-            scales, held_out = _cross_fit(self.scale, folds.splits_, X, sizes, weight)
+            scales, held_out = cross_fit_model(
+                self.scale, folds.splits_, X, sizes, weight
+            )
             residuals = residuals / np.maximum(held_out, self._least)
             self.scale_ = scales.estimators_["estimator"]
         self.residual_quantiles_ = weighted_quantiles(
@@ -135,9 +137,9 @@ class ResidualQuantileRegressor(QuantileMemberMixin, RegressorMixin, BaseEstimat
         )
 
 
-def _cross_fit(estimator, cv, X, y, weight):
-    """Return the cross-fit of one model, fitted on all rows as well, and its P."""
+def cross_fit_model(estimator, cv, X, y, weight, refit="all"):
+    """Return the cross-fit of one model, on all rows as well, and what it held out."""
     members = [("estimator", estimator)]
     routed = Routed({"estimator": weight_arguments(estimator, weight)}, {}, {})
-    folds = CrossFit(members, cv=cv, refit="all")._fit(X, y, members, routed, weight)
+    folds = CrossFit(members, cv=cv, refit=refit)._fit(X, y, members, routed, weight)
     return folds, folds.oof_predictions_[:, 0]

@@ -1,0 +1,118 @@
+"""What methods share that train on some rows and calibrate on others."""
+
+import numpy as np
+from sklearn.model_selection import ShuffleSplit, check_cv
+
+from .._members import is_frozen
+from .._sklearn import _num_samples, _safe_indexing
+from ..quantile_members._base import weight_arguments
+from ._scores import Calibration, check_groups
+from .shift import check_ratio
+
+
+class HeldOut:
+    """A fitted model and the rows that calibrate it.
+
+    Parameters
+    ----------
+    model : fitted estimator
+    likelihood_ratio : callable, X -> (n_samples,), or None
+    """
+
+    def __init__(self, model, likelihood_ratio=None):
+        self.model = model
+        self.likelihood_ratio = likelihood_ratio
+
+    @property
+    def n_calibration(self):
+        """Number of rows that calibrate."""
+        return self.calibration.n_rows
+
+    def calibrate(self, X, y, groups):
+        """Rank the scores of these rows in the place of any others."""
+        self.calibration = Calibration(len(y), groups, self._ratio(X))
+        self._learn(X, y)
+        return self
+
+    def predict(self, X):
+        """Return the model's own prediction, (n_samples,)."""
+        return point_prediction(self.model, X)
+
+    def _learn(self, X, y):
+        raise NotImplementedError
+
+    def _test_rows(self, X, alpha, groups):
+        """Return groups and weights of test rows; warn if one has no finite bound."""
+        codes = self.calibration.codes(_num_samples(X), groups)
+        own = self._ratio(X)
+        self.calibration.warn(alpha, codes, own)
+        return codes, own
+
+    def _ratio(self, X):
+        if self.likelihood_ratio is None:
+            return None
+        rows = X if hasattr(X, "shape") else np.asarray(X)  # lists have no columns
+        ratio = self.likelihood_ratio(rows)
+        return check_ratio(ratio, _num_samples(X), "likelihood_ratio")
+
+
+def empty_bounds(n_rows, n_levels):
+    """Return an empty (n_rows, 2, n_levels) array whose columns are contiguous."""
+    return np.empty((n_levels, 2, n_rows)).T
+
+
+def point_prediction(model, X):
+    """Return the model's prediction as (n_samples,) float64."""
+    prediction = np.asarray(model.predict(X), dtype=np.float64)
+    if prediction.shape != (_num_samples(X),):
+        raise ValueError(
+            f"The estimator predicts an array of shape {prediction.shape} for "
+            f"{_num_samples(X)} rows; expected ({_num_samples(X)},), one target."
+        )
+    return prediction
+
+
+def train(estimator, X, y, weight, rows):
+    """Fit the estimator on some of the rows; one that is trained already stays."""
+    if is_frozen(estimator):
+        return estimator
+    weight = None if weight is None else weight[rows]
+    return estimator.fit(
+        _safe_indexing(X, rows), y[rows], **weight_arguments(estimator, weight)
+    )
+
+
+def split_rows(regressor, X, y, weight, seed):
+    """Return the rows that train and those that calibrate.
+
+    A model that is trained already leaves all rows to calibrate, unless a normalizer is
+    to be trained. Rows of weight 0 are as if they were not there.
+    """
+    if is_frozen(regressor.estimator) and not _is_trainable(regressor.normalizer):
+        training, held = np.empty(0, np.int64), np.arange(len(y))
+    elif regressor.cv is None:
+        draw = ShuffleSplit(1, test_size=regressor.calibration_size, random_state=seed)
+        training, held = next(draw.split(X))
+    else:
+        training, held = next(iter(check_cv(regressor.cv).split(X, y)))
+    if np.intersect1d(training, held).size:
+        raise ValueError(
+            "The first split of cv calibrates on rows that it trains on; expected "
+            "two parts without a common row."
+        )
+    if weight is not None:
+        held = held[weight[held] > 0.0]
+    if not len(held):
+        raise ValueError("No row is left to calibrate; give more rows.")
+    return training, held
+
+
+def _is_trainable(normalizer):
+    return hasattr(normalizer, "fit") and not is_frozen(normalizer)
+
+
+def calibrate_part(method, X, y, groups, rows):
+    """Calibrate a method on some of the rows."""
+    groups = check_groups(groups, len(y))
+    part = None if groups is None else groups[rows]
+    return method.calibrate(_safe_indexing(X, rows), y[rows], part)
