@@ -7,8 +7,7 @@ from .._folds import draw_seeds, run_tasks
 from .._members import fit_member, predict_member, with_seed
 from ..quantile_members._base import weight_arguments
 from ._cross_base import refuse_groups
-from ._estimator import draw_seed, new_estimator
-from ._held_out import point_prediction
+from ._estimator import draw_seed, new_estimator, point_predictions
 from .bootstrap import bag_bounds, out_of_bag_scores
 
 
@@ -73,7 +72,7 @@ class BaggedIntervals:
 
     def predict(self, X):
         """Return the prediction of the model of all rows, (n_samples,)."""
-        return point_prediction(self.model, X)
+        return point_predictions(self.model, X)
 
     def intervals(self, X, levels, groups=None):
         """Return intervals of miscoverage `levels`, (n_samples, 2, n_levels)."""

@@ -22,8 +22,7 @@ from ..quantile_members._base import weight_arguments
 from ..stack import StackedRegressor
 from ..stack_quantiles import StackedQuantileRegressor
 from ._cross_base import FoldScores, refuse_groups, warn_of_levels
-from ._estimator import draw_seed, new_estimator, wanted_levels
-from ._held_out import point_prediction
+from ._estimator import draw_seed, new_estimator, point_predictions, wanted_levels
 
 _STACKS = (StackedRegressor, StackedQuantileRegressor)
 
@@ -106,7 +105,7 @@ class CrossIntervals:
 
     def predict(self, X):
         """Return the prediction of the model of all rows, (n_samples,)."""
-        return point_prediction(self.parts.model, X)
+        return point_predictions(self.parts.model, X)
 
     def intervals(self, X, levels, groups=None):
         """Return intervals of miscoverage `levels`, (n_samples, 2, n_levels)."""

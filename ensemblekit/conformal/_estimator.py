@@ -1,9 +1,11 @@
-"""The estimator that a conformal regressor wraps, before it is fitted."""
+"""The estimator that is wrapped: its seed, its clone, its predictions."""
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from .._members import last_step, with_seed
+from .._sklearn import _num_samples
+from ..exceptions import describe_rows
 from ..stack import StackedRegressor
 from ..stack_quantiles import StackedQuantileRegressor
 from .ranks import exact_levels
@@ -48,3 +50,24 @@ def wanted_levels(alpha):
     alphas, _ = exact_levels(alpha)
     tails = {float(a / 2) for a in alphas} | {float(1 - a / 2) for a in alphas}
     return tuple(sorted(tails | {0.5}))
+
+
+def point_predictions(model, X):
+    """Return a model's predictions as (n_samples,) float64; refuse any other."""
+    predicted = np.asarray(model.predict(X), dtype=np.float64)
+    n_rows = _num_samples(X)
+    if predicted.shape == (n_rows, 1):
+        predicted = predicted[:, 0]
+    if predicted.shape != (n_rows,):
+        raise ValueError(
+            f"The wrapped estimator predicts an array of shape {predicted.shape}; "
+            f"expected ({n_rows},), a number for each row."
+        )
+    finite = np.isfinite(predicted)
+    if not finite.all():
+        bad = np.flatnonzero(~finite)
+        raise ValueError(
+            "The wrapped estimator predicts NaN or infinity "
+            f"({describe_rows(bad)}); expected finite numbers."
+        )
+    return predicted

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._groups import Groups
 from .distributions import Residuals, tail
 from .ranks import warn_if_infeasible
 
@@ -9,36 +10,28 @@ from .ranks import warn_if_infeasible
 class GroupedResiduals:
     """The residuals of each group, or of all rows where there are no groups.
 
-    names : ndarray of shape (n_groups,), or None
+    groups : Groups
     parts : list of Residuals
     """
 
     def __init__(self, residuals, groups):
-        self.names = None
-        parts = [residuals]
-        if groups is not None:
-            self.names = np.unique(groups)
-            parts = [residuals[groups == name] for name in self.names]
-        self.parts = [Residuals(part) for part in parts]
+        self.groups = Groups(groups, len(residuals))
+        self.parts = [Residuals(residuals[rows]) for rows in self.groups.rows]
 
     def served(self, groups, n_rows):
         """Return (rows, their residuals, the group for messages) of each group.
 
         A group that was not seen has no residuals: never those of the others.
         """
-        groups = check_groups(groups, n_rows)
-        if (groups is None) != (self.names is None):
-            was, given = ("without", "has") if groups is not None else ("with", "lacks")
-            raise ValueError(
-                f"Calibration was {was} groups and this call {given} them; expected "
-                "groups in both or in neither."
-            )
-        if groups is None or self.names is None:
+        codes = self.groups.codes(groups, n_rows)
+        if codes is None:
             return [(slice(None), self.parts[0], "")]
-        known = dict(zip(self.names.tolist(), self.parts, strict=True))
+        parts = [*self.parts, Residuals([])]  # of code -1, the last
+        groups = np.asarray(groups)
+        members = [np.flatnonzero(groups == name) for name in np.unique(groups)]
         return [
-            (groups == name, known.get(name, Residuals([])), f" in group {name!r}")
-            for name in np.unique(groups).tolist()
+            (rows, parts[codes[rows[0]]], f" in group {groups[rows].tolist()[0]!r}")
+            for rows in members
         ]
 
     def cdf(self, groups, errors, between):
@@ -67,16 +60,3 @@ class GroupedResiduals:
         for rows, residuals, _ in served:
             quantiles[rows] = residuals.quantiles(levels)
         return quantiles
-
-
-def check_groups(groups, n_rows):
-    """Return groups as (n_rows,), or None."""
-    if groups is None:
-        return None
-    groups = np.asarray(groups)
-    if groups.shape != (n_rows,):
-        raise ValueError(
-            f"groups has shape {groups.shape}; expected ({n_rows},), a group for each "
-            "row of X."
-        )
-    return groups

@@ -6,7 +6,9 @@ from sklearn.model_selection import ShuffleSplit, check_cv
 from .._members import is_frozen
 from .._sklearn import _num_samples, _safe_indexing
 from ..quantile_members._base import weight_arguments
-from ._scores import Calibration, check_groups
+from ._estimator import point_predictions
+from ._groups import check_groups
+from ._scores import Calibration
 from .shift import check_ratio
 
 
@@ -36,14 +38,14 @@ class HeldOut:
 
     def predict(self, X):
         """Return the model's own prediction, (n_samples,)."""
-        return point_prediction(self.model, X)
+        return point_predictions(self.model, X)
 
     def _learn(self, X, y):
         raise NotImplementedError
 
     def _test_rows(self, X, alpha, groups):
         """Return groups and weights of test rows; warn if one has no finite bound."""
-        codes = self.calibration.codes(_num_samples(X), groups)
+        codes = self.calibration.groups.codes(groups, _num_samples(X))
         own = self._ratio(X)
         self.calibration.warn(alpha, codes, own)
         return codes, own
@@ -59,17 +61,6 @@ class HeldOut:
 def empty_bounds(n_rows, n_levels):
     """Return an empty (n_rows, 2, n_levels) array whose columns are contiguous."""
     return np.empty((n_levels, 2, n_rows)).T
-
-
-def point_prediction(model, X):
-    """Return the model's prediction as (n_samples,) float64."""
-    prediction = np.asarray(model.predict(X), dtype=np.float64)
-    if prediction.shape != (_num_samples(X),):
-        raise ValueError(
-            f"The estimator predicts an array of shape {prediction.shape} for "
-            f"{_num_samples(X)} rows; expected ({_num_samples(X)},), one target."
-        )
-    return prediction
 
 
 def train(estimator, X, y, weight, rows):
@@ -95,6 +86,11 @@ def split_rows(regressor, X, y, weight, seed):
         training, held = next(draw.split(X))
     else:
         training, held = next(iter(check_cv(regressor.cv).split(X, y)))
+    return checked_split(training, held, weight)
+
+
+def checked_split(training, held, weight):
+    """Return a split without the rows of weight 0 that would calibrate."""
     if np.intersect1d(training, held).size:
         raise ValueError(
             "The first split of cv calibrates on rows that it trains on; expected "

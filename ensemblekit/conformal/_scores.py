@@ -1,12 +1,11 @@
 """Calibration scores and their thresholds: by group, under weights, at exact ranks."""
 
 import warnings
-from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length
 
-from ..exceptions import InfeasibleRankWarning, describe_rows
+from ..exceptions import InfeasibleRankWarning
+from ._groups import Groups
 from .ranks import upper_rank, warn_if_infeasible
 from .shift import order_by_score, refuse_nan_scores, weighted_thresholds
 
@@ -24,43 +23,18 @@ class Calibration:
     def __init__(self, n_rows, groups=None, weight=None):
         self.n_rows = n_rows
         self.weight = weight
-        self.names: Any = None
-        self.rows = [np.arange(n_rows)]
-        if groups is not None:
-            self.names, codes = np.unique(groups, return_inverse=True)
-            self.rows = [np.flatnonzero(codes == g) for g in range(len(self.names))]
+        self.groups = Groups(groups, n_rows)
 
     @property
     def counts(self):
         """Rows of each group; None without groups."""
-        if self.names is None:
-            return None
-        counts = [len(rows) for rows in self.rows]
-        return dict(zip(self.names.tolist(), counts, strict=True))
-
-    def codes(self, n_rows, groups):
-        """Return the number of each test row's group, -1 for one not known, or None."""
-        if (groups is None) != (self.names is None):
-            raise ValueError(
-                "groups are "
-                + ("missing: calibrated" if groups is None else "given, but calibrated")
-                + (" by group" if groups is None else " without")
-                + ". Give groups both to fit or calibrate and to prediction, or to "
-                "neither."
-            )
-        if self.names is None:
-            return None
-        groups = check_groups(groups, n_rows)
-        names = np.asarray(self.names)
-        codes = np.searchsorted(names, groups)
-        codes[codes == len(names)] = 0
-        return np.where(names[codes] == groups, codes, -1)
+        return self.groups.counts
 
     def warn(self, alpha, codes, own):
         """Warn once where test rows get no finite bound, and say why."""
         if own is not None:
             self._warn_weighted(alpha, codes, own)
-        elif self.names is None:
+        elif self.groups.names is None:
             warn_if_infeasible(self.n_rows, alpha, stacklevel=6)
         else:
             self._warn_groups(alpha, codes)
@@ -71,7 +45,9 @@ class Calibration:
         if not few:
             return
         named = [
-            f"{self.names[g]} ({self._size(g)} rows)" if g >= 0 else "unknown ones"
+            f"{self.groups.names[g]} ({self._size(g)} rows)"
+            if g >= 0
+            else "unknown ones"
             for g in few
         ]
         warnings.warn(
@@ -96,7 +72,7 @@ class Calibration:
             )
 
     def _size(self, code):
-        return len(self.rows[code]) if code >= 0 else 0
+        return len(self.groups.rows[code]) if code >= 0 else 0
 
 
 class Scores:
@@ -111,13 +87,12 @@ class Scores:
 
     def __init__(self, calibration, scores):
         refuse_nan_scores(scores)
-        self._calibration = calibration
         weight = calibration.weight
         self._parts = [
             np.sort(scores[rows])
             if weight is None
             else order_by_score(scores[rows], weight[rows])
-            for rows in calibration.rows
+            for rows in calibration.groups.rows
         ]
 
     def thresholds(self, alpha, codes, own):
@@ -127,7 +102,7 @@ class Scores:
         ----------
         alpha : Fraction
         codes : ndarray of shape (n_rows,), or None
-            As `Calibration.codes` gives them.
+            As `Groups.codes` gives them.
         own : ndarray of shape (n_rows,), or None
             Weights of the test rows.
 
@@ -135,7 +110,7 @@ class Scores:
         -------
         thresholds : ndarray of shape (n_rows,), or a number that is that of all rows
         """
-        if self._calibration.names is None:
+        if codes is None:
             return _of_part(self._parts[0], alpha, own)
         found = np.full(len(codes), np.inf)
         for g, part in enumerate(self._parts):
@@ -150,27 +125,3 @@ def _of_part(part, alpha, own):
         return weighted_thresholds(ordered, reached, own, alpha)
     rank = upper_rank(len(part), alpha)
     return part[rank - 1] if rank <= len(part) else np.inf
-
-
-def check_groups(groups, n_rows):
-    """Return groups as (n_rows,), or None."""
-    if groups is None:
-        return None
-    groups = np.asarray(groups)
-    if groups.ndim != 1:
-        raise ValueError(
-            f"groups has shape {groups.shape}; expected ({n_rows},), one for each row."
-        )
-    check_consistent_length(groups, np.empty(n_rows))
-    if groups.dtype.kind in "biuUS":
-        return groups
-    missing = [i for i, g in enumerate(groups.tolist()) if g is None or g != g]
-    if missing:
-        raise ValueError(
-            f"groups is None or NaN ({describe_rows(missing)}); give such rows a name "
-            "of their own, or leave them out."
-        )
-    kinds = sorted({type(g).__name__ for g in groups.tolist()})
-    if len(kinds) > 1:
-        raise ValueError(f"groups holds values of {kinds}; expected one type.")
-    return groups

@@ -5,17 +5,21 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from .._routing import merge_member_tags
 from .._sklearn import (
     Integral,
     _safe_indexing,
-    check_input_features,
     check_sample_weight,
     forget_fitted,
 )
-from ..quantile_members._base import weight_arguments
+from ..quantile_members._base import (
+    check_columns,
+    require_target,
+    weight_arguments,
+)
+from ._estimator import draw_seed
+from ._held_out import checked_split
 
 
 class SplitConformalMixin:
@@ -35,32 +39,16 @@ class SplitConformalMixin:
     def _begin(self, X, y, sample_weight):
         """Forget an earlier fit; check X, the weights, and that there is a y."""
         forget_fitted(self)
-        X = check_input_features(self, X, reset=True)
-        if self.n_features_in_ == 0:
-            raise ValueError(
-                f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
-                f"required by {type(self).__name__}."
-            )
-        self._require_targets(y)
+        X = check_columns(self, X)
+        require_target(self, y)
         weight = sample_weight
         return X, None if weight is None else check_sample_weight(weight, X)
-
-    def _require_targets(self, y):
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
-
-    def _check_new(self, X):
-        check_is_fitted(self, "estimator_")
-        return check_input_features(self, X, reset=False)
 
 
 def start_random(random_state):
     """Return a generator, and a seed for what must repeat; None if nothing must."""
     rng = check_random_state(random_state)
-    return rng, None if random_state is None else int(rng.randint(2**31 - 1))
+    return rng, None if random_state is None else draw_seed(rng)
 
 
 def fit_rows(estimator, X, y, rows, weight):
@@ -80,16 +68,7 @@ def calibration_split(cv, y, cells, size, weight, rng):
         train, held = (rows[part] for part in hold_out(cells[rows], size, rng))
     else:
         train, held = next(iter(cv.split(np.zeros((len(y), 1)), y)))
-    if np.intersect1d(train, held).size:
-        raise ValueError(
-            "The first split of cv calibrates on rows that it trains on; expected two "
-            "parts without a common row."
-        )
-    if weight is not None:
-        held = held[weight[held] > 0.0]
-    if not len(held):
-        raise ValueError("No row is left to calibrate; give more rows.")
-    return train, held
+    return checked_split(train, held, weight)
 
 
 def hold_out(cells, size, rng):

@@ -2,22 +2,18 @@
 
 import numpy as np
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._members import weight_parameter
 from .._routing import merge_member_tags
 from .._sklearn import (
     _check_method_params,
-    _check_y,
-    _num_samples,
     _safe_indexing,
-    check_input_features,
     check_sample_weight,
     forget_fitted,
     process_routing,
     routing_enabled,
 )
-from ..exceptions import describe_rows
+from ..quantile_members._base import check_training
 
 
 class WrapsRegressorMixin:
@@ -50,28 +46,8 @@ class WrapsRegressorMixin:
     def _begin(self, X, y):
         """Forget an earlier fit; check what this one is given."""
         forget_fitted(self)
-        X = check_input_features(self, X, reset=True)
-        if self.n_features_in_ == 0:
-            raise ValueError(
-                f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
-                f"required by {type(self).__name__}."
-            )
-        return X, self._check_targets(X, y)
-
-    def _check_targets(self, X, y):
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
-        y = _check_y(y, y_numeric=True).astype(np.float64)
-        check_consistent_length(X, y)
-        return y
-
-    def _check_new(self, X):
-        """Check the rows of a fitted estimator."""
-        check_is_fitted(self)
-        return check_input_features(self, X, reset=False)
+        X, y, _ = check_training(self, X, y, None)
+        return X, y
 
     def _fit_arguments(self, X, params):
         """Return the keywords of the wrapped estimator's fit, for all rows."""
@@ -89,26 +65,6 @@ def fit_rows(model, X, y, rows, params):
     """Fit a model on some rows, with the metadata of these rows."""
     params = _check_method_params(X, params, indices=rows)
     return model.fit(_safe_indexing(X, rows), y[rows], **params)
-
-
-def point_predictions(model, X):
-    """Return a model's predictions as (n_samples,) float64; refuse any other."""
-    predicted = np.asarray(model.predict(X), dtype=np.float64)
-    n_rows = _num_samples(X)
-    if predicted.shape == (n_rows, 1):
-        predicted = predicted[:, 0]
-    if predicted.shape != (n_rows,):
-        raise ValueError(
-            f"The wrapped estimator predicts an array of shape {predicted.shape}; "
-            f"expected ({n_rows},), a number for each row."
-        )
-    bad = np.flatnonzero(~np.isfinite(predicted))
-    if bad.size:
-        raise ValueError(
-            "The wrapped estimator predicts NaN or infinity "
-            f"({describe_rows(bad)}); expected finite numbers."
-        )
-    return predicted
 
 
 def count_held_out(size, n_samples):

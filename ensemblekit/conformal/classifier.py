@@ -20,8 +20,10 @@ from .._sklearn import (
     _num_samples,
     _safe_indexing,
 )
+from ..quantile_members._base import check_new, require_target
 from ..stack import StackedClassifier
-from ._cells import Cells, check_groups
+from ._cells import Cells
+from ._groups import check_groups
 from ._probabilities import held_out_probabilities, probabilities_of
 from ._split import (
     SplitConformalMixin,
@@ -262,7 +264,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         self : ConformalClassifier
         """
         exact_levels(self.alpha)
-        self._require_targets(y)
+        require_target(self, y)
         groups = check_groups(groups, _num_samples(X))
         if not hasattr(self, "estimator_"):
             check_is_fitted(self._wrapped())
@@ -274,7 +276,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
                 "method='raps' has not been tuned in fit. Fit again, or give "
                 "regularization and k_reg."
             )
-        X = self._check_new(X)
+        X = check_new(self, X)
         y = self._check_labels(X, y)
         self._start_random()
         return self._calibrate(X, y, groups)
@@ -290,7 +292,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         -------
         labels : ndarray of shape (n_samples,)
         """
-        X = self._check_new(X)
+        X = check_new(self, X)
         return self.estimator_.predict(X)
 
     def predict_proba(self, X):
@@ -305,7 +307,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         probabilities : ndarray of shape (n_samples, n_classes), float64
             Zero for classes that no training row had.
         """
-        X = self._check_new(X)
+        X = check_new(self, X)
         return probabilities_of(self.estimator_, X, self.classes_)
 
     def predict_set(self, X, alpha=None, groups=None):
@@ -439,7 +441,10 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         scores = self._scores(probabilities, codes, stream=0)
         by_class = (codes, len(self.classes_)) if self.class_conditional else (None, 1)
         self._cells = Cells(scores, groups, *by_class)
-        self.groups_, self.calibration_counts_ = self._cells.groups, self._cells.counts
+        self.groups_, self.calibration_counts_ = (
+            self._cells.groups.names,
+            self._cells.counts,
+        )
         return self
 
     def _check_known(self, y):

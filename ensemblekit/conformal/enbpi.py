@@ -17,7 +17,9 @@ from .._sklearn import (
     delayed,
 )
 from ..exceptions import describe_rows
-from ._wrapped import WrapsRegressorMixin, fit_rows, point_predictions
+from ..quantile_members._base import check_new, check_target
+from ._estimator import point_predictions
+from ._wrapped import WrapsRegressorMixin, fit_rows
 from .ranks import exact_levels, lower_rank, upper_rank, warn_if_infeasible
 
 __all__ = ["EnbPIRegressor"]
@@ -178,8 +180,8 @@ class EnbPIRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstimator):
         self : EnbPIRegressor
             The same as after as many calls with a row each.
         """
-        X = self._check_new(X)
-        residuals = self._check_targets(X, y) - self._points(X)
+        X = check_new(self, X)
+        residuals = check_target(self, X, y) - self._points(X)
         self.residuals_ = np.append(self.residuals_, residuals)[-self._length :]
         return self
 
@@ -208,7 +210,7 @@ class EnbPIRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstimator):
         -------
         prediction : ndarray of shape (n_samples,), float64
         """
-        return self._points(self._check_new(X))
+        return self._points(check_new(self, X))
 
     def predict_interval(self, X, alpha=None):
         """Predict intervals from the latest residuals.
@@ -224,7 +226,7 @@ class EnbPIRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstimator):
         interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_alphas), float64
             Infinite, with an InfeasibleRankWarning, where there are too few residuals.
         """
-        X = self._check_new(X)
+        X = check_new(self, X)
         alphas, single = exact_levels(self.alpha if alpha is None else alpha)
         warn_if_infeasible(len(self.residuals_), min(alphas) / 2)
         ordered = np.sort(self.residuals_)

@@ -22,6 +22,7 @@ from .._sklearn import (
     _safe_indexing,
 )
 from ..exceptions import describe_rows
+from ..quantile_members._base import check_new, require_target
 from ._regions import (
     Bonferroni,
     Box,
@@ -243,8 +244,8 @@ class MultiOutputConformalRegressor(
         -------
         self : MultiOutputConformalRegressor
         """
-        X = self._check_new(X)
-        self._require_targets(y)
+        X = check_new(self, X)
+        require_target(self, y)
         return self._calibrate(X, self._check_same_outputs(X, y))
 
     def predict(self, X):
@@ -258,7 +259,7 @@ class MultiOutputConformalRegressor(
         -------
         prediction : ndarray of shape (n_samples, D), or (n_samples,) if y was so
         """
-        predicted = self._predicted(self._check_new(X))
+        predicted = self._predicted(check_new(self, X))
         return predicted[:, 0] if self._vector else predicted
 
     @available_if(_is_box)
@@ -276,7 +277,7 @@ class MultiOutputConformalRegressor(
         interval : ndarray of shape (n_samples, D, 2) or (n_samples, D, 2, n_alphas)
             Without the axis of D if y was a vector.
         """
-        X = self._check_new(X)
+        X = check_new(self, X)
         levels, single = self._levels(alpha)
         warn_if_infeasible(len(self.calibration_scores_), min(levels))
         ends = self._region.ends(self._predicted(X), X, self._thresholds(levels))
@@ -297,7 +298,7 @@ class MultiOutputConformalRegressor(
         -------
         inside : ndarray of shape (n_samples,) or (n_samples, n_alphas), bool
         """
-        X = self._check_new(X)
+        X = check_new(self, X)
         levels, single = self._levels(alpha)
         warn_if_infeasible(len(self.calibration_scores_), min(levels))
         scores = self._scores(X, self._check_same_outputs(X, y))
@@ -318,7 +319,7 @@ class MultiOutputConformalRegressor(
         volume : ndarray of shape (n_samples,) or (n_samples, n_alphas), float64
             In the product of the units of y; for ellipsoids the same for all rows.
         """
-        X = self._check_new(X)
+        X = check_new(self, X)
         levels, single = self._levels(alpha)
         warn_if_infeasible(len(self.calibration_scores_), min(levels))
         volumes = self._region.volumes(self._predicted(X), X, self._thresholds(levels))

@@ -16,7 +16,7 @@ from sklearn.utils import Bunch
 
 from ..exceptions import describe_rows
 from ._adaptive_states import Issued, make_state
-from ._grouped import check_groups
+from ._groups import check_groups
 from .ranks import exact_level
 
 __all__ = ["adaptive_interval", "adaptive_thresholds"]

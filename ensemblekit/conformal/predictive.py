@@ -18,12 +18,14 @@ from .._sklearn import (
     check_sample_weight,
 )
 from ..exceptions import describe_rows
-from ._grouped import GroupedResiduals, check_groups
+from ..quantile_members._base import check_new, check_target
+from ._estimator import point_predictions
+from ._grouped import GroupedResiduals
+from ._groups import check_groups
 from ._wrapped import (
     WrapsRegressorMixin,
     count_held_out,
     fit_rows,
-    point_predictions,
 )
 from .distributions import (
     check_between,
@@ -187,7 +189,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         """
         self._validate_params()
         X = check_input_features(self, X, reset=not hasattr(self, "estimator_"))
-        y = self._check_targets(X, y)
+        y = check_target(self, X, y)
         if not hasattr(self, "estimator_"):
             for model in (self._wrapped(), self.normalizer):
                 if model is not None:
@@ -207,7 +209,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         -------
         prediction : ndarray of shape (n_samples,), float64
         """
-        return point_predictions(self._fitted().estimator_, self._check_new(X))
+        return point_predictions(self._fitted().estimator_, check_new(self, X))
 
     def predict_cdf(self, X, y, *, between=0.5, groups=None):
         """Predict the distribution function at y.
@@ -251,8 +253,8 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         pit : ndarray of shape (n_samples,), float64
             In [0, 1]; the draws are the same at each call where `random_state` is int.
         """
-        X = self._fitted()._check_new(X)
-        y = self._check_targets(X, y)
+        X = check_new(self._fitted(), X)
+        y = check_target(self, X, y)
         draws = check_random_state(self.random_state).uniform(size=len(y))
         return self.predict_cdf(X, y, between=draws, groups=groups)
 
@@ -318,8 +320,8 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
             In the unit of y; lower is better; infinite in a group that calibration has
             not seen.
         """
-        X = self._fitted()._check_new(X)
-        y = self._check_targets(X, y)
+        X = check_new(self._fitted(), X)
+        y = check_target(self, X, y)
         centre, scale = self._centre_and_scale(X)
         errors = standard_errors(centre, scale, y)
         return scale * self._grouped.crps(groups, errors)
@@ -345,7 +347,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
             At most 1; 0 where all y are equal.
         """
         crps = self.crps(X, y, groups=groups)
-        y = self._check_targets(X, y)
+        y = check_target(self, X, y)
         weight = check_sample_weight(sample_weight, y)
         spread = half_mean_difference(y, weight / weight.sum())
         if spread == 0.0:
@@ -385,7 +387,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         return centre[:, None] + scale[:, None] * steps
 
     def _centre_and_scale(self, X):
-        X = self._fitted()._check_new(X)
+        X = check_new(self._fitted(), X)
         return self._points_and_sizes(X)
 
     def _points_and_sizes(self, X):
@@ -405,6 +407,6 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         centre, scale = self._points_and_sizes(X)
         residuals = standard_errors(centre, scale, y)
         self._grouped = GroupedResiduals(residuals, groups)
-        self.groups_ = self._grouped.names
+        self.groups_ = self._grouped.groups.names
         self.residuals_ = [part.sorted for part in self._grouped.parts]
         return self

@@ -20,9 +20,9 @@ from .._sklearn import (
     forget_fitted,
 )
 from ..layout import check_levels
-from ..quantile_members._base import check_target, check_training
+from ..quantile_members._base import check_new, check_target, check_training
 from ._envelope import nest, pair_levels, quantiles_of
-from ._scores import check_groups
+from ._groups import check_groups
 from .ranks import exact_level, exact_levels
 
 __all__ = ["ConformalRegressor"]
@@ -317,8 +317,8 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         -------
         prediction : ndarray of shape (n_samples,), float64
         """
-        check_is_fitted(self)
-        return self.calibrated_.predict(check_input_features(self, X, reset=False))
+        X = check_new(self, X)
+        return self.calibrated_.predict(X)
 
     def predict_interval(self, X, alpha=None, groups=None):
         """Predict intervals; those of several alphas lie within each other.
@@ -337,8 +337,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
             Infinite where too few rows calibrate. Of several alphas, an interval is
             widened to hold those of less coverage.
         """
-        check_is_fitted(self)
-        X = check_input_features(self, X, reset=False)
+        X = check_new(self, X)
         levels, single = exact_levels(self.alpha if alpha is None else alpha)
         groups = check_groups(groups, _num_samples(X))
         bounds = nest(self.calibrated_.intervals(X, levels, groups), levels)
@@ -365,8 +364,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         quantiles : ndarray of shape (n_samples, n_levels), float64
             Ascending along each row; infinite where too few rows calibrate.
         """
-        check_is_fitted(self)
-        X = check_input_features(self, X, reset=False)
+        X = check_new(self, X)
         levels = [exact_level(level) for level in check_levels(quantile_levels)]
         groups = check_groups(groups, _num_samples(X))
         if hasattr(self.calibrated_, "quantiles"):

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from .._members import check_members, with_seed
 from .._routing import merge_member_tags
@@ -14,15 +14,15 @@ from .._sklearn import (
     Real,
     StrOptions,
     _BaseComposition,
-    _check_y,
     _fit_context,
     _num_samples,
     _safe_indexing,
-    check_input_features,
     check_sample_weight,
     forget_fitted,
 )
+from ..quantile_members._base import check_columns, check_new, check_target
 from ..stack import StackedRegressor
+from ._estimator import draw_seed
 from ._evidence import evidence, fit_evidence
 from .fdr import (
     PRUNING,
@@ -187,7 +187,7 @@ default="deterministic"
         weight = None
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, X)
-        seed = self._draw_seed()
+        seed = draw_seed(self.random_state)
         train, held_out = train_test_split(
             np.arange(len(y)), test_size=self.calibration_size, random_state=seed
         )
@@ -300,27 +300,11 @@ default="deterministic"
     def _resolve_estimator(self):
         return StackedRegressor() if self.estimator is None else self.estimator
 
-    def _draw_seed(self):
-        """Return a seed for all that is drawn in fit; None where it need not repeat."""
-        if self.random_state is None:
-            return None
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
-
     def _check_rows(self, X, y, thresholds, reset):
         """Return X as it was, and y and the threshold of each row as float64."""
-        X = check_input_features(self, X, reset=reset)
-        if self.n_features_in_ == 0:
-            raise ValueError(
-                f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
-                f"required by {type(self).__name__}."
-            )
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
-        y = _check_y(y, y_numeric=True).astype(np.float64)
-        check_consistent_length(X, y)
+        check = check_columns if reset else check_new
+        X = check(self, X)
+        y = check_target(self, X, y)
         return X, y, self._limits(thresholds, len(y))
 
     def _limits(self, thresholds, n_rows):
@@ -350,8 +334,7 @@ default="deterministic"
 
     def _judge(self, X, thresholds):
         """Return which rows are selected, and their p-values."""
-        check_is_fitted(self)
-        X = check_input_features(self, X, reset=False)
+        X = check_new(self, X)
         scores = -self._predict(X, self._limits(thresholds, _num_samples(X)))
         random = check_random_state(self.random_state)
         if self.estimators is None:

@@ -14,12 +14,13 @@ from .._sklearn import (
     _safe_indexing,
     check_input_features,
 )
+from ..quantile_members._base import check_new, check_target
 from ._adaptive_states import AUTO, make_state
+from ._estimator import point_predictions
 from ._wrapped import (
     WrapsRegressorMixin,
     count_held_out,
     fit_rows,
-    point_predictions,
 )
 from .online import moved_ends
 from .ranks import exact_levels, warn_if_infeasible
@@ -182,7 +183,7 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
         """
         self._validate_params()
         X = check_input_features(self, X, reset=not hasattr(self, "estimator_"))
-        y = self._check_targets(X, y)
+        y = check_target(self, X, y)
         model = getattr(self, "estimator_", self.estimator)
         check_is_fitted(model)
         return self._start(model, np.abs(y - point_predictions(model, X)))
@@ -203,8 +204,8 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
         self : AdaptiveConformalRegressor
             The same as after as many calls with a row each.
         """
-        X = self._check_new(X)
-        y = self._check_targets(X, y)
+        X = check_new(self, X)
+        y = check_target(self, X, y)
         for score in np.abs(y - point_predictions(self.estimator_, X)).tolist():
             self._state.add(score, self._state.issue())
         return self._tell()
@@ -234,7 +235,7 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
         -------
         prediction : ndarray of shape (n_samples,), float64
         """
-        return point_predictions(self._fitted().estimator_, self._check_new(X))
+        return point_predictions(self._fitted().estimator_, check_new(self, X))
 
     def predict_interval(self, X, alpha=None):
         """Predict intervals for rows that come next, at the level of now.
@@ -252,7 +253,7 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
             Infinite where ``alpha_t_`` is 0 or less, or too small for the residuals
             seen; an InfeasibleRankWarning tells where alpha itself is.
         """
-        X = self._fitted()._check_new(X)
+        X = check_new(self._fitted(), X)
         at, single = self._positions(self.alpha if alpha is None else alpha)
         centre = point_predictions(self.estimator_, X)[:, None]
         least = min(self._state.alphas[a] for a in at)

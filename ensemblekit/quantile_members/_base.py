@@ -41,8 +41,7 @@ class QuantileMemberMixin:
         quantiles : ndarray of shape (n_samples, n_levels), float64
             Ascending along each row.
         """
-        check_is_fitted(self)
-        return self._quantiles(check_input_features(self, X, reset=False))
+        return self._quantiles(check_new(self, X))
 
     def predict(self, X):
         """Predict medians, interpolated where 0.5 is no level.
@@ -111,25 +110,42 @@ def check_training(estimator, X, y, sample_weight):
     y : ndarray of shape (n_samples,), float64
     weight : ndarray of shape (n_samples,), or None
     """
-    X = check_input_features(estimator, X, reset=True)
-    if estimator.n_features_in_ == 0:
-        raise ValueError(
-            f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
-            f"required by {type(estimator).__name__}."
-        )
+    X = check_columns(estimator, X)
     weight = sample_weight
     if weight is not None:
         weight = check_sample_weight(weight, X)
     return X, check_target(estimator, X, y), weight
 
 
-def check_target(estimator, X, y):
-    """Return y as float64; refuse none, other shapes and lengths, NaN and infinity."""
+def check_columns(estimator, X):
+    """Record X's columns, of which there has to be one; return X as it was."""
+    X = check_input_features(estimator, X, reset=True)
+    if estimator.n_features_in_ == 0:
+        raise ValueError(
+            f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
+            f"required by {type(estimator).__name__}."
+        )
+    return X
+
+
+def check_new(estimator, X):
+    """Check the columns of new rows of a fitted estimator; return X as it was."""
+    check_is_fitted(estimator)
+    return check_input_features(estimator, X, reset=False)
+
+
+def require_target(estimator, y):
+    """Refuse to go on without y."""
     if y is None:
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is "
             "None."
         )
+
+
+def check_target(estimator, X, y):
+    """Return y as float64; refuse none, other shapes and lengths, NaN and infinity."""
+    require_target(estimator, y)
     y = _check_y(y, y_numeric=True).astype(np.float64)
     check_consistent_length(X, y)
     return y

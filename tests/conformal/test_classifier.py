@@ -219,11 +219,11 @@ def test_unseen_groups_get_all_classes():
         sets = model.predict_set(p[:3], groups=[0, 9, 1])
     assert sets[1].all()
     assert not sets[[0, 2]].all()
-    with pytest.raises(ValueError, match="Calibration had groups"):
+    with pytest.raises(ValueError, match="Calibration was with groups"):
         model.predict_set(p)
     with pytest.raises(ValueError, match=r"groups has shape \(2,\)"):
         model.predict_set(p, groups=[0, 1])
-    with pytest.raises(ValueError, match="Calibration had no groups"):
+    with pytest.raises(ValueError, match="Calibration was without groups"):
         model.calibrate(p, y).predict_set(p, groups=np.zeros(100))
 
 

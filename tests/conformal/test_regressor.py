@@ -172,7 +172,7 @@ def test_targets_that_cannot_be_are_refused(table):
         def predict(self, X):
             return np.column_stack([super().predict(X)] * 2)
 
-    with pytest.raises(ValueError, match=r"shape \(50, 2\) for 50 rows"):
+    with pytest.raises(ValueError, match=r"shape \(50, 2\); expected \(50,\)"):
         ConformalRegressor(TwoColumns()).fit(X, y)
 
 
