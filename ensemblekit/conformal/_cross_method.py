@@ -201,16 +201,22 @@ def _fit_stack(regressor, stack, X, y, weight, groups):
     stack.set_params(refit="none")
     if stack.cv is None:
         stack.set_params(cv=regressor.cv)
+    elif regressor.cv is not None and regressor.cv != stack.cv:
+        raise ValueError(
+            "cv is given twice, and differs: for the stack and for method='cv+', which "
+            "uses the stack's folds. Leave one of them None."
+        )
     if stack.n_jobs is None:
         stack.set_params(n_jobs=regressor.n_jobs)
     stack.fit(X, y, sample_weight=weight, groups=groups)
     library, levels = stack.library_, None
     if isinstance(stack, StackedQuantileRegressor):
         levels = stack.quantile_levels_
-    P = stack._join(stack.oof_predictions_, X)
+    P = stack._combiner_input(stack.oof_predictions_, X)
+    extras = stack._combiner_extras(X)
     trained = weight if stack._weighted else None
     tasks = [
-        (stack._new_combiner(), P, library.y, test, trained, levels)
+        (stack._new_combiner(), P, library.y, test, trained, levels, extras)
         for _, test in stack.cross_fit_.splits_
     ]
     fitted = run_tasks(_fit_without, tasks, stack.n_jobs, 0)
@@ -228,13 +234,15 @@ def _fit_stack(regressor, stack, X, y, weight, groups):
     return FoldParts(stack, library.folds, held_out, fold_models, levels)
 
 
-def _fit_without(combiner, P, y, test, weight, levels):
+def _fit_without(combiner, P, y, test, weight, levels, extras):
     """Fit the combiner on the rows outside a fold; return it and what it held out."""
     rest = np.delete(np.arange(len(y)), test)
     given = {} if weight is None else weight_arguments(combiner, weight[rest])
+    given |= {name: values[rest] for name, values in extras.items()}
     combiner.fit(_safe_indexing(P, rest), y[rest], **given)
     held_out = _safe_indexing(P, test)
     if levels is None:
         predicted = np.asarray(combiner.predict(held_out), dtype=np.float64)
         return combiner, predicted.reshape(-1, 1)
-    return combiner, combined_quantiles(combiner, held_out, levels)
+    theirs = {name: values[test] for name, values in extras.items()}
+    return combiner, combined_quantiles(combiner, held_out, levels, **theirs)

@@ -64,6 +64,8 @@ def check_groups(groups, n_rows):
     """Return groups as (n_rows,), or None; refuse any that cannot be told apart."""
     if groups is None:
         return None
+    if not hasattr(groups, "dtype"):  # a list: its types are not to be made one
+        groups = np.asarray(groups, dtype=object)
     groups = np.asarray(groups)
     if groups.shape != (n_rows,):
         raise ValueError(
@@ -71,7 +73,7 @@ def check_groups(groups, n_rows):
         )
     if groups.dtype.kind in "biuUS":
         return groups
-    missing = [i for i, g in enumerate(groups.tolist()) if g is None or g != g]
+    missing = [i for i, g in enumerate(groups.tolist()) if _is_missing(g)]
     if missing:
         raise ValueError(
             f"groups is None or NaN ({describe_rows(missing)}); give such rows a name "
@@ -81,3 +83,11 @@ def check_groups(groups, n_rows):
     if len(kinds) > 1:
         raise ValueError(f"groups holds values of {kinds}; expected one type.")
     return groups
+
+
+def _is_missing(group):
+    """Say whether a group is None, NaN, NaT or pandas' NA, which equals nothing."""
+    try:
+        return group is None or bool(group != group)
+    except TypeError:
+        return True

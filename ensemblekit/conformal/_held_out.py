@@ -1,5 +1,7 @@
 """What methods share that train on some rows and calibrate on others."""
 
+from copy import copy
+
 import numpy as np
 from sklearn.model_selection import ShuffleSplit, check_cv
 
@@ -21,6 +23,8 @@ class HeldOut:
     likelihood_ratio : callable, X -> (n_samples,), or None
     """
 
+    calibration: Calibration
+
     def __init__(self, model, likelihood_ratio=None):
         self.model = model
         self.likelihood_ratio = likelihood_ratio
@@ -32,9 +36,10 @@ class HeldOut:
 
     def calibrate(self, X, y, groups):
         """Rank the scores of these rows in the place of any others."""
-        self.calibration = Calibration(len(y), groups, self._ratio(X))
-        self._learn(X, y)
-        return self
+        new = copy(self)  # where something is refused, what was learned stays
+        new.calibration = Calibration(len(y), groups, new._ratio(X))
+        new._learn(X, y)
+        return new
 
     def predict(self, X):
         """Return the model's own prediction, (n_samples,)."""

@@ -75,7 +75,9 @@ class Ellipsoid:
         n_outputs = len(self.location)
         unit = 0.5 * n_outputs * np.log(np.pi) - gammaln(0.5 * n_outputs + 1.0)
         unit += np.log(np.diag(self._root)).sum()
-        return np.repeat(np.exp(unit) * thresholds**n_outputs, len(predicted), axis=0)
+        with np.errstate(divide="ignore"):  # the logarithm of a radius of 0
+            volumes = np.exp(unit + n_outputs * np.log(thresholds))
+        return np.repeat(volumes, len(predicted), axis=0)
 
 
 class Distributional:
@@ -154,8 +156,9 @@ def residual_shape(residuals):
 def box_volumes(ends):
     """Return the products of the widths, infinite where any is."""
     widths = ends[:, :, 1] - ends[:, :, 0]
-    with np.errstate(invalid="ignore"):  # 0 * inf, which is replaced
-        return np.where(np.isinf(widths).any(axis=1), np.inf, widths.prod(axis=1))
+    with np.errstate(divide="ignore", invalid="ignore"):  # widths of 0, or infinite
+        logs = np.log(widths).sum(axis=1)  # products would leave double precision
+        return np.where(np.isinf(widths).any(axis=1), np.inf, np.exp(logs))
 
 
 def check_forest(estimator):

@@ -31,6 +31,12 @@ class Scale:
 
     def __call__(self, X):
         scale = np.asarray(self.sizes(X), dtype=np.float64)
+        strange = np.flatnonzero(~np.isfinite(scale))
+        if strange.size:
+            raise ValueError(
+                f"The normalizer predicts NaN or infinity ({describe_rows(strange)}); "
+                "expected finite numbers."
+            )
         if self.beta > 0.0:
             return np.maximum(scale, 0.0) + self.beta
         bad = np.flatnonzero(~(scale > 0.0))

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import kernels
 from ._cross_base import check_numbers, check_predictions, warn_of_levels
+from ._envelope import nest
 from .ranks import exact_levels, lower_rank, upper_rank
 
 __all__ = ["jackknife_after_bootstrap_interval"]
@@ -102,7 +103,7 @@ def jackknife_after_bootstrap_interval(
             f"aggregation is {aggregation!r}; expected 'mean' or 'median'."
         )
     outside, scores = out_of_bag_scores(targets, outside, predictions, aggregation)
-    bounds = bag_bounds(outside, scores, new, levels, aggregation)
+    bounds = nest(bag_bounds(outside, scores, new, levels, aggregation), levels)
     return bounds[:, :, 0] if single else bounds
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._cross_base import FoldScores, check_numbers, check_predictions, warn_of_levels
+from ._envelope import nest
 from .ranks import exact_levels, score_at, upper_rank
 
 __all__ = ["cross_conformal_interval"]
@@ -101,7 +102,8 @@ def cross_conformal_interval(
         each = [lists.bounds(shifts, shifts, scales, level) for level in levels]
     else:
         each = [_minmax(shifts, scales, scores, level) for level in levels]
-    return each[0] if single else np.stack(each, axis=2)
+    bounds = nest(np.stack(each, axis=2), levels)
+    return bounds[:, :, 0] if single else bounds
 
 
 def _minmax(shifts, scales, scores, level):

@@ -1,6 +1,7 @@
 """EnbPIRegressor: intervals of a series from a block bootstrap and latest residuals."""
 
 import warnings
+from decimal import Decimal
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -100,7 +101,7 @@ class EnbPIRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstimator):
         "estimator": [HasMethods(["fit", "predict"])],
         "n_resamples": [Interval(Integral, 2, None, closed="left")],
         "block_length": [Interval(Integral, 1, None, closed="left"), None],
-        "alpha": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "alpha": [Real, Decimal, str, "array-like"],  # exact_levels has the range
         "window": [Interval(Integral, 1, None, closed="left"), None],
         "narrowest": ["boolean"],
         "random_state": ["random_state"],

@@ -16,7 +16,7 @@ from sklearn.utils import Bunch
 
 from ..exceptions import describe_rows
 from ._adaptive_states import Issued, make_state
-from ._groups import check_groups
+from ._groups import Groups, check_groups
 from .ranks import exact_level
 
 __all__ = ["adaptive_interval", "adaptive_thresholds"]
@@ -195,10 +195,7 @@ def _run(state, scores, horizon):
 
 def group_rows(groups, n_rows):
     """Return the rows of each group, in their order."""
-    groups = check_groups(groups, n_rows)
-    if groups is None:
-        return [slice(None)]
-    return [groups == name for name in np.unique(groups)]
+    return Groups(check_groups(groups, n_rows), n_rows).rows
 
 
 def moved_ends(lower, upper, threshold):

@@ -1,5 +1,7 @@
 """ConformalPredictiveRegressor: a calibrated distribution around any regressor."""
 
+from decimal import Decimal
+
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.model_selection import cross_val_predict
@@ -121,7 +123,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
             Interval(Integral, 1, None, closed="left"),
         ],
         "normalizer": [HasMethods(["fit", "predict"]), None],
-        "alpha": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "alpha": [Real, Decimal, str, "array-like"],  # exact_levels has the range
         "random_state": ["random_state"],
     }
 

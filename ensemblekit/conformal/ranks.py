@@ -165,9 +165,9 @@ def warn_if_infeasible(
     """Warn where so few scores give no finite threshold."""
     if upper_rank(n_samples, alpha) > n_samples:
         warnings.warn(
-            f"{n_samples} calibration rows{what} give no finite bound of coverage "
-            f"{float(1 - alpha):.6g}: it is infinite. At least {least_samples(alpha)} "
-            "are needed; give more rows or a larger alpha.",
+            f"{n_samples} calibration rows{what} give no finite bound that holds "
+            f"with probability {float(1 - alpha):.6g}: it is infinite. At least "
+            f"{least_samples(alpha)} are needed; give more rows or a larger alpha.",
             InfeasibleRankWarning,
             stacklevel=stacklevel,
         )

@@ -1,5 +1,6 @@
 """ConformalRegressor: intervals with finite-sample coverage around any regressor."""
 
+from copy import copy
 from decimal import Decimal
 from importlib import import_module
 from numbers import Real
@@ -253,6 +254,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         groups = check_groups(groups, len(y))
         self.calibrated_ = self._strategy(1)(self, X, y, weight, groups)
         self._fitted_method = self.method
+        self._fitted_normalizer = self.normalizer
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -291,6 +293,10 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
                 f"The model was fitted with method={self._fitted_method!r}, and method "
                 f"is {self.method!r} now. Fit again, or set it back."
             )
+        if fitted and self._fitted_normalizer is not self.normalizer:
+            raise ValueError(
+                "normalizer is not the one that was fitted. Fit again, or set it back."
+            )
         X = check_input_features(self, X, reset=not fitted)
         y = check_target(self, X, y)
         if not fitted and self.estimator is None:
@@ -301,9 +307,11 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         if not fitted:
             check_is_fitted(self.estimator)
         method = self.calibrated_ if fitted else self._strategy(2)(self)
+        method = copy(method)
         method.likelihood_ratio = self.likelihood_ratio
         self.calibrated_ = method.calibrate(X, y, check_groups(groups, len(y)))
         self._fitted_method = self.method
+        self._fitted_normalizer = self.normalizer
         return self
 
     def predict(self, X):

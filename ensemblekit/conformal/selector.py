@@ -175,7 +175,8 @@ default="deterministic"
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative; of the training.
         thresholds : array-like of shape (n_samples,), default=None
-            A threshold for each row; None means `threshold`.
+            A threshold for each row, which belongs to the row as its columns do; None
+            means `threshold`. To be given to calibration and selection, or to neither.
 
         Returns
         -------
@@ -211,7 +212,8 @@ default="deterministic"
             Rows that the models have not seen.
         y : array-like of shape (n_samples,)
         thresholds : array-like of shape (n_samples,), default=None
-            A threshold for each row; None means `threshold`.
+            A threshold for each row, which belongs to the row as its columns do; None
+            means `threshold`. To be given to calibration and selection, or to neither.
 
         Returns
         -------
@@ -234,7 +236,8 @@ default="deterministic"
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         thresholds : array-like of shape (n_samples,), default=None
-            A threshold for each row; None means `threshold`.
+            A threshold for each row, which belongs to the row as its columns do; None
+            means `threshold`. To be given to calibration and selection, or to neither.
 
         Returns
         -------
@@ -249,7 +252,8 @@ default="deterministic"
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         thresholds : array-like of shape (n_samples,), default=None
-            A threshold for each row; None means `threshold`.
+            A threshold for each row, which belongs to the row as its columns do; None
+            means `threshold`. To be given to calibration and selection, or to neither.
 
         Returns
         -------
@@ -267,7 +271,8 @@ default="deterministic"
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
         thresholds : array-like of shape (n_samples,), default=None
-            A threshold for each row; None means `threshold`.
+            A threshold for each row, which belongs to the row as its columns do; None
+            means `threshold`. To be given to calibration and selection, or to neither.
 
         Returns
         -------
@@ -275,7 +280,8 @@ default="deterministic"
             In [0, 1]; higher is better. 0 where no row has y above its threshold.
         """
         selected = self.select(X, thresholds)
-        wanted = np.asarray(y) > self._limits(thresholds, len(selected))
+        y = check_target(self, X, y)
+        wanted = y > self._limits(thresholds, len(selected))
         return float((selected & wanted).sum() / max(wanted.sum(), 1))
 
     def __sklearn_is_fitted__(self):
@@ -305,6 +311,7 @@ default="deterministic"
         check = check_columns if reset else check_new
         X = check(self, X)
         y = check_target(self, X, y)
+        self._by_row = thresholds is not None
         return X, y, self._limits(thresholds, len(y))
 
     def _limits(self, thresholds, n_rows):
@@ -322,27 +329,41 @@ default="deterministic"
     def _predict(self, X, limits):
         """Return how much each model speaks for each row: (n_samples, n_members)."""
         # 0 under the common threshold, so that no rounding makes ties.
-        shift = limits - self.threshold
+        shift = limits if self._by_row else np.zeros(len(limits))
         return np.column_stack([evidence(m, X, shift) for m in self.estimators_])
 
     def _calibrate(self, X, y, limits):
-        predictions = self._predict(X, limits)
-        # y > limit exactly when y - limit > 0.
-        self.calibration_scores_ = selection_scores(predictions, y - limits, 0.0)
+        self._known = self._predict(X, limits), y, limits
+        self.calibration_scores_ = self._scores_of_known()
         self.n_calibration_ = len(y)
         return self
+
+    def _scores_of_known(self):
+        """Return the calibration scores under the threshold as it is now."""
+        predictions, y, limits = self._known
+        if not self._by_row:
+            return selection_scores(predictions, y, float(self.threshold))
+        # y > limit exactly when y - limit > 0.
+        return selection_scores(predictions, y - limits, 0.0)
 
     def _judge(self, X, thresholds):
         """Return which rows are selected, and their p-values."""
         X = check_new(self, X)
+        if (thresholds is not None) != self._by_row:
+            was, given = ("by row", "none") if self._by_row else ("one for all", "some")
+            raise ValueError(
+                f"Thresholds were {was} in calibration, and this call gives {given}. "
+                "They have to be alike: give them to fit or calibrate and here, or to "
+                "neither."
+            )
         scores = -self._predict(X, self._limits(thresholds, _num_samples(X)))
+        known = self._scores_of_known()
         random = check_random_state(self.random_state)
         if self.estimators is None:
-            known = self.calibration_scores_[:, 0]
-            p = p_values_of(known, scores[:, 0], self.ties, random)
+            p = p_values_of(known[:, 0], scores[:, 0], self.ties, random)
             return select_by_fdr(p, self.fdr), p
         rate = exact_fdr(self.fdr)
         result = optimize_selection(
-            self.calibration_scores_, scores, rate, self.pruning, self.ties, random
+            known, scores, rate, self.pruning, self.ties, random
         )
         return result.selected, result.p_values

@@ -1,5 +1,7 @@
 """AdaptiveConformalRegressor: intervals of a series whose distribution may shift."""
 
+from decimal import Decimal
+
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
@@ -114,7 +116,7 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"])],
-        "alpha": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "alpha": [Real, Decimal, str, "array-like"],  # exact_levels has the range
         "gamma": [Interval(Real, 0, 1, closed="neither"), StrOptions({AUTO})],
         "window": [Interval(Integral, 1, None, closed="left"), None],
         "calibration_size": [

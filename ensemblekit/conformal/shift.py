@@ -92,7 +92,9 @@ def weighted_thresholds(
     """Return the first score at which 1 - alpha of all mass is reached, or infinity."""
     total = reached[-1] if len(reached) else 0.0
     wanted = float(1 - alpha) * (total + own) * (1.0 - _SLACK)
-    return np.append(ordered, np.inf)[np.searchsorted(reached, wanted)]
+    found = np.append(ordered, np.inf)[np.searchsorted(reached, wanted)]
+    # Where nothing has mass nothing is known.
+    return np.where(total + own > 0.0, found, np.inf)
 
 
 def check_ratio(weights: ArrayLike, n_rows: int, name: str) -> NDArray:
