@@ -201,7 +201,7 @@ def _fit_stack(regressor, stack, X, y, weight, groups):
     stack.set_params(refit="none")
     if stack.cv is None:
         stack.set_params(cv=regressor.cv)
-    elif regressor.cv is not None and regressor.cv != stack.cv:
+    elif regressor.cv is not None and repr(regressor.cv) != repr(stack.cv):
         raise ValueError(
             "cv is given twice, and differs: for the stack and for method='cv+', which "
             "uses the stack's folds. Leave one of them None."

@@ -170,7 +170,7 @@ def test_quantiles_are_ends_of_intervals():
 def test_asymmetric_needs_twice_the_rows():
     Q, y = known(9, 0)
     assert np.isfinite(make("cqr").calibrate(Q, y).predict_interval(Q)).all()
-    with pytest.warns(InfeasibleRankWarning, match="coverage 0.95"):
+    with pytest.warns(InfeasibleRankWarning, match="probability 0.95"):
         found = make("cqr-asymmetric").calibrate(Q, y).predict_interval(Q)
     assert np.isinf(found).all()
 

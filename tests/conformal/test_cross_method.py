@@ -173,8 +173,9 @@ def test_a_stack_equals_its_combiner_fitted_without_each_fold(combiner):
 def test_a_stack_without_folds_of_its_own_takes_those_given():
     X, y, new = diabetes()
     given = cv_plus(StackedRegressor(MEMBERS), cv=SHUFFLED).fit(X, y)
-    own = cv_plus(StackedRegressor(MEMBERS, cv=SHUFFLED), cv=9).fit(X, y)
-    assert_array_equal(given.predict_interval(new), own.predict_interval(new))
+    for cv in (None, SHUFFLED):
+        own = cv_plus(StackedRegressor(MEMBERS, cv=SHUFFLED), cv=cv).fit(X, y)
+        assert_array_equal(given.predict_interval(new), own.predict_interval(new))
 
 
 def test_a_stack_leaves_the_estimator_as_it_was():
