@@ -78,6 +78,12 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .quantile_members.forest import ForestQuantileRegressor
     from .quantile_members.per_level import PerLevelQuantileRegressor
     from .quantile_members.residual import ResidualQuantileRegressor
+    from .selective import (
+        CascadeClassifier,
+        CascadeCurve,
+        CascadeRegressor,
+        cascade_curve,
+    )
     from .stack import StackedClassifier, StackedRegressor
     from .stack_quantiles import StackedQuantileRegressor
 
@@ -85,6 +91,9 @@ __version__ = "0.1.0.dev0"
 
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
+    "CascadeClassifier": "selective",
+    "CascadeCurve": "selective",
+    "CascadeRegressor": "selective",
     "ConformalSelector": "conformal",
     "CrossFit": "crossfit",
     "ForestQuantileRegressor": "quantile_members",
@@ -100,6 +109,7 @@ _MODULES = {
     "StackedClassifier": "stack",
     "StackedQuantileRegressor": "stack_quantiles",
     "StackedRegressor": "stack",
+    "cascade_curve": "selective",
     "conformal_p_values": "conformal",
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",

@@ -16,6 +16,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from ensemblekit import (
+    CascadeClassifier,
+    CascadeRegressor,
     ConformalSelector,
     CrossFit,
     DecisionOffsetClassifier,
@@ -174,4 +176,16 @@ def test_quantiles(estimator, check):
     ]
 )
 def test_conformal_selection(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        CascadeClassifier([LOGISTIC, TREE_C]),
+        CascadeClassifier([LOGISTIC, TREE_C], tolerance=0.1, coverage=0.8),
+        CascadeRegressor([RIDGE, TREE_R]),
+        CascadeRegressor([RIDGE, TREE_R], window=0.5, gate=Ridge()),
+    ]
+)
+def test_cascades(estimator, check):
     check(estimator)
