@@ -23,8 +23,8 @@ _ROUNDING = 1e-12
 class CascadeCurve(NamedTuple):
     """Cost and quality of a cascade at every window that matters.
 
-    Between two windows nothing changes: the first point holds up to and with the window
-    0, each other one from just above the window before it up to and with its own.
+    Between two windows nothing changes: each point holds from just above the window
+    before it up to and with its own.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ default="log_loss"
     weights : array-like of shape (n_members,), default=None
         Positive weights of the members in the means; None means equal ones.
     classes : array-like of shape (n_classes,), default=None
-        Labels in the order of P's columns; None means those of y, sorted.
+        Labels, sorted, as P's columns are; None means those of y.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative; rows of weight 0 are left out.
 
@@ -148,9 +148,9 @@ default="log_loss"
     >>> P = np.array([[0.9, 0.8], [0.6, 0.2], [0.1, 0.3], [0.7, 0.9]])
     >>> curve = cascade_curve(P, [1, 0, 0, 1], [1, 3], loss="zero_one")
     >>> curve.cost
-    array([1.  , 1.75, 2.5 , 4.  ])
+    array([1.  , 1.  , 1.75, 2.5 , 4.  ])
     >>> curve.loss
-    array([0.25, 0.  , 0.  , 0.  ])
+    array([0.25, 0.25, 0.  , 0.  , 0.  ])
     """
     if loss not in (*CLASS_LOSSES, *VALUE_LOSSES):
         raise ValueError(
@@ -262,7 +262,7 @@ def trace(needed, costs, losses, answered, weight, overhead=0.0):
     answered : ndarray of shape (n_samples, n_members), bool
     weight : ndarray of shape (n_samples,)
     overhead : float, default=0.0
-        Cost of a row wherever the window is above 0.
+        Cost of judging a row; none where no row goes on.
 
     Returns
     -------
@@ -271,21 +271,23 @@ def trace(needed, costs, losses, answered, weight, overhead=0.0):
     # A row reaches a stage if it passes all before it.
     reached = np.maximum.accumulate(needed, axis=1).ravel()
     order = np.argsort(reached, kind="stable")
-    windows, first = np.unique(reached[order], return_index=True)
-    ends = np.append(first, len(order)) if len(order) else np.zeros(1, np.int64)
+    ascending = reached[order]
+    window = np.unique(np.concatenate([[0.0], ascending, [1.0]]))
+    # Steps taken at each window: those that need less.
+    n_steps = np.searchsorted(ascending, window)
     share = weight / weight.sum()
 
     def total(table):
         steps = (share[:, None] * np.diff(table, axis=1)).ravel()[order]
-        return share @ table[:, 0] + np.append(0.0, np.cumsum(steps))[ends]
+        return share @ table[:, 0] + np.append(0.0, np.cumsum(steps))[n_steps]
 
+    # Beyond the first member's cost, so that rounding cannot touch that.
+    beyond = np.tile(np.cumsum(costs) - costs[0], (len(share), 1))
+    cost = costs[0] + total(beyond) + overhead * (n_steps > 0)
     counted = answered.astype(np.float64)
-    cost = total(np.tile(np.cumsum(costs), (len(share), 1)))
-    cost[1:] += overhead
     coverage = total(counted)
     none = coverage < _ROUNDING
     loss = total(losses * counted) / np.where(none, np.nan, coverage)
-    window = np.concatenate([[0.0], windows[1:], [1.0]])[: len(ends)]
     return CascadeCurve(window, cost, loss, coverage)
 
 
@@ -321,8 +323,7 @@ def _check_predictions(P, y, loss, classes, sample_weight):
     weight = check_sample_weight(sample_weight, library.P)
     targets = library.y
     if classes is not None:
-        order = np.argsort(classes)
-        targets = order[np.searchsorted(classes, targets, sorter=order)]
+        targets = np.searchsorted(classes, targets)
     kept = weight > 0.0
     cube = outputs_of(library.P, classes)
     return cube[:, kept], targets[kept], weight[kept], kept
