@@ -9,7 +9,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeRegressor
 
 from .._routing import Routed
-from .._sklearn import HasMethods, StrOptions, check_sample_weight, routing_enabled
+from .._sklearn import (
+    HasMethods,
+    StrOptions,
+    check_sample_weight,
+    hstack_containers,
+    routing_enabled,
+)
 from ..crossfit import CrossFit
 from ..members import category_columns, encode_categories, request_weights
 from ..quantile_members._base import weight_arguments
@@ -22,11 +28,11 @@ __all__ = ["CascadeRegressor"]
 class CascadeRegressor(RegressorMixin, Cascade):
     """Ask costly members only about rows where they would change the prediction.
 
-    The cheapest member answers first. A small model, the gate, predicts from X how far
-    its answer is from the whole ensemble's; rows inside the window, where it says the
-    farthest, go on to the next member. Later stages pass on the rows where the members
-    so far disagree most. A stage answers with the mean of the members so far. With
-    window 0 this is the first member, with window 1 the mean of all members.
+    The cheapest member answers first. A small model, the gate, predicts from X and that
+    answer how far it is from the whole ensemble's; rows inside the window, where it
+    says the farthest, go on to the next member. Later stages pass on the rows where the
+    members so far disagree most. A stage answers with the mean of the members so far.
+    With window 0 this is the first member, with window 1 the mean of all members.
 
     Parameters
     ----------
@@ -51,9 +57,9 @@ class CascadeRegressor(RegressorMixin, Cascade):
     loss : {"squared_error", "absolute_error"}, default="squared_error"
         What `cost_curve_` and `tolerance` are about.
     gate : regressor or None, default=None
-        Cross-fitted on X and the distance of the first member's held-out predictions
-        from the ensemble's; None means one tree with leaves of at least 1 % of the
-        rows.
+        Cross-fitted on the squared distance of the first member's held-out predictions
+        from the ensemble's. Its first column is what the first member predicts, the
+        others are X. None means one tree with leaves of at least 3 % of the rows.
     cv : int, splitter or iterable of (train, test), default=None
         Must hold out each row exactly once; None means 5 folds in the order of the
         rows (give a shuffled KFold where rows are sorted).
@@ -79,8 +85,8 @@ class CascadeRegressor(RegressorMixin, Cascade):
         The window chosen, in [0, 1].
     windows_ : ndarray of shape (n_members - 1, 2), float64
         Least and largest confidence that each stage but the last passes on: minus what
-        the gate says, then minus the standard deviation of the members so far; in the
-        unit of y.
+        the gate says, in the square of y's unit, then minus the standard deviation of
+        the members so far, in the unit of y.
     expected_cost_ : float
         Mean cost of a held-out row, in multiples of the first member's.
     cost_curve_ : CascadeCurve
@@ -184,8 +190,9 @@ class CascadeRegressor(RegressorMixin, Cascade):
         spreads = [_spread(cube[: k + 1]) for k in range(len(cube))]
         if len(cube) > 1:
             whole = windows.running_means(cube, self.weights_)[-1]
-            distance = np.abs(cube[0] - whole)[:, 0]
-            spreads[0] = self._fit_gate(X, distance, sample_weight)
+            seen = self._before(X, cube[0])
+            distance = ((cube[0] - whole) ** 2)[:, 0]
+            spreads[0] = self._fit_gate(seen, distance, sample_weight)
         return -np.column_stack(spreads)
 
     def _fit_gate(self, X, distance, sample_weight):
@@ -204,8 +211,18 @@ class CascadeRegressor(RegressorMixin, Cascade):
             self._overhead = folds.report_[0]["predict_time"] / self._unit
         return folds.oof_predictions_[:, 0]
 
+    def _before(self, X, first):
+        """Put the first member's predictions before X, for the gate."""
+        if sparse.issparse(X):
+            return sparse.hstack([first, X], format="csr")
+        if hasattr(self, "feature_names_in_"):
+            return hstack_containers(first, [f"cascade_{self.stages_[0]}"], X)
+        return np.hstack([first, X])
+
     def _confidence(self, k, X, said, mean):
-        return -np.asarray(self.gate_.predict(X)) if k == 0 else -_spread(said)
+        if k > 0:
+            return -_spread(said)
+        return -np.asarray(self.gate_.predict(self._before(X, said[0])))
 
 
 def _spread(cube):
@@ -214,8 +231,8 @@ def _spread(cube):
 
 
 def _default_gate(X):
-    """Return a tree whose leaves hold 1 % of the rows' weight at least."""
-    tree = DecisionTreeRegressor(min_weight_fraction_leaf=0.01, random_state=0)
+    """Return a tree whose leaves hold 3 % of the rows' weight at least."""
+    tree = DecisionTreeRegressor(min_weight_fraction_leaf=0.03, random_state=0)
     if sparse.issparse(X) or not (hasattr(X, "columns") or category_columns(X)):
         return tree
     gate = make_pipeline(encode_categories(), tree)

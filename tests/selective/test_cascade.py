@@ -191,15 +191,15 @@ def test_each_row_gets_the_mean_of_the_members_asked(task):
     assert_allclose(cascade.weights_, np.array(weights) / 6)
 
 
-def held_out_confidences(cascade, y_free_gate=None):
+def held_out_confidences(cascade, gate=None):
     """The confidence of every stage in the held-out predictions."""
     cross_fit = cascade.cross_fit_
     cube = windows.outputs_of(cross_fit.oof_predictions_, cross_fit.classes_)
     means = windows.running_means(cube, cascade.weights_)
-    if y_free_gate is None:
+    if gate is None:
         return cube, oracles.max_proba(means)
     spreads = [cube[: k + 1, :, 0].std(axis=0) for k in range(len(cube))]
-    spreads[0] = y_free_gate(np.abs(cube[0] - means[-1])[:, 0], cross_fit.splits_)
+    spreads[0] = gate(cube[0], means[-1], cross_fit.splits_)
     return cube, -np.column_stack(spreads)
 
 
@@ -233,8 +233,9 @@ def test_curve_and_stages_of_a_regressor_match_the_twin():
     cascade = make("values", costs=costs, gate=gate).fit(X, y)
     curve = cascade.cost_curve_
 
-    def predicted(distance, splits):
-        return cross_val_predict(gate, X, distance, cv=splits)
+    def predicted(first, whole, splits):
+        distance = ((first - whole) ** 2)[:, 0]
+        return cross_val_predict(gate, np.hstack([first, X]), distance, cv=splits)
 
     cube, confidences = held_out_confidences(cascade, predicted)
     for window in map(oracles.Fraction, ["0", "1/7", "3/7", "5/7", "1"]):
