@@ -117,7 +117,7 @@ def outputs(table, P, names):
 
 def judge_classes(table, seed, names):
     """Yield each measure and its result on one split of a table of classes."""
-    P, y, P_test, y_test = load(table, seed, 16)
+    P, _, P_test, y_test = load(table, seed, 16)
     known, new = (
         windows.running_means(outputs(table, p, names), np.ones(len(names)))
         for p in (P, P_test)
@@ -158,7 +158,7 @@ def judge_values(table, seed, names):
 def pooled(results):
     """Return the share of the summed relative gains that is kept, and its error."""
     gain = sum(r.gain for r in results)
-    error = np.sqrt(sum((r.share_error * r.gain) ** 2 for r in results)) / gain
+    error = np.sqrt(sum((r.share_error * r.gain) ** 2 for r in results)) / abs(gain)
     return sum(r.kept for r in results) / gain, error
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._members import find_task
@@ -15,7 +14,6 @@ from .._sklearn import (
     StrOptions,
     _BaseComposition,
     _fit_context,
-    _num_samples,
     _safe_indexing,
     check_input_features,
     check_sample_weight,
@@ -219,28 +217,28 @@ class Cascade(_BaseComposition):
         """Return what is said of each row, and by which stage."""
         check_is_fitted(self)
         X = check_input_features(self, X, reset=False)
-        going = np.arange(_num_samples(X))
-        stage = np.zeros(len(going), dtype=np.int64)
-        said: NDArray = np.empty(0)
-        answer = None
-        for k, name in enumerate(self.stages_):
-            part = X if k == 0 else _safe_indexing(X, going)
-            P = self.cross_fit_._predict_member(name, part)
-            latest = windows.outputs_of(P, self.cross_fit_.classes_)
-            said = latest if k == 0 else np.concatenate([said, latest])
-            mean = windows.running_means(said, self.weights_[: k + 1])[-1]
-            if answer is None:
-                answer = np.empty(mean.shape)
-            answer[going], stage[going] = mean, k
-            on = self._passes(k, part, said, mean)
-            going, said = going[on], said[:, on]
-            if not going.size:
+        said = self._outputs(self.stages_[0], X)
+        part, mean, answer = X, said[0], said[0].copy()
+        stage, going = np.zeros(len(answer), dtype=np.int64), np.arange(len(answer))
+        for k, name in enumerate(self.stages_[1:]):
+            on = np.flatnonzero(self._passes(k, part, said, mean))
+            if not on.size:
                 break
+            going = going[on]
+            part, said = _safe_indexing(X, going), said[:, on]
+            said = np.concatenate([said, self._outputs(name, part)])
+            mean = windows.running_means(said, self.weights_[: k + 2])[-1]
+            answer[going], stage[going] = mean, k + 1
         return answer, stage
+
+    def _outputs(self, name, X):
+        """Return what a member says: (1, n_samples, n_outputs)."""
+        P = self.cross_fit_._predict_member(name, X)
+        return windows.outputs_of(P, self.cross_fit_.classes_)
 
     def _passes(self, k, X, said, mean):
         """Say which of the rows that reached stage k go on."""
-        low, high = (np.inf, -np.inf) if k == len(self.windows_) else self.windows_[k]
+        low, high = self.windows_[k]
         if low > high or np.isinf([low, high]).all():
             return np.full(len(mean), low < high)
         confidence = self._confidence(k, X, said, mean)
