@@ -93,6 +93,7 @@ class Cascade(_BaseComposition):
             verbose=self.verbose,
         )
         members = cross_fit._check_members()
+        self._validate_names([name for name, _ in members])
         self._check_task(members)
         forget_fitted(self)
         X = check_input_features(self, X, reset=True)

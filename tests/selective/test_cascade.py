@@ -483,6 +483,13 @@ def test_refuses_members_of_the_other_task():
         CascadeRegressor(CLASSIFIERS).fit(X, y)
 
 
+def test_refuses_a_member_named_as_a_parameter(task):
+    X, y = data(task)
+    kind, members = TASKS[task]
+    with pytest.raises(ValueError, match="window"):
+        kind([("window", members[0][1])]).fit(X, y)
+
+
 def test_refuses_members_without_probabilities():
     X, y = data("classes")
     with pytest.raises(ValueError, match="'svm' has no method 'predict_proba'"):
