@@ -95,6 +95,12 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .quantile_members.forest import ForestQuantileRegressor
     from .quantile_members.per_level import PerLevelQuantileRegressor
     from .quantile_members.residual import ResidualQuantileRegressor
+    from .selective import (
+        CascadeClassifier,
+        CascadeCurve,
+        CascadeRegressor,
+        cascade_curve,
+    )
     from .stack import StackedClassifier, StackedRegressor
     from .stack_quantiles import StackedQuantileRegressor
 
@@ -103,6 +109,9 @@ __version__ = "0.1.0.dev0"
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
     "AdaptiveConformalRegressor": "conformal",
+    "CascadeClassifier": "selective",
+    "CascadeCurve": "selective",
+    "CascadeRegressor": "selective",
     "ConformalClassifier": "conformal",
     "ConformalPredictiveRegressor": "conformal",
     "ConformalRegressor": "conformal",
@@ -125,6 +134,7 @@ _MODULES = {
     "StackedRegressor": "stack",
     "adaptive_interval": "conformal",
     "adaptive_thresholds": "conformal",
+    "cascade_curve": "selective",
     "conformal_p_values": "conformal",
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",

@@ -17,6 +17,8 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 
 from ensemblekit import (
     AdaptiveConformalRegressor,
+    CascadeClassifier,
+    CascadeRegressor,
     ConformalClassifier,
     ConformalPredictiveRegressor,
     ConformalRegressor,
@@ -232,4 +234,16 @@ def test_conformal_sets_and_regions(estimator, check):
     ]
 )
 def test_conformal_selection(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        CascadeClassifier([LOGISTIC, TREE_C]),
+        CascadeClassifier([LOGISTIC, TREE_C], tolerance=0.1, coverage=0.8),
+        CascadeRegressor([RIDGE, TREE_R]),
+        CascadeRegressor([RIDGE, TREE_R], window=0.5, gate=Ridge()),
+    ]
+)
+def test_cascades(estimator, check):
     check(estimator)
