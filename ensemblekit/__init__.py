@@ -78,6 +78,24 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .quantile_members.forest import ForestQuantileRegressor
     from .quantile_members.per_level import PerLevelQuantileRegressor
     from .quantile_members.residual import ResidualQuantileRegressor
+    from .selective import (
+        AmbiguityDecomposition,
+        DiversityReport,
+        MultiplicityReport,
+        PairwiseDiversity,
+        RashomonCapacity,
+        ambiguity,
+        ambiguity_decomposition,
+        disagreement,
+        discrepancy,
+        diversity_report,
+        multiplicity_report,
+        pairwise_diversity,
+        rashomon_capacity,
+        rashomon_set,
+        residual_correlation,
+        viable_prediction_range,
+    )
     from .stack import StackedClassifier, StackedRegressor
     from .stack_quantiles import StackedQuantileRegressor
 
@@ -85,21 +103,28 @@ __version__ = "0.1.0.dev0"
 
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
+    "AmbiguityDecomposition": "selective",
     "ConformalSelector": "conformal",
     "CrossFit": "crossfit",
+    "DiversityReport": "selective",
     "ForestQuantileRegressor": "quantile_members",
     "GuardWarning": "exceptions",
     "InfeasibleRankWarning": "exceptions",
     "MemberError": "exceptions",
     "MergedIntervals": "conformal",
+    "MultiplicityReport": "selective",
     "NarrowestSelection": "conformal",
     "OptimizedSelection": "conformal",
+    "PairwiseDiversity": "selective",
     "PerLevelQuantileRegressor": "quantile_members",
     "PredictionLibrary": "library",
+    "RashomonCapacity": "selective",
     "ResidualQuantileRegressor": "quantile_members",
     "StackedClassifier": "stack",
     "StackedQuantileRegressor": "stack_quantiles",
     "StackedRegressor": "stack",
+    "ambiguity": "selective",
+    "ambiguity_decomposition": "selective",
     "conformal_p_values": "conformal",
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",
@@ -109,17 +134,26 @@ _MODULES = {
     "default_combiners": "combine._family_base",
     "default_members": "members",
     "default_quantile_members": "quantile_members",
+    "disagreement": "selective",
+    "discrepancy": "selective",
+    "diversity_report": "selective",
     "evaluate_loss": "losses",
     "interval_coverage": "metrics",
     "interval_score": "metrics",
     "merge_intervals": "conformal",
     "merge_sets": "conformal",
+    "multiplicity_report": "selective",
     "optimized_conformal_selection": "conformal",
+    "pairwise_diversity": "selective",
     "pinball_loss": "metrics",
     "pit_from_ensemble": "metrics",
     "pit_from_quantiles": "metrics",
+    "rashomon_capacity": "selective",
+    "rashomon_set": "selective",
+    "residual_correlation": "selective",
     "select_by_fdr": "conformal",
     "select_narrowest": "conformal",
+    "viable_prediction_range": "selective",
     "weighted_interval_score": "metrics",
 }
 

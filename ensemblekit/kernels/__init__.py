@@ -9,9 +9,11 @@ from importlib import import_module
 _MODULES = (
     "calibrate",
     "candidates",
+    "capacity",
     "conformal_selection",
     "crps",
     "design",
+    "diversity",
     "forest_quantiles",
     "hill",
     "huber_path",

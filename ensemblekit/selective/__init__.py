@@ -2,6 +2,50 @@
 
 Two reasons to abstain: another training of the pipeline could change the answer, and
 the answer is probably wrong. Consistency is not correctness; the two can be chained.
+
+- `multiplicity_report`: how far equally good members differ on each row, from
+  `rashomon_set`, `viable_prediction_range`, `ambiguity`, `discrepancy`, `disagreement`
+  and `rashomon_capacity`; `MultiplicityReport`, `RashomonCapacity`.
+- `diversity_report`: how alike members err, from `pairwise_diversity`,
+  `residual_correlation` and `ambiguity_decomposition`; `DiversityReport`,
+  `PairwiseDiversity`, `AmbiguityDecomposition`.
 """
 
-__all__: list[str] = []
+from .diversity import (
+    AmbiguityDecomposition,
+    DiversityReport,
+    PairwiseDiversity,
+    ambiguity_decomposition,
+    diversity_report,
+    pairwise_diversity,
+    residual_correlation,
+)
+from .multiplicity import MultiplicityReport, multiplicity_report
+from .rashomon import (
+    RashomonCapacity,
+    ambiguity,
+    disagreement,
+    discrepancy,
+    rashomon_capacity,
+    rashomon_set,
+    viable_prediction_range,
+)
+
+__all__ = [
+    "AmbiguityDecomposition",
+    "DiversityReport",
+    "MultiplicityReport",
+    "PairwiseDiversity",
+    "RashomonCapacity",
+    "ambiguity",
+    "ambiguity_decomposition",
+    "disagreement",
+    "discrepancy",
+    "diversity_report",
+    "multiplicity_report",
+    "pairwise_diversity",
+    "rashomon_capacity",
+    "rashomon_set",
+    "residual_correlation",
+    "viable_prediction_range",
+]
