@@ -80,12 +80,15 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .quantile_members.residual import ResidualQuantileRegressor
     from .selective import (
         AmbiguityDecomposition,
+        CertifiedVotes,
         DiversityReport,
         MultiplicityReport,
         PairwiseDiversity,
+        PartitionVotingClassifier,
         RashomonCapacity,
         ambiguity,
         ambiguity_decomposition,
+        certified_radius,
         disagreement,
         discrepancy,
         diversity_report,
@@ -104,6 +107,7 @@ __version__ = "0.1.0.dev0"
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
     "AmbiguityDecomposition": "selective",
+    "CertifiedVotes": "selective",
     "ConformalSelector": "conformal",
     "CrossFit": "crossfit",
     "DiversityReport": "selective",
@@ -116,6 +120,7 @@ _MODULES = {
     "NarrowestSelection": "conformal",
     "OptimizedSelection": "conformal",
     "PairwiseDiversity": "selective",
+    "PartitionVotingClassifier": "selective",
     "PerLevelQuantileRegressor": "quantile_members",
     "PredictionLibrary": "library",
     "RashomonCapacity": "selective",
@@ -125,6 +130,7 @@ _MODULES = {
     "StackedRegressor": "stack",
     "ambiguity": "selective",
     "ambiguity_decomposition": "selective",
+    "certified_radius": "selective",
     "conformal_p_values": "conformal",
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",

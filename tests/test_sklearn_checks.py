@@ -20,6 +20,7 @@ from ensemblekit import (
     CrossFit,
     DecisionOffsetClassifier,
     ForestQuantileRegressor,
+    PartitionVotingClassifier,
     PerLevelQuantileRegressor,
     ResidualQuantileRegressor,
     StackedClassifier,
@@ -174,4 +175,17 @@ def test_quantiles(estimator, check):
     ]
 )
 def test_conformal_selection(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        PartitionVotingClassifier(),
+        PartitionVotingClassifier(LOGISTIC[1], n_partitions=5, random_state=0),
+        PartitionVotingClassifier(
+            TREE_C[1], n_partitions=3, spread=2, voting="plurality", random_state=0
+        ),
+    ]
+)
+def test_partition_votes(estimator, check):
     check(estimator)

@@ -27,6 +27,7 @@ _MODULES = (
     "population",
     "ranks",
     "ridge_path",
+    "runoff",
     "simplex_qp",
     "softmax_path",
 )

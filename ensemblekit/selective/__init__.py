@@ -9,8 +9,11 @@ the answer is probably wrong. Consistency is not correctness; the two can be cha
 - `diversity_report`: how alike members err, from `pairwise_diversity`,
   `residual_correlation` and `ambiguity_decomposition`; `DiversityReport`,
   `PairwiseDiversity`, `AmbiguityDecomposition`.
+- `PartitionVotingClassifier`: votes that a few poisoned training rows cannot turn;
+  `certified_radius` of any members' scores, with `CertifiedVotes`.
 """
 
+from .certificates import CertifiedVotes, certified_radius
 from .diversity import (
     AmbiguityDecomposition,
     DiversityReport,
@@ -21,6 +24,7 @@ from .diversity import (
     residual_correlation,
 )
 from .multiplicity import MultiplicityReport, multiplicity_report
+from .partition import PartitionVotingClassifier
 from .rashomon import (
     RashomonCapacity,
     ambiguity,
@@ -33,12 +37,15 @@ from .rashomon import (
 
 __all__ = [
     "AmbiguityDecomposition",
+    "CertifiedVotes",
     "DiversityReport",
     "MultiplicityReport",
     "PairwiseDiversity",
+    "PartitionVotingClassifier",
     "RashomonCapacity",
     "ambiguity",
     "ambiguity_decomposition",
+    "certified_radius",
     "disagreement",
     "discrepancy",
     "diversity_report",
