@@ -20,20 +20,27 @@ _LN2 = math.log(2.0)
 def binary_capacity(P, members):
     """Return the capacity in bits of members that give the probability of class 1.
 
-    P : (n, m) float64 or float32 in [0, 1]
+    P : (n, m) float64 or float32
     members : (k,) int64, columns that take part, k >= 1
-    Returns (n,) float64 in [0, 1], absolute error below 1e-15. O(n k).
+    Returns capacity : (n,) float64 in [0, 1], absolute error below 1e-15
+            clean : bool, whether all that was read is in [0, 1] and not NaN. O(n k).
     """
-    capacity = np.empty(P.shape[0])
+    capacity, clean = np.empty(P.shape[0]), True
     for i in range(P.shape[0]):
-        low = high = P[i, members[0]]
+        low, high = np.inf, -np.inf
         for m in members:
             p = P[i, m]
-            low = min(low, p)
-            high = max(high, p)
+            if p < low:
+                low = p
+            if p > high:
+                high = p
+            if not p <= 1.0:  # NaN is seen here only
+                clean = False
+        if not low >= 0.0:
+            clean = False
         # Those between are mixtures of the ends and get no weight.
         capacity[i] = _of_two(float(low), float(high))
-    return capacity
+    return capacity, clean
 
 
 @njit

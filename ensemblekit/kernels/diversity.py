@@ -15,32 +15,42 @@ def correct_bits(P, codes, n_outputs):
     """
     n, n_members = P.shape[0], P.shape[1] // n_outputs
     bits = np.zeros((n_members, (n + 63) // 64), np.uint64)
-    for i in range(n):
-        word, bit = i // 64, np.uint64(1) << np.uint64(i % 64)
+    for w in range(bits.shape[1]):
+        rows = range(64 * w, min(64 * w + 64, n))
         for m in range(n_members):
-            first = m * n_outputs
-            if n_outputs == 1:
-                vote = 1 if P[i, first] > 0.5 else 0
-            else:
-                vote = 0  # ties go to the first class
-                for c in range(1, n_outputs):
-                    if P[i, first + c] > P[i, first + vote]:
-                        vote = c
-            if vote == codes[i]:
-                bits[m, word] |= bit
+            word = np.uint64(0)
+            for i in rows:
+                if n_outputs == 1:
+                    right = (P[i, m] > 0.5) == (codes[i] == 1)
+                else:
+                    right = _vote(P[i], m * n_outputs, n_outputs) == codes[i]
+                word |= np.uint64(right) << np.uint64(i - 64 * w)
+            bits[m, w] = word
     return bits
 
 
 @njit
+def _vote(row, first, n_outputs):
+    """Return the most probable class of a member, the first of ties."""
+    vote = 0
+    for c in range(1, n_outputs):
+        if row[first + c] > row[first + vote]:
+            vote = c
+    return vote
+
+
+@njit
 def pack_rows(correct):
-    """Return the columns of a matrix of 0 and 1 as bits: (m, ceil(n / 64)) uint64."""
+    """Return the columns of a matrix of bool as bits: (m, ceil(n / 64)) uint64."""
     n, n_members = correct.shape
     bits = np.zeros((n_members, (n + 63) // 64), np.uint64)
-    for i in range(n):
-        word, bit = i // 64, np.uint64(1) << np.uint64(i % 64)
+    for w in range(bits.shape[1]):
+        rows = range(64 * w, min(64 * w + 64, n))
         for m in range(n_members):
-            if correct[i, m]:
-                bits[m, word] |= bit
+            word = np.uint64(0)
+            for i in rows:
+                word |= np.uint64(correct[i, m]) << np.uint64(i - 64 * w)
+            bits[m, w] = word
     return bits
 
 

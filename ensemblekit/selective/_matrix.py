@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import layout
-from ..exceptions import describe_rows
 from ..library import PredictionLibrary
 from ..losses import LOSSES, evaluate_loss
 
@@ -53,11 +52,12 @@ def read(predictions, y, loss, classes, sample_weight):
     if y is None:
         raise ValueError("y is None; give a PredictionLibrary, or P and y.")
     loss = check_loss(loss or "log_loss")
-    P, y = check_matrix(predictions), np.asarray(y)
+    P, y = check_matrix(predictions, finite=False), np.asarray(y)
     if y.shape != P.shape[:1]:
         raise ValueError(f"y has shape {y.shape}; expected ({len(P)},), one per row.")
     weight = None if sample_weight is None else np.asarray(sample_weight, float)
     if LOSSES[loss].task == "regression":
+        layout.check_finite(P, column_numbers(P))
         y = y.astype(np.float64)
         if not np.isfinite(y).all():
             raise ValueError("y has NaN or infinity; expected numbers.")
@@ -106,23 +106,27 @@ def check_loss(loss):
     return loss
 
 
-def check_matrix(P, name="P"):
-    """Return a two-dimensional array of finite floats, without a copy of floats."""
+def check_matrix(P, *, finite=True):
+    """Return a two-dimensional array of finite floats, without a copy of floats.
+
+    With ``finite=False`` a check that follows sees to NaN and infinity.
+    """
     P = np.asarray(P)
     if P.ndim != 2 or 0 in P.shape or P.dtype.kind not in "fiub":
         raise ValueError(
-            f"{name} has shape {P.shape} of {P.dtype}; expected numbers of shape "
+            f"P has shape {P.shape} of {P.dtype}; expected numbers of shape "
             "(n_samples, n_columns), with one row and one column at least."
         )
     if P.dtype not in (np.float64, np.float32):
         P = P.astype(np.float64)
-    bad = np.flatnonzero(~np.isfinite(P).all(axis=1))
-    if bad.size:
-        raise ValueError(
-            f"{name} has NaN or infinity ({describe_rows(bad)}); each row needs one "
-            "finite prediction of every member."
-        )
+    if finite:
+        layout.check_finite(P, column_numbers(P))
     return P
+
+
+def column_numbers(P):
+    """Return names for the columns of a matrix that has none."""
+    return [str(column) for column in range(P.shape[1])]
 
 
 def member_losses(judged, loss):

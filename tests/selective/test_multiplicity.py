@@ -269,7 +269,7 @@ def test_refusals(class_predictions):
     P, y, _ = class_predictions(n_members=3)
     bad = P.copy()
     bad[7, 1] = np.nan
-    with pytest.raises(ValueError, match=r"NaN or infinity \(1 row, first at row 7\)"):
+    with pytest.raises(ValueError, match=r"column '1' \(1 row, first at row 7\)"):
         rashomon_capacity(bad)
     with pytest.raises(ValueError, match="NaN or infinity"):
         multiplicity_report(bad, y, epsilon=0.1)
@@ -301,3 +301,17 @@ def test_refusals(class_predictions):
     levels = PredictionLibrary(P[:, :2], y, ["q"], quantile_levels=[0.1, 0.9])
     with pytest.raises(ValueError, match="The library holds quantiles"):
         multiplicity_report(levels, epsilon=0.1)
+
+
+def test_capacity_sees_bad_values_in_any_place():
+    for bad in (np.nan, np.inf, -np.inf, 1.5, -0.5):
+        for column in range(3):
+            P = np.full((4, 3), 0.5)
+            P[2, column] = bad
+            for members in (None, [0, 1]):
+                with pytest.raises(
+                    ValueError, match=r"NaN or infinity|outside \[0, 1\]"
+                ):
+                    rashomon_capacity(P, members=members)
+    rounded = rashomon_capacity([[-1e-12, 0.5, 1.0 + 1e-12]]).bits
+    assert_allclose(rounded, 1.0, atol=1e-9)
