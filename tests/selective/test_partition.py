@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -231,6 +232,16 @@ def test_weights_are_repeated_rows():
     ours = clone(model).fit(X, Y, sample_weight=weight.astype(float))
     theirs = clone(model).fit(np.repeat(X, weight, axis=0), np.repeat(Y, weight))
     assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
+
+
+def test_routed_weights_reach_the_models():
+    weight = np.random.default_rng(0).integers(1, 4, len(X)).astype(float)
+    plain = make().fit(X, Y, sample_weight=weight)
+    with sklearn.config_context(enable_metadata_routing=True):
+        asked = make().set_fit_request(sample_weight=True)
+        routed = make_pipeline(asked).fit(X, Y, sample_weight=weight)
+        assert_array_equal(routed.predict_proba(X), plain.predict_proba(X))
+    assert not np.array_equal(plain.predict_proba(X), make().fit(X, Y).predict_proba(X))
 
 
 def test_frames_with_words_and_missing_values():
