@@ -29,10 +29,12 @@ def elect(scores, runoff):
     counts = np.zeros((n, n_classes), np.int64)
     votes = np.empty((m, n), np.int32)
     for a in range(m):
+        ballots = scores[a]  # one view for all rows; one for each would cost more
         for i in range(n):
-            votes[a, i] = vote_of(scores[a, i])
-            if votes[a, i] >= 0:
-                counts[i, votes[a, i]] += 1
+            vote = vote_of(ballots, i)
+            votes[a, i] = vote
+            if vote >= 0:
+                counts[i, vote] += 1
     winners, rivals = np.empty(n, np.int64), np.empty(n, np.int64)
     for i in range(n):
         winners[i], rivals[i] = _first_two(counts[i])
@@ -42,21 +44,22 @@ def elect(scores, runoff):
 
 
 @njit
-def vote_of(ballot):
+def vote_of(ballots, i):
     """Return the class of the highest score, the first of ties; -1 if all are -inf."""
     vote, best = -1, -np.inf
-    for c in range(len(ballot)):
-        if ballot[c] > best:
-            vote, best = c, ballot[c]
+    for c in range(ballots.shape[1]):
+        if ballots[i, c] > best:
+            vote, best = c, ballots[i, c]
     return vote
 
 
 @njit
-def _prefers(ballot, a, b):
-    """Return 1 where the ballot has class a before b, -1 the other way, 0 for a = b."""
+def _prefers(ballots, i, a, b):
+    """Return 1 where ballot i has class a before b, -1 the other way, 0 for a = b."""
     if a == b:
         return 0
-    if ballot[a] > ballot[b] or (ballot[a] == ballot[b] and a < b):
+    own, other = ballots[i, a], ballots[i, b]
+    if own > other or (own == other and a < b):
         return 1
     return -1
 
@@ -77,9 +80,10 @@ def _second_round(scores, votes, winners, rivals):
     """Exchange winner and rival where members prefer the rival."""
     lead = np.zeros(len(winners), np.int64)
     for a in range(scores.shape[0]):
+        ballots = scores[a]
         for i in range(len(winners)):
             if votes[a, i] >= 0:
-                lead[i] += _prefers(scores[a, i], winners[i], rivals[i])
+                lead[i] += _prefers(ballots, i, winners[i], rivals[i])
     for i in range(len(winners)):
         if lead[i] < 0 or (lead[i] == 0 and rivals[i] < winners[i]):
             winners[i], rivals[i] = rivals[i], winners[i]
@@ -91,16 +95,17 @@ def _margins(scores, votes, winners):
     m, n, n_classes = scores.shape
     margins = np.zeros((n, n_classes), np.int64)
     for a in range(m):
+        ballots = scores[a]
         for i in range(n):
             if votes[a, i] < 0:
                 continue
             w = winners[i]
-            own = scores[a, i, w]
+            own = ballots[i, w]
             # Two loops without branches: a tie is for the winner where it comes first.
             for c in range(w):
-                margins[i, c] += 2 * (own > scores[a, i, c]) - 1
+                margins[i, c] += 2 * (own > ballots[i, c]) - 1
             for c in range(w + 1, n_classes):
-                margins[i, c] += 2 * (own >= scores[a, i, c]) - 1
+                margins[i, c] += 2 * (own >= ballots[i, c]) - 1
     return margins
 
 
@@ -188,7 +193,7 @@ def certify_buckets(scores, winners, rivals, counts, margins, buckets, runoff):
     for i in range(n):
         for a in range(m):
             ballots[a] = scores[a, i]
-            votes[a] = vote_of(ballots[a])
+            votes[a] = vote_of(ballots, a)
         w, row = winners[i], counts[i]
         alone = np.full(n_classes, _ALL)
         for c in range(n_classes):
@@ -266,7 +271,7 @@ def _beat_by_buckets(ballots, votes, counts, margins, w, rival, buckets):
         if c == w:
             continue
         for a in range(len(votes)):
-            power[a] = 1 if votes[a] < 0 else 1 + _prefers(ballots[a], w, c)
+            power[a] = 1 if votes[a] < 0 else 1 + _prefers(ballots, a, w, c)
         win = _least(max(margins[c] + (1 if c > w else 0), 0), power, buckets)
         enter = 0
         if c != rival:
