@@ -71,15 +71,15 @@ class MultiplicityReport:
 
     def __str__(self):
         what = (
-            "another label" if self.delta is None else f"{self.delta:g} or more apart"
+            "another label" if self.delta is None else f"a difference >= {self.delta:g}"
         )
         lines = [
             f"Predictive multiplicity on {len(self.width)} rows",
             f"  {self.members.sum()} of {len(self.names)} members have a {self.loss} "
             f"within {self.epsilon:g} of {self.names[self.baseline]}'s "
             f"({self.losses[self.baseline]:.4g})",
-            f"  ambiguity    {self.ambiguity:.4f}  rows on which one of them is {what}",
-            f"  discrepancy  {self.discrepancy:.4f}  the same of the one farthest off",
+            f"  ambiguity    {self.ambiguity:.4f}  of the rows: some member has {what}",
+            f"  discrepancy  {self.discrepancy:.4f}  of the rows: the one farthest off",
             f"  range        {self.width.mean():.4f} mean, {self.width.max():.4f} max",
         ]
         if self.capacity is not None and self.disagreement is not None:
@@ -153,8 +153,8 @@ def multiplicity_report(
     >>> print(multiplicity_report(P, [0, 0, 1, 1], epsilon=0.2))
     Predictive multiplicity on 4 rows
       2 of 3 members have a log_loss within 0.2 of member0's (0.2696)
-      ambiguity    0.2500  rows on which one of them is another label
-      discrepancy  0.2500  the same of the one farthest off
+      ambiguity    0.2500  of the rows: some member has another label
+      discrepancy  0.2500  of the rows: the one farthest off
       range        0.1750 mean, 0.3000 max
       disagreement 0.2500 mean
       capacity     0.0362 bits mean, effective classes 1.0257 mean, 1.0657 max
