@@ -28,6 +28,7 @@ from ensemblekit import (
     EnbPIRegressor,
     ForestQuantileRegressor,
     MultiOutputConformalRegressor,
+    PartitionVotingClassifier,
     PerLevelQuantileRegressor,
     ResidualQuantileRegressor,
     StackedClassifier,
@@ -234,6 +235,19 @@ def test_conformal_sets_and_regions(estimator, check):
     ]
 )
 def test_conformal_selection(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        PartitionVotingClassifier(),
+        PartitionVotingClassifier(LOGISTIC[1], n_partitions=5, random_state=0),
+        PartitionVotingClassifier(
+            TREE_C[1], n_partitions=3, spread=2, voting="plurality", random_state=0
+        ),
+    ]
+)
+def test_partition_votes(estimator, check):
     check(estimator)
 
 
