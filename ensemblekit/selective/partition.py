@@ -8,7 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .. import kernels, layout
-from .._members import last_step, fit_member, is_frozen, with_seed
+from .._members import fit_member, is_frozen, last_step, with_seed
 from .._routing import merge_member_tags
 from .._sklearn import (
     HasMethods,
