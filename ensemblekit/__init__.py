@@ -11,6 +11,7 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
 - `ConvexClassifier`, `EnsembleSelectionClassifier`, `AverageClassifier`,
   `LinearStackClassifier` and their regressors: the combiners.
 - `default_members`: a library to start from. `evaluate_loss`: the losses.
+- `SelectiveVotingClassifier`: answers only where another training would agree.
 - `pinball_loss`, `interval_coverage`, `crps_from_quantiles` and the rest of
   `ensemblekit.metrics`: scores of quantiles, intervals and draws.
 """
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._search import CombinerSearchClassifier, CombinerSearchRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
+    from .combine._selective_vote import SelectiveVoteClassifier
     from .conformal import (
         ConformalSelector,
         MergedIntervals,
@@ -78,6 +80,20 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .quantile_members.forest import ForestQuantileRegressor
     from .quantile_members.per_level import PerLevelQuantileRegressor
     from .quantile_members.residual import ResidualQuantileRegressor
+    from .selective import (
+        RequiredMembers,
+        SelectiveAttributions,
+        SelectiveVote,
+        SelectiveVotingClassifier,
+        attribution_consistency,
+        conflict_bound,
+        estimate_agreement,
+        required_members,
+        selective_attributions,
+        selective_cutoffs,
+        selective_vote,
+        vote_counts,
+    )
     from .stack import StackedClassifier, StackedRegressor
     from .stack_quantiles import StackedQuantileRegressor
 
@@ -96,10 +112,16 @@ _MODULES = {
     "OptimizedSelection": "conformal",
     "PerLevelQuantileRegressor": "quantile_members",
     "PredictionLibrary": "library",
+    "RequiredMembers": "selective",
     "ResidualQuantileRegressor": "quantile_members",
+    "SelectiveAttributions": "selective",
+    "SelectiveVote": "selective",
+    "SelectiveVotingClassifier": "selective",
     "StackedClassifier": "stack",
     "StackedQuantileRegressor": "stack_quantiles",
     "StackedRegressor": "stack",
+    "attribution_consistency": "selective",
+    "conflict_bound": "selective",
     "conformal_p_values": "conformal",
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",
@@ -109,6 +131,7 @@ _MODULES = {
     "default_combiners": "combine._family_base",
     "default_members": "members",
     "default_quantile_members": "quantile_members",
+    "estimate_agreement": "selective",
     "evaluate_loss": "losses",
     "interval_coverage": "metrics",
     "interval_score": "metrics",
@@ -118,8 +141,13 @@ _MODULES = {
     "pinball_loss": "metrics",
     "pit_from_ensemble": "metrics",
     "pit_from_quantiles": "metrics",
+    "required_members": "selective",
     "select_by_fdr": "conformal",
     "select_narrowest": "conformal",
+    "selective_attributions": "selective",
+    "selective_cutoffs": "selective",
+    "selective_vote": "selective",
+    "vote_counts": "selective",
     "weighted_interval_score": "metrics",
 }
 

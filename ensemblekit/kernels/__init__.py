@@ -27,6 +27,7 @@ _MODULES = (
     "ridge_path",
     "simplex_qp",
     "softmax_path",
+    "votes",
 )
 
 

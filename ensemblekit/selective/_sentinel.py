@@ -1,0 +1,58 @@
+"""A label that stands for no answer, among the labels of predict."""
+
+import numpy as np
+
+# Signed and unsigned integers are of one kind; all else mixes as objects.
+_KINDS = {"i": "integer", "u": "integer"}
+
+
+def check_abstain_label(label, classes):
+    """Refuse a label that is a class already, or a NaN that no class could be.
+
+    Raises
+    ------
+    ValueError
+        If the label is among the classes, or NaN where they are not floats.
+    """
+    if label is None:
+        return
+    if np.ndim(label):
+        raise ValueError(f"abstain_label is {label!r}; expected one label.")
+    if label != label:  # NaN
+        if classes.dtype.kind != "f":
+            raise ValueError(
+                f"abstain_label is NaN, but the labels are of type {classes.dtype}, "
+                "which has none. Use another label, or labels that are floats."
+            )
+    elif label in classes.tolist():
+        raise ValueError(
+            f"abstain_label is {label!r}, which is a class of y. Use another label."
+        )
+
+
+def with_abstentions(labels, accepted, label):
+    """Return the labels, `label` in place of those that are not accepted.
+
+    The type is one that holds both, of these rows or any others; None changes nothing.
+
+    Examples
+    --------
+    >>> with_abstentions(np.array(["no", "yes"]), np.array([True, False]), "unknown")
+    array(['no', 'unknown'], dtype='<U7')
+    """
+    if label is None:
+        return labels
+    labels = labels.astype(_common_type(labels.dtype, label))
+    labels[~accepted] = label
+    return labels
+
+
+def _common_type(dtype, label):
+    own = np.asarray(label).dtype
+    kinds = {_KINDS.get(d.kind, d.kind) for d in (dtype, own)}
+    if len(kinds) > 1:
+        return np.dtype(object)
+    # A Python number asks for no more room than it needs.
+    small = np.min_scalar_type(label) if kinds == {"integer"} else own
+    common = np.result_type(dtype, dtype if kinds == {"f"} else small)
+    return common if _KINDS.get(common.kind, common.kind) in kinds else np.dtype(object)

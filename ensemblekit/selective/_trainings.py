@@ -1,0 +1,89 @@
+"""Trainings of one pipeline that differ by chance: seeds, or rows."""
+
+import warnings
+from copy import deepcopy
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+from .._members import fit_member
+
+
+def seeded(member, seed, *, every):
+    """Clone the member and set its ``random_state`` parameters, all or those at None.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> seeded(DecisionTreeClassifier(random_state=3), 7, every=False)
+    DecisionTreeClassifier(random_state=3)
+    """
+    member = clone(member)
+    found = {key: member.get_params()[key] for key in _seeds_of(member)}
+    unset = {key: int(seed) for key in found if every or found[key] is None}
+    return member.set_params(**unset)
+
+
+def draw_rows(randomness, codes, seed):
+    """Return the rows of one training; None means all.
+
+    Rows of a single class would train nothing: a bootstrap is drawn until there are
+    two, and of two classes the last row of one is never left out.
+    """
+    if randomness == "seed":
+        return None
+    rng, n_rows = check_random_state(seed), len(codes)
+    if randomness == "bootstrap":
+        rows = rng.randint(n_rows, size=n_rows)
+        while np.ptp(codes[rows]) == 0:
+            rows = rng.randint(n_rows, size=n_rows)
+        return np.sort(rows)
+    n_each = np.bincount(codes)
+    spare = np.flatnonzero(n_each[codes] > 1) if len(n_each) == 2 else np.arange(n_rows)
+    if not spare.size:
+        raise ValueError(
+            "randomness='loo' leaves out one row, but with n_samples=2 that leaves one "
+            "class. Give more rows, or use randomness='seed'."
+        )
+    return np.delete(np.arange(n_rows), rng.choice(spare))
+
+
+def fit_training(name, member, X, codes, classes, params, randomness, seed):
+    """Fit one training; return the model and the codes of the classes it has seen."""
+    rows = draw_rows(randomness, codes, seed)
+    present = np.unique(codes if rows is None else codes[rows])
+    where = "all rows" if rows is None else f"rows drawn ({randomness})"
+    model, _ = fit_member(name, member, X, codes, rows, params, classes, where)
+    return model, present
+
+
+def warn_if_seeds_change_nothing(models):
+    """Warn where trainings with other seeds are the same model.
+
+    Their votes are then one vote, counted several times.
+    """
+    if _seeds_of(models[0]):
+        first = _fingerprint(models[0])
+        if any(_fingerprint(model) != first for model in models[1:]):
+            return
+    warnings.warn(
+        f"{type(models[0]).__name__} learns the same with every seed: all members "
+        "agree, which says nothing. Use randomness='bootstrap' or 'loo', or an "
+        "estimator that depends on its random_state.",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
+def _seeds_of(member):
+    keys = member.get_params(deep=True)
+    return [key for key in keys if key.rpartition("__")[2] == "random_state"]
+
+
+def _fingerprint(model):
+    """Hash what the model has learned, apart from its seeds."""
+    model = deepcopy(model)
+    model.set_params(**dict.fromkeys(_seeds_of(model), 0))
+    return joblib.hash(model)
