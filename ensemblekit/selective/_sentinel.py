@@ -52,7 +52,18 @@ def _common_type(dtype, label):
     kinds = {_KINDS.get(d.kind, d.kind) for d in (dtype, own)}
     if len(kinds) > 1:
         return np.dtype(object)
-    # A Python number asks for no more room than it needs.
-    small = np.min_scalar_type(label) if kinds == {"integer"} else own
-    common = np.result_type(dtype, dtype if kinds == {"f"} else small)
-    return common if _KINDS.get(common.kind, common.kind) in kinds else np.dtype(object)
+    if kinds == {"f"}:  # any float type takes a float, and NaN
+        return dtype
+    if kinds == {"integer"}:
+        return _integer_type(dtype, int(label))
+    return np.result_type(dtype, own)
+
+
+def _integer_type(dtype, label):
+    """Return the type of least room that holds those of `dtype` and the label."""
+    if np.iinfo(dtype).min <= label <= np.iinfo(dtype).max:
+        return dtype
+    # -label - 1 has the sign and needs the room of a signed type.
+    small = np.min_scalar_type(label if label < 0 else -label - 1)
+    common = np.result_type(dtype, small)
+    return common if common.kind in "iu" else np.dtype(object)

@@ -7,8 +7,58 @@ import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length
 
+from .. import layout
 from .._members import fit_member
+from .._sklearn import (
+    _check_y,
+    _safe_indexing,
+    check_input_features,
+    check_sample_weight,
+)
+
+
+def check_rows(owner, X, y, sample_weight):
+    """Check what fit is given; set the owner's `classes_`; leave out weights of 0.
+
+    Returns
+    -------
+    X : as it was, or its rows of positive weight
+    codes : ndarray of shape (n_samples,), int64
+    weight : ndarray of shape (n_samples,), or None
+    """
+    X = check_input_features(owner, X, reset=True)
+    name = type(owner).__name__
+    if owner.n_features_in_ == 0:
+        raise ValueError(
+            f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
+            f"required by {name}."
+        )
+    if y is None:
+        raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+    y = _check_y(y)
+    check_consistent_length(X, y)
+    check_classification_targets(y)
+    owner.classes_, codes = layout.encode_labels(y)
+    if sample_weight is None:
+        return X, codes, None
+    weight = check_sample_weight(sample_weight, X)
+    rows = np.flatnonzero(weight)
+    _check_two_classes(codes[rows], owner.classes_)
+    if len(rows) == len(codes):
+        return X, codes, weight
+    return _safe_indexing(X, rows), codes[rows], weight[rows]
+
+
+def _check_two_classes(codes, classes):
+    if np.ptp(codes) == 0:
+        raise ValueError(
+            "sample_weight is zero in all rows but those of class "
+            f"{classes.tolist()[codes[0]]!r}; expected positive weights in two classes "
+            "at least."
+        )
 
 
 def seeded(member, seed, *, every):
@@ -23,7 +73,8 @@ def seeded(member, seed, *, every):
     member = clone(member)
     found = {key: member.get_params()[key] for key in _seeds_of(member)}
     unset = {key: int(seed) for key in found if every or found[key] is None}
-    return member.set_params(**unset)
+    member.set_params(**unset)  # a frozen one returns nothing
+    return member
 
 
 def draw_rows(randomness, codes, seed):
@@ -73,7 +124,7 @@ def warn_if_seeds_change_nothing(models):
         "agree, which says nothing. Use randomness='bootstrap' or 'loo', or an "
         "estimator that depends on its random_state.",
         UserWarning,
-        stacklevel=5,
+        stacklevel=4,
     )
 
 

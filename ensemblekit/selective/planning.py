@@ -155,7 +155,9 @@ def estimate_agreement(counts: ArrayLike) -> NDArray:
 
     The share of the first leader is too high as an estimate, as it is never below one
     half. So the probability of either of the two leaders is taken to follow a symmetric
-    beta distribution over the rows, fitted by maximum likelihood to all counts.
+    beta distribution over the rows, fitted by maximum likelihood to all counts. Where
+    rows differ in another way, abstention of more members tends to be overestimated:
+    .23 for .17, and .07 for .06, in two trials that went from 10 members to 20.
 
     Parameters
     ----------

@@ -4,10 +4,9 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from .. import _votes, layout
+from .. import _votes
 from .._folds import run_tasks
 from .._members import check_members, find_task, predict_member
 from .._routing import merge_member_tags
@@ -18,16 +17,19 @@ from .._sklearn import (
     Real,
     StrOptions,
     _BaseComposition,
-    _check_y,
     _fit_context,
     _num_samples,
     check_input_features,
-    check_sample_weight,
     forget_fitted,
 )
 from ..quantile_members._base import weight_arguments
 from ._sentinel import check_abstain_label, with_abstentions
-from ._trainings import fit_training, seeded, warn_if_seeds_change_nothing
+from ._trainings import (
+    check_rows,
+    fit_training,
+    seeded,
+    warn_if_seeds_change_nothing,
+)
 from .planning import conflict_bound, estimate_agreement, required_members
 from .votes import SelectiveVote, decide_rows, selective_vote, vote_counts, vote_dtype
 
@@ -180,7 +182,8 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative; of the members' training.
+            Non-negative; of the members' training. Rows of weight 0 are left out;
+            others are drawn alike by ``"loo"`` and ``"bootstrap"``.
 
         Returns
         -------
@@ -189,7 +192,7 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         forget_fitted(self)
         members = self._members()
         self._check_size(len(members))
-        X, codes, weight = self._check_rows(X, y, sample_weight)
+        X, codes, weight = check_rows(self, X, y, sample_weight)
         check_abstain_label(self.abstain_label, self.classes_)
         tasks = self._tasks(members, X, codes, weight)
         fitted = run_tasks(fit_training, tasks, self.n_jobs, verbose=0)
@@ -344,27 +347,6 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
                 f"{self.n_min_}, or a larger alpha."
             )
         self.cutoffs_ = _votes.cutoffs(self.alpha, n_members)
-
-    def _check_rows(self, X, y, sample_weight):
-        """Return X as it was, codes of the labels, and weights or None."""
-        X = check_input_features(self, X, reset=True)
-        if self.n_features_in_ == 0:
-            raise ValueError(
-                f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
-                f"required by {type(self).__name__}."
-            )
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
-        y = _check_y(y)
-        check_consistent_length(X, y)
-        check_classification_targets(y)
-        self.classes_, codes = layout.encode_labels(y)
-        if sample_weight is None:
-            return X, codes, None
-        return X, codes, check_sample_weight(sample_weight, X)
 
     def _tasks(self, members, X, codes, weight):
         """Return the arguments of each member's training."""
