@@ -11,6 +11,8 @@ from ._jit import njit
 
 # Rows whose counts stay in cache while votes come member by member.
 _BLOCK = 4096
+# Up to so many classes, a pass for each is faster than a table: it runs in SIMD.
+_FEW = 12
 
 
 @njit
@@ -23,11 +25,12 @@ def count_votes(votes, n_classes):
     """
     n = votes.shape[0]
     counts = np.zeros((n, n_classes), np.int32)
-    even, odd = np.empty(n_classes + 1, np.int32), np.empty(n_classes + 1, np.int32)
+    codes = np.arange(n_classes).astype(votes.dtype)
+    table = np.empty((2, n_classes + 1), np.int32)
     for i in range(n):
-        _count_row(votes[i], even, odd)
+        _count_row(votes, i, codes, table)
         for k in range(n_classes):
-            counts[i, k] = even[k + 1]
+            counts[i, k] = table[0, k + 1]
     return counts
 
 
@@ -61,10 +64,11 @@ def decide_votes(votes, n_classes, cut):
     counts go to the lower class. O(n m).
     """
     label, best, second, accepted = _empty_decisions(votes.shape[0])
-    even, odd = np.empty(n_classes + 1, np.int32), np.empty(n_classes + 1, np.int32)
+    codes = np.arange(n_classes).astype(votes.dtype)
+    table = np.empty((2, n_classes + 1), np.int32)
     for i in range(votes.shape[0]):
-        _count_row(votes[i], even, odd)
-        k, a, b = _leaders(even[1:])
+        _count_row(votes, i, codes, table)
+        k, a, b = _leaders(table, 0, 1)
         label[i], best[i], second[i], accepted[i] = k, a, b, a >= cut[a + b]
     return label, best, second, accepted
 
@@ -82,7 +86,7 @@ def decide_members_first(votes, n_classes, cut):
         last = min(first + _BLOCK, n)
         _count_block(votes, first, last, block)
         for i in range(first, last):
-            k, a, b = _leaders(block[i - first, 1:])
+            k, a, b = _leaders(block, i - first, 1)
             label[i], best[i], second[i], accepted[i] = k, a, b, a >= cut[a + b]
     return label, best, second, accepted
 
@@ -96,7 +100,7 @@ def decide_counts(counts, cut):
     """
     label, best, second, accepted = _empty_decisions(counts.shape[0])
     for i in range(counts.shape[0]):
-        k, a, b = _leaders(counts[i])
+        k, a, b = _leaders(counts, i, 0)
         label[i], best[i], second[i], accepted[i] = k, a, b, a >= cut[a + b]
     return label, best, second, accepted
 
@@ -107,23 +111,44 @@ def _empty_decisions(n):
     return label, np.empty(n, np.int32), np.empty(n, np.int32), accepted
 
 
-@njit
-def _count_row(row, even, odd):
-    """Count votes into even[1:]; even[0] takes those that are missing.
+# These take a matrix and a row's number: a view of a row costs as much as its counts.
 
-    Members take turns with two tables: most votes are equal, and adding to a number
-    just written has to wait for it.
+
+@njit
+def _count_row(votes, i, codes, table):
+    """Count votes into table[0, 1:]; table[0, 0] is for those that are missing."""
+    if codes.shape[0] > _FEW:
+        _count_by_table(votes, i, table)
+        return
+    for k in range(codes.shape[0]):
+        table[0, k + 1] = _count_equal(votes, i, codes[k])
+
+
+@njit
+def _count_equal(votes, i, code):
+    """Count the votes for a code of their own type; narrow sums run in SIMD."""
+    count = np.int32(0)
+    for j in range(votes.shape[1]):
+        count = np.int32(count + np.int32(votes[i, j] == code))
+    return count
+
+
+@njit
+def _count_by_table(votes, i, table):
+    """Count all codes at once.
+
+    Members take turns with two rows: most votes are equal, and adding to a number just
+    written has to wait for it.
     """
-    even[:] = 0
-    odd[:] = 0
-    m = row.shape[0]
+    table[:] = 0
+    m = votes.shape[1]
     for j in range(0, m - 1, 2):
-        even[int(row[j]) + 1] += 1
-        odd[int(row[j + 1]) + 1] += 1
+        table[0, int(votes[i, j]) + 1] += 1
+        table[1, int(votes[i, j + 1]) + 1] += 1
     if m % 2:
-        even[int(row[m - 1]) + 1] += 1
-    for k in range(even.shape[0]):
-        even[k] += odd[k]
+        table[0, int(votes[i, m - 1]) + 1] += 1
+    for k in range(table.shape[1]):
+        table[0, k] += table[1, k]
 
 
 @njit
@@ -136,12 +161,16 @@ def _count_block(votes, first, last, block):
 
 
 @njit
-def _leaders(counts):
-    """Return the class of most votes, its count, and the count of the next."""
-    label, best, second = 0, counts[0], 0
-    for k in range(1, counts.shape[0]):
-        if counts[k] > best:
-            label, best, second = k, counts[k], best
-        elif counts[k] > second:
-            second = counts[k]
+def _leaders(counts, i, first):
+    """Return the class of most votes of row i, its count, and the count of the next.
+
+    Counts begin at column `first`.
+    """
+    label, best, second = 0, counts[i, first], 0
+    for k in range(1, counts.shape[1] - first):
+        count = counts[i, first + k]
+        if count > best:
+            label, best, second = k, count, best
+        elif count > second:
+            second = count
     return label, best, second

@@ -130,7 +130,7 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
     >>> [float(part.mean().round(2)) for part in (accepted, right, right[accepted])]
     [0.85, 0.93, 0.98]
     >>> voting.n_min_, round(voting.conflict_bound_, 6)
-    (6, 0.000745)
+    (6, 0.000744)
     """
 
     _parameter_constraints: dict = {
