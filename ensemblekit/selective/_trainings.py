@@ -2,6 +2,7 @@
 
 import warnings
 from copy import deepcopy
+from pickle import PicklingError
 
 import joblib
 import numpy as np
@@ -134,7 +135,13 @@ def _seeds_of(member):
 
 
 def _fingerprint(model):
-    """Hash what the model has learned, apart from its seeds."""
-    model = deepcopy(model)
-    model.set_params(**dict.fromkeys(_seeds_of(model), 0))
-    return joblib.hash(model)
+    """Hash what the model has learned, apart from its seeds.
+
+    What cannot be copied or hashed, such as a lambda, equals nothing: no warning then.
+    """
+    try:
+        model = deepcopy(model)
+        model.set_params(**dict.fromkeys(_seeds_of(model), 0))
+        return joblib.hash(model)
+    except (AttributeError, TypeError, PicklingError):
+        return object()

@@ -218,7 +218,8 @@ def check_counts(counts: ArrayLike) -> NDArray:
     if counts.size and counts.min() < 0:
         row = int(np.argmax((counts < 0).any(axis=1)))
         raise ValueError(f"counts are negative at row {row}; expected 0 or more.")
-    return counts
+    # Two counts are added up: in one byte they would overflow.
+    return counts if counts.dtype == np.int32 else counts.astype(np.int64, copy=False)
 
 
 def decide_rows(votes, counts, n_classes, alpha):

@@ -51,7 +51,8 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
     Parameters
     ----------
     estimator : classifier, default=None
-        The pipeline that is trained `n_estimators` times. None is
+        The pipeline that is trained `n_estimators` times: preprocessing belongs in
+        here, as a pipeline around this would not pass `abstains` on. None is
         ``RandomForestClassifier()``.
     estimators : list of (str, classifier), default=None
         Members picked by hand, instead of `estimator`: each is trained once on all

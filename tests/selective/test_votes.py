@@ -10,6 +10,7 @@ from scipy.stats import binom, binomtest
 
 from ensemblekit import selective_cutoffs, selective_vote, vote_counts
 from ensemblekit._votes import least_members, p_values
+from ensemblekit.selective.votes import CORRECTIONS, corrected
 
 from . import oracles_votes as oracles
 
@@ -111,6 +112,15 @@ def test_128_classes_of_one_byte():
     assert_array_equal(vote_counts(votes, 128)[:, 127], [6] * 3)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.uint64])
+def test_counts_of_any_integer_type(dtype):
+    counts = np.array([[120, 80], [90, 110], [100, 100]], dtype=dtype)
+    found = selective_vote(counts=counts)
+    assert_array_equal(found.labels, [0, 1, 0])
+    assert_array_equal(found.accepted, [True, False, False])
+    assert_allclose(found.p_value[0], binomtest(120, 200).pvalue, rtol=1e-12)
+
+
 def test_invariances():
     rng = np.random.default_rng(1)
     votes = (rng.random((400, 21, 1)) > np.sort(rng.random((400, 1, 2)))).sum(axis=2)
@@ -156,6 +166,19 @@ def test_corrections(correction):
     assert 0 < kept[-1] < 1
     unanimous = selective_vote(np.ones((4, 20), int), correction=correction)
     assert unanimous.accepted.all()
+
+
+def test_corrections_of_any_p_values():
+    twins = (oracles.holm, oracles.benjamini_hochberg)
+    rng = np.random.default_rng(5)
+    for n_rows in (1, 2, 3, 7):
+        for _ in range(200):
+            p = rng.random(n_rows) ** 2
+            for name, twin in zip(CORRECTIONS, twins, strict=True):
+                assert_array_equal(corrected(p, 0.4, name), twin(p, 0.4))
+    steps = np.array([0.4, 0.1, 0.2])  # 0.4 / 4 to 0.4 / 1, at the bounds
+    assert corrected(np.append(steps, 0.4 / 3), 0.4, "holm").all()
+    assert corrected(np.array([0.3, 0.4, 0.35]), 0.4, "benjamini-hochberg").all()
 
 
 def test_holm_keeps_the_chance_of_any_wrong_answer():

@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from ensemblekit import (
@@ -167,6 +167,12 @@ def test_warns_where_seeds_change_nothing(rows, estimator):
     assert seen[0].filename == __file__
     assert not model.abstains(X).any()
     voting(estimator, randomness="bootstrap").fit(X, y)
+
+
+def test_models_that_cannot_be_hashed_do_not_warn(rows):
+    same = FunctionTransformer(lambda X: X)
+    model = voting(make_pipeline(same, TREE)).fit(*rows())
+    assert model.predict_proba(rows()[0]).shape == (240, 2)
 
 
 def test_deep_trees_of_equal_training_votes_do_not_warn(rows):
