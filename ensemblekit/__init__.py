@@ -11,6 +11,7 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
 - `ConvexClassifier`, `EnsembleSelectionClassifier`, `AverageClassifier`,
   `LinearStackClassifier` and their regressors: the combiners.
 - `default_members`: a library to start from. `evaluate_loss`: the losses.
+- `SelectiveVotingClassifier`: answers only where another training would agree.
 - `pinball_loss`, `interval_coverage`, `crps_from_quantiles` and the rest of
   `ensemblekit.metrics`: scores of quantiles, intervals and draws.
 """
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .combine._search import CombinerSearchClassifier, CombinerSearchRegressor
     from .combine._selection_classifier import EnsembleSelectionClassifier
     from .combine._selection_regressor import EnsembleSelectionRegressor
+    from .combine._selective_vote import SelectiveVoteClassifier
     from .conformal import (
         AdaptiveConformalRegressor,
         ConformalClassifier,
@@ -106,19 +108,31 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         PairwiseDiversity,
         PartitionVotingClassifier,
         RashomonCapacity,
+        RequiredMembers,
+        SelectiveAttributions,
+        SelectiveVote,
+        SelectiveVotingClassifier,
         ambiguity,
         ambiguity_decomposition,
+        attribution_consistency,
         cascade_curve,
         certified_radius,
+        conflict_bound,
         disagreement,
         discrepancy,
         diversity_report,
+        estimate_agreement,
         multiplicity_report,
         pairwise_diversity,
         rashomon_capacity,
         rashomon_set,
+        required_members,
         residual_correlation,
+        selective_attributions,
+        selective_cutoffs,
+        selective_vote,
         viable_prediction_range,
+        vote_counts,
     )
     from .stack import StackedClassifier, StackedRegressor
     from .stack_quantiles import StackedQuantileRegressor
@@ -154,7 +168,11 @@ _MODULES = {
     "PerLevelQuantileRegressor": "quantile_members",
     "PredictionLibrary": "library",
     "RashomonCapacity": "selective",
+    "RequiredMembers": "selective",
     "ResidualQuantileRegressor": "quantile_members",
+    "SelectiveAttributions": "selective",
+    "SelectiveVote": "selective",
+    "SelectiveVotingClassifier": "selective",
     "StackedClassifier": "stack",
     "StackedQuantileRegressor": "stack_quantiles",
     "StackedRegressor": "stack",
@@ -162,8 +180,10 @@ _MODULES = {
     "adaptive_thresholds": "conformal",
     "ambiguity": "selective",
     "ambiguity_decomposition": "selective",
+    "attribution_consistency": "selective",
     "cascade_curve": "selective",
     "certified_radius": "selective",
+    "conflict_bound": "selective",
     "conformal_p_values": "conformal",
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",
@@ -180,6 +200,7 @@ _MODULES = {
     "disagreement": "selective",
     "discrepancy": "selective",
     "diversity_report": "selective",
+    "estimate_agreement": "selective",
     "evaluate_loss": "losses",
     "interval_coverage": "metrics",
     "interval_score": "metrics",
@@ -197,10 +218,15 @@ _MODULES = {
     "predictive_quantiles": "conformal",
     "rashomon_capacity": "selective",
     "rashomon_set": "selective",
+    "required_members": "selective",
     "residual_correlation": "selective",
     "select_by_fdr": "conformal",
     "select_narrowest": "conformal",
+    "selective_attributions": "selective",
+    "selective_cutoffs": "selective",
+    "selective_vote": "selective",
     "viable_prediction_range": "selective",
+    "vote_counts": "selective",
     "weighted_conformal_quantile": "conformal",
     "weighted_interval_score": "metrics",
 }

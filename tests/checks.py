@@ -33,6 +33,7 @@ VOTING = (
     "CombinerSearchRegressor",
     "LinearStackRegressor",
     "QuantilePoolRegressor",
+    "SelectiveVoteClassifier",
 )
 
 
@@ -66,7 +67,7 @@ TASKS = (Task("regression"), Task("binary", 2), Task("multiclass", 3))
 
 
 # Combiners that change what a single member says, too.
-RECALIBRATING = ("LinearStack", "Recalibrated")
+RECALIBRATING = ("LinearStack", "Recalibrated", "SelectiveVote")
 
 
 def make_combiner(name):
@@ -77,6 +78,8 @@ def make_combiner(name):
         return getattr(ensemblekit, name)(inner)
     if name == "QuantileAggregator":  # its loss is flat: some weights settle late
         return ensemblekit.QuantileAggregator(tol=1e-10)
+    if name == "SelectiveVoteClassifier":  # two members can answer
+        return ensemblekit.SelectiveVoteClassifier(alpha=0.6)
     if name == "DecisionOffsetClassifier":
         return ensemblekit.DecisionOffsetClassifier(
             ensemblekit.ConvexClassifier(ridge=0.1)
@@ -243,7 +246,7 @@ def check_refitting_with_other_parameters_forgets_the_old_fit(combiner, task):
     loss = "brier" if task.n_classes else "huber"
     other = {"kind": "rank", "ridge": 0.5, "loss": loss, "tol": 1e-6, "n_rounds": 3}
     other |= {"metric": "accuracy", "guard": "warn", "strategy": "best"}
-    other["calibrate"] = None
+    other["calibrate"], other["alpha"] = None, 0.5
     if type(combiner).__name__ == "QuantilePoolRegressor":
         other["kind"] = "median"
     changed = {key: other[key] for key in combiner.get_params() if key in other}

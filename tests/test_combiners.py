@@ -11,6 +11,8 @@ def _name(value):
     )
 
 
+# A vote of one says that nothing can be accepted.
+@pytest.mark.filterwarnings("ignore:No vote of 1 member is:UserWarning")
 @pytest.mark.parametrize("check", checks.CHECKS, ids=_name)
 @pytest.mark.parametrize(("combiner", "task"), list(checks.combiner_cases()), ids=_name)
 def test_combiner(combiner, task, check):

@@ -12,7 +12,12 @@ from sklearn.ensemble import (
     StackingRegressor,
 )
 from sklearn.linear_model import LogisticRegression, QuantileRegressor, Ridge
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.naive_bayes import GaussianNB
+from sklearn.tree import (
+    DecisionTreeClassifier,
+    DecisionTreeRegressor,
+    ExtraTreeClassifier,
+)
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from ensemblekit import (
@@ -31,6 +36,7 @@ from ensemblekit import (
     PartitionVotingClassifier,
     PerLevelQuantileRegressor,
     ResidualQuantileRegressor,
+    SelectiveVotingClassifier,
     StackedClassifier,
     StackedQuantileRegressor,
     StackedRegressor,
@@ -171,6 +177,29 @@ BOOSTING = GradientBoostingRegressor(n_estimators=50, random_state=0)
 )
 def test_quantiles(estimator, check):
     check(estimator)
+
+
+# Trees of all features differ by their seeds where splits tie; some data have no ties.
+@pytest.mark.filterwarnings("ignore:.*learns the same with every seed:UserWarning")
+@parametrize_with_checks(
+    [
+        SelectiveVotingClassifier(ExtraTreeClassifier()),
+        SelectiveVotingClassifier(LogisticRegression(), n_estimators=6),
+        SelectiveVotingClassifier(estimators=[(str(i), TREE_C[1]) for i in range(6)]),
+    ]
+)
+def test_selective_voting(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("randomness", ["loo", "bootstrap"])
+def test_selective_voting_on_drawn_rows(randomness):
+    """Other rows are drawn of copies than of weights; all else holds."""
+    voting = SelectiveVotingClassifier(GaussianNB(), randomness=randomness)
+    results = check_estimator(voting, on_skip=None, on_fail=None)
+    failed = {row["check_name"] for row in results if row["status"] == "failed"}
+    assert len(results) > 40
+    assert failed <= {"check_sample_weight_equivalence_on_dense_data"}
 
 
 @parametrize_with_checks(

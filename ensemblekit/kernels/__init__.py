@@ -34,6 +34,7 @@ _MODULES = (
     "shifted_lists",
     "simplex_qp",
     "softmax_path",
+    "votes",
 )
 
 

@@ -3,6 +3,13 @@
 Two reasons to abstain: another training of the pipeline could change the answer, and
 the answer is probably wrong. Consistency is not correctness; the two can be chained.
 
+- `SelectiveVotingClassifier`: a pipeline trained several times, which abstains where
+  another training could answer otherwise. `selective_vote`, `vote_counts`,
+  `selective_cutoffs` for arrays (`SelectiveVote`).
+- `required_members`, `estimate_agreement`, `conflict_bound`: how many members that
+  takes (`RequiredMembers`), and what it promises.
+- `selective_attributions`, `attribution_consistency`: explanations on which members
+  agree (`SelectiveAttributions`).
 - `multiplicity_report`: how far equally good members differ on each row, from
   `rashomon_set`, `viable_prediction_range`, `ambiguity`, `discrepancy`, `disagreement`
   and `rashomon_capacity`; `MultiplicityReport`, `RashomonCapacity`.
@@ -16,6 +23,11 @@ the answer is probably wrong. Consistency is not correctness; the two can be cha
   every window, for arrays.
 """
 
+from .attributions import (
+    SelectiveAttributions,
+    attribution_consistency,
+    selective_attributions,
+)
 from .cascade_classifier import CascadeClassifier
 from .cascade_regressor import CascadeRegressor
 from .certificates import (
@@ -36,6 +48,12 @@ from .multiplicity import (
     multiplicity_report,
 )
 from .partition import PartitionVotingClassifier
+from .planning import (
+    RequiredMembers,
+    conflict_bound,
+    estimate_agreement,
+    required_members,
+)
 from .rashomon import (
     RashomonCapacity,
     ambiguity,
@@ -45,6 +63,13 @@ from .rashomon import (
     rashomon_set,
     viable_prediction_range,
 )
+from .votes import (
+    SelectiveVote,
+    selective_cutoffs,
+    selective_vote,
+    vote_counts,
+)
+from .voting import SelectiveVotingClassifier
 from .windows import (
     CascadeCurve,
     cascade_curve,
@@ -61,17 +86,29 @@ __all__ = [
     "PairwiseDiversity",
     "PartitionVotingClassifier",
     "RashomonCapacity",
+    "RequiredMembers",
+    "SelectiveAttributions",
+    "SelectiveVote",
+    "SelectiveVotingClassifier",
     "ambiguity",
     "ambiguity_decomposition",
+    "attribution_consistency",
     "cascade_curve",
     "certified_radius",
+    "conflict_bound",
     "disagreement",
     "discrepancy",
     "diversity_report",
+    "estimate_agreement",
     "multiplicity_report",
     "pairwise_diversity",
     "rashomon_capacity",
     "rashomon_set",
+    "required_members",
     "residual_correlation",
+    "selective_attributions",
+    "selective_cutoffs",
+    "selective_vote",
     "viable_prediction_range",
+    "vote_counts",
 ]

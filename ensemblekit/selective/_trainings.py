@@ -1,0 +1,147 @@
+"""Trainings of one pipeline that differ by chance: seeds, or rows."""
+
+import warnings
+from copy import deepcopy
+from pickle import PicklingError
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length
+
+from .. import layout
+from .._members import fit_member
+from .._sklearn import (
+    _check_y,
+    _safe_indexing,
+    check_input_features,
+    check_sample_weight,
+)
+
+
+def check_rows(owner, X, y, sample_weight):
+    """Check what fit is given; set the owner's `classes_`; leave out weights of 0.
+
+    Returns
+    -------
+    X : as it was, or its rows of positive weight
+    codes : ndarray of shape (n_samples,), int64
+    weight : ndarray of shape (n_samples,), or None
+    """
+    X = check_input_features(owner, X, reset=True)
+    name = type(owner).__name__
+    if owner.n_features_in_ == 0:
+        raise ValueError(
+            f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
+            f"required by {name}."
+        )
+    if y is None:
+        raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+    y = _check_y(y)
+    check_consistent_length(X, y)
+    check_classification_targets(y)
+    owner.classes_, codes = layout.encode_labels(y)
+    if sample_weight is None:
+        return X, codes, None
+    weight = check_sample_weight(sample_weight, X)
+    rows = np.flatnonzero(weight)
+    _check_two_classes(codes[rows], owner.classes_)
+    if len(rows) == len(codes):
+        return X, codes, weight
+    return _safe_indexing(X, rows), codes[rows], weight[rows]
+
+
+def _check_two_classes(codes, classes):
+    if np.ptp(codes) == 0:
+        raise ValueError(
+            "sample_weight is zero in all rows but those of class "
+            f"{classes.tolist()[codes[0]]!r}; expected positive weights in two classes "
+            "at least."
+        )
+
+
+def seeded(member, seed, *, every):
+    """Clone the member and set its ``random_state`` parameters, all or those at None.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> seeded(DecisionTreeClassifier(random_state=3), 7, every=False)
+    DecisionTreeClassifier(random_state=3)
+    """
+    member = clone(member)
+    found = {key: member.get_params()[key] for key in _seeds_of(member)}
+    unset = {key: int(seed) for key in found if every or found[key] is None}
+    member.set_params(**unset)  # a frozen one returns nothing
+    return member
+
+
+def draw_rows(randomness, codes, seed):
+    """Return the rows of one training; None means all.
+
+    Rows of a single class would train nothing: a bootstrap is drawn until there are
+    two, and of two classes the last row of one is never left out.
+    """
+    if randomness == "seed":
+        return None
+    rng, n_rows = check_random_state(seed), len(codes)
+    if randomness == "bootstrap":
+        rows = rng.randint(n_rows, size=n_rows)
+        while np.ptp(codes[rows]) == 0:
+            rows = rng.randint(n_rows, size=n_rows)
+        return np.sort(rows)
+    n_each = np.bincount(codes)
+    spare = np.flatnonzero(n_each[codes] > 1) if len(n_each) == 2 else np.arange(n_rows)
+    if not spare.size:
+        raise ValueError(
+            "randomness='loo' leaves out one row, but with n_samples=2 that leaves one "
+            "class. Give more rows, or use randomness='seed'."
+        )
+    return np.delete(np.arange(n_rows), rng.choice(spare))
+
+
+def fit_training(name, member, X, codes, classes, params, randomness, seed):
+    """Fit one training; return the model and the codes of the classes it has seen."""
+    rows = draw_rows(randomness, codes, seed)
+    present = np.unique(codes if rows is None else codes[rows])
+    where = "all rows" if rows is None else f"rows drawn ({randomness})"
+    model, _ = fit_member(name, member, X, codes, rows, params, classes, where)
+    return model, present
+
+
+def warn_if_seeds_change_nothing(models):
+    """Warn where trainings with other seeds are the same model.
+
+    Their votes are then one vote, counted several times.
+    """
+    if _seeds_of(models[0]):
+        first = _fingerprint(models[0])
+        if any(_fingerprint(model) != first for model in models[1:]):
+            return
+    warnings.warn(
+        f"{type(models[0]).__name__} learns the same with every seed: all members "
+        "agree, which says nothing. Use randomness='bootstrap' or 'loo', or an "
+        "estimator that depends on its random_state.",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def _seeds_of(member):
+    keys = member.get_params(deep=True)
+    return [key for key in keys if key.rpartition("__")[2] == "random_state"]
+
+
+def _fingerprint(model):
+    """Hash what the model has learned, apart from its seeds.
+
+    What cannot be copied or hashed, such as a lambda, equals nothing: no warning then.
+    """
+    try:
+        model = deepcopy(model)
+        model.set_params(**dict.fromkeys(_seeds_of(model), 0))
+        return joblib.hash(model)
+    except (AttributeError, TypeError, PicklingError):
+        return object()

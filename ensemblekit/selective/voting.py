@@ -1,0 +1,398 @@
+"""SelectiveVotingClassifier: answers that another training would not change."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .. import _votes
+from .._folds import run_tasks
+from .._members import check_members, find_task, predict_member
+from .._routing import merge_member_tags
+from .._sklearn import (
+    HasMethods,
+    Integral,
+    Interval,
+    Real,
+    StrOptions,
+    _BaseComposition,
+    _fit_context,
+    _num_samples,
+    check_input_features,
+    forget_fitted,
+)
+from ..quantile_members._base import weight_arguments
+from ._sentinel import check_abstain_label, with_abstentions
+from ._trainings import (
+    check_rows,
+    fit_training,
+    seeded,
+    warn_if_seeds_change_nothing,
+)
+from .planning import conflict_bound, estimate_agreement, required_members
+from .votes import SelectiveVote, decide_rows, selective_vote, vote_counts, vote_dtype
+
+__all__ = ["SelectiveVotingClassifier"]
+
+
+class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
+    """Train a pipeline several times; answer where another training would agree.
+
+    Members are trainings that differ by chance. A row is answered with the class of
+    most votes where a two-sided binomial test tells the two leading classes apart; for
+    each row the chance to answer with another class than most trainings would give is
+    then at most `alpha`. That is consistency, not correctness: for answers that are
+    likely right, calibrate the rows answered, or wrap this in a selective classifier.
+
+    `predict` always answers, so that it serves in any pipeline, search and metric;
+    `abstains` says where not to trust it.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        The pipeline that is trained `n_estimators` times: preprocessing belongs in
+        here, as a pipeline around this would not pass `abstains` on. None is
+        ``RandomForestClassifier()``.
+    estimators : list of (str, classifier), default=None
+        Members picked by hand, instead of `estimator`: each is trained once on all
+        rows. They are no trainings of one pipeline, so nothing is guaranteed and the
+        p-value is only a score of disagreement.
+    n_estimators : int, default=10
+        Trainings of `estimator`. More abstain less, but not steadily: at alpha 0.05, 9
+        abstain less than 10. Good are 6, 9, 12, 15, 17, 20, 23, 25, 28 and 30.
+    randomness : {"seed", "bootstrap", "loo"}, default="seed"
+        What differs among trainings. ``"seed"``: every ``random_state`` in `estimator`,
+        also one that is set. ``"loo"``: one row, drawn at random, is left out;
+        ``"bootstrap"``: as many rows are drawn with replacement, a wider family than
+        both. These two also change each ``random_state`` that is None.
+    alpha : float, default=0.05
+        Level of the test in (0, 1).
+    abstain_label : label, default=None
+        Given one, `predict` returns it where the vote abstains. None: `predict` gives
+        the class of most votes. It must be no class of y.
+    random_state : int, RandomState instance or None, default=None
+        Of seeds and rows; an int gives the same votes each time.
+    n_jobs : int, default=None
+        Trainings at the same time; their own threads are capped. The result is the
+        same.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    estimators_ : list of fitted classifiers
+    n_min_ : int
+        The fewest members that can answer at this alpha.
+    cutoffs_ : ndarray of shape (n_members + 1,), int64
+        See `selective_cutoffs`.
+    conflict_bound_ : float
+        Largest chance that two such ensembles, trained apart, answer a row with
+        different labels; NaN with `estimators`. See `conflict_bound`.
+    conflict_bound_kind_ : {"exact", "numerical", "none"}
+        Proved (two classes), checked on a grid (more classes), or not known.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only where X has column names.
+
+    Raises
+    ------
+    ValueError
+        If there are too few members to answer at this alpha (says how many are
+        needed), both `estimator` and `estimators` are given, a member is no classifier,
+        y has one class, or `abstain_label` is a class.
+    MemberError
+        If a member fails; names it.
+
+    Warns
+    -----
+    UserWarning
+        If all trainings with other seeds are the same model.
+
+    Notes
+    -----
+    Time: `n_estimators` fits; prediction adds O(n_samples * n_members) to that of the
+    members. `score` is the accuracy of `predict`; alpha changes it only where
+    `abstain_label` is given, which counts as an error.
+
+    References
+    ----------
+    .. [1] Black, Leino, Fredrikson, "Selective Ensembles for Consistent Predictions",
+       ICLR 2022.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.tree import ExtraTreeClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> tree = ExtraTreeClassifier(min_samples_leaf=5)
+    >>> voting = SelectiveVotingClassifier(tree, n_estimators=12, random_state=0)
+    >>> labels, accepted, _ = voting.fit(X[::2], y[::2]).predict_selective(X[1::2])
+    >>> right = labels == y[1::2]
+    >>> [float(part.mean().round(2)) for part in (accepted, right, right[accepted])]
+    [0.85, 0.93, 0.98]
+    >>> voting.n_min_, round(voting.conflict_bound_, 6)
+    (6, 0.000744)
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "estimators": [list, None],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "randomness": [StrOptions({"seed", "bootstrap", "loo"})],
+        "alpha": [Interval(Real, 0, 1, closed="neither")],
+        "abstain_label": "no_validation",
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        estimators=None,
+        n_estimators=10,
+        randomness="seed",
+        alpha=0.05,
+        abstain_label=None,
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.estimator = estimator
+        self.estimators = estimators
+        self.n_estimators = n_estimators
+        self.randomness = randomness
+        self.alpha = alpha
+        self.abstain_label = abstain_label
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def get_params(self, deep=True):
+        """Return parameters, with ``deep`` also those of the estimators."""
+        return self._get_params("estimators", deep=deep)
+
+    def set_params(self, **params):
+        """Set parameters, members by name, nested ones by ``name__parameter``."""
+        return self._set_params("estimators", **params)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None):
+        """Train all members.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; of the members' training. Rows of weight 0 are left out;
+            others are drawn alike by ``"loo"`` and ``"bootstrap"``.
+
+        Returns
+        -------
+        self : SelectiveVotingClassifier
+        """
+        forget_fitted(self)
+        members = self._members()
+        self._check_size(len(members))
+        X, codes, weight = check_rows(self, X, y, sample_weight)
+        check_abstain_label(self.abstain_label, self.classes_)
+        tasks = self._tasks(members, X, codes, weight)
+        fitted = run_tasks(fit_training, tasks, self.n_jobs, verbose=0)
+        self.estimators_ = [model for model, _ in fitted]
+        self._present = [present for _, present in fitted]
+        self._names = [name for name, _ in members]
+        if self.estimators is None and self.randomness == "seed":
+            warn_if_seeds_change_nothing(self.estimators_)
+        self._bound_conflicts(len(members))
+        return self
+
+    def predict(self, X):
+        """Return the class of most votes, or `abstain_label` where one is given.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Equal votes go to the first in `classes_`. Of the type of `classes_`; with
+            `abstain_label`, of one that holds both.
+        """
+        labels, _, _, accepted = self._decide(X)
+        return with_abstentions(self.classes_[labels], accepted, self.abstain_label)
+
+    def predict_proba(self, X):
+        """Return the share of the votes that each class has.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        shares : ndarray of shape (n_samples, n_classes), float64
+        """
+        return self._counts(X) / len(self.estimators_)
+
+    def abstains(self, X):
+        """Say for which rows no answer is given.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        abstains : ndarray of shape (n_samples,), bool
+        """
+        return ~self._decide(X)[3]
+
+    def predict_selective(self, X, *, correction=None):
+        """Return labels, which of them are answers, and the p-values.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        correction : {"holm", "benjamini-hochberg"} or None, default=None
+            See `selective_vote`; answers then depend on the other rows of X.
+
+        Returns
+        -------
+        vote : SelectiveVote
+            ``labels`` are classes also where ``accepted`` is False.
+        """
+        codes, n_classes = self._votes(X), len(self.classes_)
+        vote = selective_vote(
+            codes, self.alpha, n_classes=n_classes, correction=correction
+        )
+        return SelectiveVote(self.classes_[vote.labels], vote.accepted, vote.p_value)
+
+    def p_value(self, X):
+        """Test for each row that its two leading classes are equally likely.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        p_value : ndarray of shape (n_samples,), float64
+        """
+        _, best, second, _ = self._decide(X)
+        return _votes.p_values(best, second)
+
+    def required_members(self, X, abstention=0.05, *, max_members=2000):
+        """Estimate how many members would keep abstention at a target.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows that the members were not trained on.
+        abstention : float, default=0.05
+            Largest share of rows without an answer, in [0, 1).
+        max_members : int, default=2000
+            Largest number that is tried.
+
+        Returns
+        -------
+        numbers : RequiredMembers
+            See `required_members`, with the agreement that `estimate_agreement` finds.
+
+        Raises
+        ------
+        ValueError
+            If no number up to `max_members` is enough.
+        """
+        agreement = estimate_agreement(self._counts(X))
+        return required_members(
+            self.alpha, agreement, abstention, max_members=max_members
+        )
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "estimators_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        members = self.estimators or [("estimator", self._resolve_estimator())]
+        return merge_member_tags(tags, members)
+
+    def _members(self):
+        """Return the (name, classifier) pairs that are trained."""
+        if self.estimators is None:
+            pairs = check_members([("estimator", self._resolve_estimator())])
+            pairs = [(f"{i}", pairs[0][1]) for i in range(self.n_estimators)]
+        elif self.estimator is None:
+            pairs = check_members(self.estimators)
+        else:
+            raise ValueError(
+                "estimator and estimators are both given; expected one pipeline, or "
+                "members picked by hand."
+            )
+        if find_task(pairs) != "classification":
+            raise ValueError("The members are regressors; votes need classifiers.")
+        return pairs
+
+    def _resolve_estimator(self):
+        return RandomForestClassifier() if self.estimator is None else self.estimator
+
+    def _check_size(self, n_members):
+        """Refuse a number of members that abstains everywhere."""
+        self.n_min_ = _votes.least_members(self.alpha)
+        if n_members < self.n_min_:
+            name = (
+                "n_estimators" if self.estimators is None else "The number of members"
+            )
+            raise ValueError(
+                f"{name} is {n_members}, but no vote of fewer than {self.n_min_} is "
+                f"accepted at alpha={self.alpha}, be it unanimous. Expected at least "
+                f"{self.n_min_}, or a larger alpha."
+            )
+        self.cutoffs_ = _votes.cutoffs(self.alpha, n_members)
+
+    def _tasks(self, members, X, codes, weight):
+        """Return the arguments of each member's training."""
+        rng = check_random_state(self.random_state)
+        seeds = rng.randint(np.iinfo(np.int32).max, size=len(members))
+        randomness = self.randomness if self.estimators is None else "seed"
+        every = self.estimators is None and randomness == "seed"
+        return [
+            (
+                name,
+                seeded(member, seed, every=every),
+                X,
+                codes,
+                self.classes_,
+                weight_arguments(member, weight),
+                randomness,
+                seed,
+            )
+            for (name, member), seed in zip(members, seeds, strict=True)
+        ]
+
+    def _bound_conflicts(self, n_members):
+        n_classes = len(self.classes_)
+        self.conflict_bound_, self.conflict_bound_kind_ = np.nan, "none"
+        if self.estimators is None:
+            self.conflict_bound_ = conflict_bound(self.alpha, n_members, n_classes)
+            self.conflict_bound_kind_ = "exact" if n_classes == 2 else "numerical"
+
+    def _votes(self, X):
+        """Return the members' codes: (n_samples, n_members), a member contiguous."""
+        check_is_fitted(self)
+        X = check_input_features(self, X, reset=False)
+        shape = len(self.estimators_), _num_samples(X)
+        votes = np.empty(shape, dtype=vote_dtype(len(self.classes_)))
+        members = zip(self._names, self.estimators_, self._present, strict=True)
+        for i, (name, model, present) in enumerate(members):
+            found = predict_member(
+                name, model, X, "predict", present, self.classes_, "the rows given"
+            )
+            votes[i] = found[:, 0]
+        return votes.T
+
+    def _counts(self, X):
+        return vote_counts(self._votes(X), len(self.classes_))
+
+    def _decide(self, X):
+        """Return label, best, second and accepted of each row."""
+        return decide_rows(self._votes(X), None, len(self.classes_), self.alpha)

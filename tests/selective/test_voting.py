@@ -1,0 +1,411 @@
+"""SelectiveVotingClassifier."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
+from sklearn.base import clone, is_classifier
+from sklearn.datasets import load_iris, make_classification
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
+
+from ensemblekit import (
+    MemberError,
+    SelectiveVotingClassifier,
+    StackedClassifier,
+    conflict_bound,
+    selective_cutoffs,
+)
+
+from . import oracles_votes as oracles
+
+TREE = ExtraTreeClassifier(min_samples_leaf=3)
+
+
+def make_rows(n_classes=2, n_samples=240):
+    return make_classification(
+        n_samples,
+        8,
+        n_informative=5,
+        n_classes=n_classes,
+        flip_y=0.15,
+        random_state=0,
+    )
+
+
+@pytest.fixture
+def rows():
+    return make_rows
+
+
+def voting(estimator=TREE, **options):
+    return SelectiveVotingClassifier(estimator, random_state=0, **options)
+
+
+def codes_of(model, X):
+    """Votes of the fitted members, which know codes."""
+    found = [member.predict(X) for member in model.estimators_]
+    return np.column_stack(found).astype(int)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("randomness", ["seed", "bootstrap", "loo"])
+def test_equals_the_oracle(rows, n_classes, randomness):
+    X, y = rows(n_classes)
+    model = voting(n_estimators=9, randomness=randomness, alpha=0.1)
+    model.fit(X[:120], y[:120])
+    codes = codes_of(model, X[120:])
+    labels, accepted, p = oracles.selective_vote(codes, n_classes, 0.1)
+    vote = model.predict_selective(X[120:])
+    assert_array_equal(vote.labels, labels)
+    assert_array_equal(vote.accepted, accepted)
+    assert_allclose(vote.p_value, p, rtol=1e-12)
+    assert_array_equal(model.predict(X[120:]), labels)
+    assert_array_equal(model.abstains(X[120:]), ~accepted)
+    assert_allclose(model.p_value(X[120:]), p, rtol=1e-12)
+    shares = (codes[:, :, None] == np.arange(n_classes)).mean(axis=1)
+    assert_allclose(model.predict_proba(X[120:]), shares, rtol=1e-15)
+    assert 0.02 < accepted.mean() < 0.98
+    assert_array_equal(model.cutoffs_, selective_cutoffs(0.1, 9))
+
+
+def test_attributes_of_the_guarantee(rows):
+    for n_classes, kind in [(2, "exact"), (3, "numerical")]:
+        model = voting(n_estimators=12).fit(*rows(n_classes))
+        assert model.conflict_bound_ == conflict_bound(0.05, 12, n_classes)
+        assert model.conflict_bound_kind_ == kind
+        assert model.n_min_ == 6
+    picked = [(str(i), clone(TREE)) for i in range(6)]
+    model = voting(None, estimators=picked).fit(*rows())
+    assert np.isnan(model.conflict_bound_)
+    assert model.conflict_bound_kind_ == "none"
+
+
+def test_trainings_differ_as_asked(rows):
+    X, y = rows()
+    fixed = DecisionTreeClassifier(max_features=2, random_state=7)
+    seeds = [m.random_state for m in voting(fixed).fit(X, y).estimators_]
+    assert len(set(seeds)) == 10  # a seed that is set gives way
+    for randomness in ("bootstrap", "loo"):
+        model = voting(fixed, randomness=randomness).fit(X, y)
+        assert {m.random_state for m in model.estimators_} == {7}
+        seen = [m.tree_.n_node_samples[0] for m in model.estimators_]
+        if randomness == "loo":
+            assert set(seen) == {239}
+        probabilities = [m.predict_proba(X) for m in model.estimators_]
+        assert not all((p == probabilities[0]).all() for p in probabilities)
+        free = voting(TREE, randomness=randomness).fit(X, y)
+        assert len({m.random_state for m in free.estimators_}) == 10
+    assert fixed.random_state == 7
+
+
+def test_leave_one_out_drops_one_row_each(rows):
+    X, y = rows(n_samples=30)
+    nearest = KNeighborsClassifier(1)
+    model = voting(nearest, n_estimators=8, randomness="loo").fit(X, y)
+    assert [m.n_samples_fit_ for m in model.estimators_] == [29] * 8
+    left_out = [
+        next(i for i in range(30) if not (m._fit_X == X[i]).all(axis=1).any())
+        for m in model.estimators_
+    ]
+    assert len(set(left_out)) > 1
+
+
+def test_few_rows_of_a_class():
+    X = np.arange(12.0)[:, None]
+    y = np.array([0] * 11 + [1])
+    for randomness in ("loo", "bootstrap"):
+        model = voting(GaussianNB(), randomness=randomness, n_estimators=20)
+        model.fit(X, y)
+        assert all(len(m.classes_) == 2 for m in model.estimators_)
+    with pytest.raises(ValueError, match="n_samples=2 that leaves one class"):
+        voting(GaussianNB(), randomness="loo").fit(X[-2:], y[-2:])
+    three = voting(GaussianNB(), randomness="loo", n_estimators=30)
+    labels = np.array(["a"] * 6 + ["b"] * 5 + ["c"])
+    three.fit(X, labels)  # some members have never seen "c"
+    assert {len(m.classes_) for m in three.estimators_} == {2, 3}
+    votes = three.predict_proba(X)[-1]
+    assert 0 < votes[1] < votes[2]
+    assert three.predict(X)[-1] == "c"
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.05, 0.01])
+def test_refuses_numbers_that_never_answer(rows, alpha):
+    X, y = rows()
+    n_min = {0.1: 5, 0.05: 6, 0.01: 8}[alpha]
+    with pytest.raises(ValueError, match=f"is {n_min - 1}, but .* at least {n_min}"):
+        voting(n_estimators=n_min - 1, alpha=alpha).fit(X, y)
+    model = voting(n_estimators=n_min, alpha=alpha).fit(X, y)
+    assert not model.abstains(X).all()
+    with pytest.raises(ValueError, match="The number of members is 1"):
+        voting(None, estimators=[("one", TREE)]).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        KNeighborsClassifier(),
+        LogisticRegression(),
+        make_pipeline(StandardScaler(), LogisticRegression()),
+    ],
+)
+def test_warns_where_seeds_change_nothing(rows, estimator):
+    X, y = rows()
+    with pytest.warns(UserWarning, match="learns the same with every seed") as seen:
+        model = voting(estimator).fit(X, y)
+    assert seen[0].filename == __file__
+    assert not model.abstains(X).any()
+    voting(estimator, randomness="bootstrap").fit(X, y)
+
+
+def test_models_that_cannot_be_hashed_do_not_warn(rows):
+    same = FunctionTransformer(lambda X: X)
+    model = voting(make_pipeline(same, TREE)).fit(*rows())
+    assert model.predict_proba(rows()[0]).shape == (240, 2)
+
+
+def test_deep_trees_of_equal_training_votes_do_not_warn(rows):
+    X, y = rows()
+    model = voting(ExtraTreeClassifier()).fit(X, y)
+    assert not model.abstains(X).any()  # all rows are learned by heart
+    assert not pickle.loads(pickle.dumps(model)).abstains(X).any()
+    voting(make_pipeline(StandardScaler(), ExtraTreesClassifier(3))).fit(X, y)
+
+
+def test_predict_always_answers_in_the_type_of_the_labels(rows):
+    X, y = rows(3)
+    names = np.array(["low", "middle", "top"])
+    expected = voting().fit(X, y).predict(X)
+    for labels in (
+        names[y],
+        names.astype(object)[y],
+        (y + 7).astype(np.int16),
+        y + 1.0,
+    ):
+        model = voting().fit(X, labels)
+        found = model.predict(X)
+        assert type(found) is np.ndarray
+        assert found.dtype == labels.dtype
+        assert_array_equal(found, model.classes_[expected])
+        assert model.predict_selective(X).labels.dtype == labels.dtype
+        assert model.abstains(X).any()
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentinel", "dtype"),
+    [
+        (np.array(["no", "yes"]), "unknown", "<U7"),
+        (np.array(["no", "yes"], dtype=object), "unknown", object),
+        (np.array([0, 1]), -1, np.int64),
+        (np.array([0, 1], dtype=np.int8), -1, np.int8),
+        (np.array([0, 1], dtype=np.int8), 1000, np.int16),
+        (np.array([0, 1], dtype=np.uint8), -1, np.int16),
+        (np.array([0, 1], dtype=np.uint64), -1, object),
+        (np.array([0, 1]), "unknown", object),
+        (np.array([0, 1]), 0.5, object),
+        (np.array([0.0, 1.0]), np.nan, np.float64),
+        (np.array([0.0, 1.0], dtype=np.float32), -1.5, np.float32),
+        (np.array([False, True]), "unknown", object),
+    ],
+)
+def test_sentinel(rows, labels, sentinel, dtype):
+    X, y = rows()
+    model = voting(abstain_label=sentinel).fit(X, labels[y])
+    found, (plain, accepted, _) = model.predict(X), model.predict_selective(X)
+    assert found.dtype == dtype
+    assert_array_equal(found[accepted], plain[accepted])
+    assert all(v == sentinel or v != v for v in found[~accepted].tolist())
+    assert 0 < accepted.sum() < len(X)
+    assert_array_equal(model.classes_, np.unique(labels))
+    assert is_classifier(model)
+
+
+def test_sentinels_that_are_refused(rows):
+    X, y = rows()
+    with pytest.raises(ValueError, match="abstain_label is 1, which is a class"):
+        voting(abstain_label=1).fit(X, y)
+    with pytest.raises(ValueError, match="abstain_label is NaN"):
+        voting(abstain_label=np.nan).fit(X, y)
+    with pytest.raises(ValueError, match="expected one label"):
+        voting(abstain_label=["no"]).fit(X, y)
+
+
+def test_answered_rows_are_more_often_right(rows):
+    X, y = rows(n_samples=800)
+    model = voting(n_estimators=20).fit(X[:400], y[:400])
+    labels, accepted, _ = model.predict_selective(X[400:])
+    right = labels == y[400:]
+    assert right[accepted].mean() > right[~accepted].mean() + 0.1
+
+
+def test_two_ensembles_do_not_contradict(rows):
+    X, y = rows(n_samples=800)
+    tree = ExtraTreeClassifier(min_samples_leaf=5)
+    votes = [
+        SelectiveVotingClassifier(tree, n_estimators=20, random_state=seed)
+        .fit(X[:400], y[:400])
+        .predict_selective(X[400:])
+        for seed in range(6)
+    ]
+    plain = conflicts = 0
+    for i, first in enumerate(votes):
+        for second in votes[:i]:
+            apart = first.labels != second.labels
+            plain += apart.sum()
+            conflicts += (apart & first.accepted & second.accepted).sum()
+    assert plain > 500
+    assert conflicts <= 10  # 15 pairs of 400 rows; at most 5 are expected
+
+
+@pytest.mark.parametrize("correction", ["holm", "benjamini-hochberg"])
+def test_corrections_belong_to_predict_selective_alone(rows, correction):
+    X, y = rows()
+    model = voting(n_estimators=20).fit(X[:120], y[:120])
+    vote = model.predict_selective(X[120:], correction=correction)
+    twin = {"holm": oracles.holm, "benjamini-hochberg": oracles.benjamini_hochberg}
+    assert_array_equal(vote.accepted, twin[correction](vote.p_value, 0.05))
+    assert (vote.accepted < ~model.abstains(X[120:])).any()
+    row_by_row = np.concatenate([model.abstains(row[None]) for row in X[120:]])
+    assert_array_equal(row_by_row, model.abstains(X[120:]))
+
+
+def test_required_members(rows):
+    X, y = rows(n_samples=1600)
+    forest = ExtraTreesClassifier(3, min_samples_leaf=5)
+    few = voting(forest, n_estimators=10).fit(X[:400], y[:400])
+    needed = few.required_members(X[400:], 0.25)
+    assert needed.n_min == 6
+    assert 10 < needed.n_first < 30
+    shares = []
+    for n_members in (needed.n_first, needed.n_first // 2):
+        more = clone(few).set_params(n_estimators=n_members, random_state=1)
+        shares.append(more.fit(X[:400], y[:400]).abstains(X[400:]).mean())
+    assert 0.1 < shares[0] < 0.28  # the estimate is rather too careful
+    assert shares[1] > 0.28
+    with pytest.raises(ValueError, match="members would abstain"):
+        few.required_members(X[400:], 0.0, max_members=50)
+
+
+def test_hand_picked_members(rows):
+    X, y = rows()
+    frozen = FrozenEstimator(GaussianNB().fit(X, y))
+    members = [(f"t{i}", clone(TREE)) for i in range(5)]
+    members += [("bayes", frozen), ("near", KNeighborsClassifier()), ("off", "drop")]
+    model = voting(None, estimators=members).fit(X, y)
+    assert len(model.estimators_) == 7
+    assert model.estimators_[5] is not None
+    _, accepted, _ = oracles.selective_vote(codes_of(model, X), 2, 0.05)
+    assert_array_equal(model.abstains(X), ~accepted)
+    assert len({m.random_state for m in model.estimators_[:5]}) == 5
+    assert clone(model).set_params(near__n_neighbors=3).get_params()["near__p"] == 2
+
+
+def test_refusals(rows):
+    X, y = rows()
+    with pytest.raises(ValueError, match="both given"):
+        voting(TREE, estimators=[("a", TREE)]).fit(X, y)
+    with pytest.raises(ValueError, match="members are regressors"):
+        voting(Ridge()).fit(X, y)
+    with pytest.raises(ValueError, match="randomness"):
+        voting(randomness="dropout").fit(X, y)
+    with pytest.raises(MemberError, match="Member '0' failed in fit on all rows"):
+        voting(ExtraTreeClassifier(max_depth=-1)).fit(X, y)
+    with pytest.raises(ValueError, match="sample_weight"):
+        voting(KNeighborsClassifier(), randomness="loo").fit(X, y, np.ones(len(y)))
+
+
+def test_same_for_any_number_of_jobs_and_again(rows):
+    X, y = rows()
+    for randomness in ("seed", "bootstrap"):
+        one = voting(randomness=randomness).fit(X, y)
+        two = voting(randomness=randomness, n_jobs=2).fit(X, y)
+        assert_array_equal(one.predict_proba(X), two.predict_proba(X))
+        again = one.predict_proba(X)
+        assert_array_equal(one.fit(X, y).predict_proba(X), again)
+        loaded = pickle.loads(pickle.dumps(one))
+        assert_array_equal(loaded.predict_proba(X), again)
+    other = clone(one).set_params(random_state=1).fit(X, y).predict_proba(X)
+    assert (other != again).any()
+
+
+def test_second_fit_forgets_the_first(rows):
+    X, y = rows()
+    model = voting().fit(pd.DataFrame(X).add_prefix("x"), y)
+    fresh = voting(n_estimators=7).fit(X[:, :4], y)
+    model.set_params(n_estimators=7).fit(X[:, :4], y)
+    assert vars(model).keys() == vars(fresh).keys()
+    assert_array_equal(model.predict_proba(X[:, :4]), fresh.predict_proba(X[:, :4]))
+
+
+def test_weights_reach_the_members(rows):
+    X, y = rows()
+    weight = np.where(y == 1, 1.0, 1e-9)
+    logistic = LogisticRegression()
+    for estimator in (logistic, make_pipeline(StandardScaler(), logistic)):
+        for randomness in ("loo", "bootstrap"):
+            model = voting(estimator, randomness=randomness)
+            assert model.fit(X, y, sample_weight=weight).predict(X).all()
+            assert not model.fit(X, y).predict(X).all()
+    with sklearn.config_context(enable_metadata_routing=True):
+        logistic.set_fit_request(sample_weight=True)
+        model = voting(logistic, randomness="bootstrap")
+        assert model.fit(X, y, sample_weight=weight).predict(X).all()
+
+
+@pytest.mark.parametrize("randomness", ["seed", "loo", "bootstrap"])
+def test_rows_of_weight_zero_are_as_if_removed(rows, randomness):
+    X, y = rows()
+    weight = (np.arange(len(y)) % 3).astype(float)
+    kept = weight > 0
+    model = voting(randomness=randomness).fit(X, y, sample_weight=weight)
+    removed = voting(randomness=randomness).fit(X[kept], y[kept], weight[kept])
+    assert_array_equal(model.predict_proba(X), removed.predict_proba(X))
+    with pytest.raises(ValueError, match="zero in all rows but those of class 1"):
+        model.fit(X, y, sample_weight=(y == 1).astype(float))
+
+
+def test_frames_sparse_matrices_and_pipelines(rows):
+    X, y = rows()
+    expected = voting().fit(X, y).predict(X)
+    frame = pd.DataFrame(X).add_prefix("x")
+    model = voting().fit(frame, pd.Series(y))
+    assert_array_equal(model.predict(frame), expected)
+    assert list(model.feature_names_in_) == list(frame.columns)
+    assert_array_equal(voting().fit(csr_matrix(X), y).predict(csr_matrix(X)), expected)
+    scores = cross_val_score(make_pipeline(StandardScaler(), voting()), X, y, cv=3)
+    assert scores.min() > 0.5
+    assert model.__sklearn_tags__().input_tags.sparse
+
+
+def test_grid_search(rows):
+    X, y = rows()
+    grid = {"estimator__min_samples_leaf": [1, 5], "alpha": [0.05, 0.2]}
+    search = GridSearchCV(voting(abstain_label=-1), grid, cv=3).fit(X, y)
+    means = search.cv_results_["mean_test_score"].reshape(2, 2)
+    assert (means[1] > means[0]).all()  # an abstention counts as an error
+    plain = GridSearchCV(voting(), {"alpha": [0.05, 0.2]}, cv=3).fit(X, y)
+    assert np.ptp(plain.cv_results_["mean_test_score"]) == 0.0
+
+
+def test_as_member_of_a_stack():
+    X, y = load_iris(return_X_y=True)
+    stack = StackedClassifier([("vote", voting()), ("bayes", GaussianNB())], cv=3)
+    assert stack.fit(X, y).score(X, y) > 0.9
+
+
+def test_default_estimator(rows):
+    X, y = rows(n_samples=60)
+    model = SelectiveVotingClassifier(n_estimators=6, random_state=0).fit(X, y)
+    assert type(model.estimators_[0]).__name__ == "RandomForestClassifier"
+    assert model.predict_proba(X).shape == (60, 2)
