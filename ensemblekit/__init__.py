@@ -78,6 +78,25 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .quantile_members.forest import ForestQuantileRegressor
     from .quantile_members.per_level import PerLevelQuantileRegressor
     from .quantile_members.residual import ResidualQuantileRegressor
+    from .selective import (
+        ConfidenceSelection,
+        RiskCoverageCurve,
+        RiskThreshold,
+        SelectiveClassifier,
+        augrc,
+        augrc_scorer,
+        aurc,
+        aurc_scorer,
+        clopper_pearson_upper,
+        coverage_at_risk,
+        e_aurc,
+        ltt_threshold,
+        rejection_cost_scorer,
+        risk_at_coverage,
+        risk_coverage_curve,
+        selective_accuracy_scorer,
+        sgr_threshold,
+    )
     from .stack import StackedClassifier, StackedRegressor
     from .stack_quantiles import StackedQuantileRegressor
 
@@ -85,6 +104,7 @@ __version__ = "0.1.0.dev0"
 
 # Public names load at their first use, so that importing the package costs nothing.
 _MODULES = {
+    "ConfidenceSelection": "selective",
     "ConformalSelector": "conformal",
     "CrossFit": "crossfit",
     "ForestQuantileRegressor": "quantile_members",
@@ -97,29 +117,45 @@ _MODULES = {
     "PerLevelQuantileRegressor": "quantile_members",
     "PredictionLibrary": "library",
     "ResidualQuantileRegressor": "quantile_members",
+    "RiskCoverageCurve": "selective",
+    "RiskThreshold": "selective",
+    "SelectiveClassifier": "selective",
     "StackedClassifier": "stack",
     "StackedQuantileRegressor": "stack_quantiles",
     "StackedRegressor": "stack",
+    "augrc": "selective",
+    "augrc_scorer": "selective",
+    "aurc": "selective",
+    "aurc_scorer": "selective",
+    "clopper_pearson_upper": "selective",
     "conformal_p_values": "conformal",
     "conformal_quantile": "conformal",
     "conformal_rank": "conformal",
+    "coverage_at_risk": "selective",
     "cross_fitted_predictions": "leaderboard",
     "crps_from_ensemble": "metrics",
     "crps_from_quantiles": "metrics",
     "default_combiners": "combine._family_base",
     "default_members": "members",
     "default_quantile_members": "quantile_members",
+    "e_aurc": "selective",
     "evaluate_loss": "losses",
     "interval_coverage": "metrics",
     "interval_score": "metrics",
+    "ltt_threshold": "selective",
     "merge_intervals": "conformal",
     "merge_sets": "conformal",
     "optimized_conformal_selection": "conformal",
     "pinball_loss": "metrics",
     "pit_from_ensemble": "metrics",
     "pit_from_quantiles": "metrics",
+    "rejection_cost_scorer": "selective",
+    "risk_at_coverage": "selective",
+    "risk_coverage_curve": "selective",
     "select_by_fdr": "conformal",
     "select_narrowest": "conformal",
+    "selective_accuracy_scorer": "selective",
+    "sgr_threshold": "selective",
     "weighted_interval_score": "metrics",
 }
 

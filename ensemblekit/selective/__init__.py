@@ -2,6 +2,56 @@
 
 Two reasons to abstain: another training of the pipeline could change the answer, and
 the answer is probably wrong. Consistency is not correctness; the two can be chained.
+
+- `SelectiveClassifier`: abstain where the answer is probably wrong, at a coverage, a
+  cost or a guaranteed risk; `ConfidenceSelection`, what it predicts.
+- `sgr_threshold`, `ltt_threshold`: thresholds of guaranteed risk, for arrays;
+  `RiskThreshold`, `clopper_pearson_upper`.
+- `risk_coverage_curve`, `aurc`, `e_aurc`, `augrc`, `coverage_at_risk`,
+  `risk_at_coverage`: what a confidence is worth; `RiskCoverageCurve`.
+- `rejection_cost_scorer`, `selective_accuracy_scorer`, `aurc_scorer`, `augrc_scorer`:
+  scorers that see abstentions.
 """
 
-__all__: list[str] = []
+from .classifier import ConfidenceSelection, SelectiveClassifier
+from .guarantee import (
+    RiskThreshold,
+    clopper_pearson_upper,
+    ltt_threshold,
+    sgr_threshold,
+)
+from .risk_coverage import (
+    RiskCoverageCurve,
+    augrc,
+    aurc,
+    coverage_at_risk,
+    e_aurc,
+    risk_at_coverage,
+    risk_coverage_curve,
+)
+from .scorers import (
+    augrc_scorer,
+    aurc_scorer,
+    rejection_cost_scorer,
+    selective_accuracy_scorer,
+)
+
+__all__ = [
+    "ConfidenceSelection",
+    "RiskCoverageCurve",
+    "RiskThreshold",
+    "SelectiveClassifier",
+    "augrc",
+    "augrc_scorer",
+    "aurc",
+    "aurc_scorer",
+    "clopper_pearson_upper",
+    "coverage_at_risk",
+    "e_aurc",
+    "ltt_threshold",
+    "rejection_cost_scorer",
+    "risk_at_coverage",
+    "risk_coverage_curve",
+    "selective_accuracy_scorer",
+    "sgr_threshold",
+]
