@@ -11,6 +11,9 @@ the answer is probably wrong. Consistency is not correctness; the two can be cha
   `risk_at_coverage`: what a confidence is worth; `RiskCoverageCurve`.
 - `rejection_cost_scorer`, `selective_accuracy_scorer`, `aurc_scorer`, `augrc_scorer`:
   scorers that see abstentions.
+- `decompose_uncertainty`, `decompose_variance`: noise and disagreement of members;
+  `UncertaintyDecomposition`. `set_calibration_test`: whether some mixture of them is
+  calibrated; `SetCalibration`.
 """
 
 from .classifier import ConfidenceSelection, SelectiveClassifier
@@ -35,23 +38,35 @@ from .scorers import (
     rejection_cost_scorer,
     selective_accuracy_scorer,
 )
+from .uncertainty import (
+    SetCalibration,
+    UncertaintyDecomposition,
+    decompose_uncertainty,
+    decompose_variance,
+    set_calibration_test,
+)
 
 __all__ = [
     "ConfidenceSelection",
     "RiskCoverageCurve",
     "RiskThreshold",
     "SelectiveClassifier",
+    "SetCalibration",
+    "UncertaintyDecomposition",
     "augrc",
     "augrc_scorer",
     "aurc",
     "aurc_scorer",
     "clopper_pearson_upper",
     "coverage_at_risk",
+    "decompose_uncertainty",
+    "decompose_variance",
     "e_aurc",
     "ltt_threshold",
     "rejection_cost_scorer",
     "risk_at_coverage",
     "risk_coverage_curve",
     "selective_accuracy_scorer",
+    "set_calibration_test",
     "sgr_threshold",
 ]

@@ -21,7 +21,8 @@ def _margin(probabilities):
 
 
 def _negative_entropy(probabilities):
-    return -entr(probabilities).sum(axis=1)
+    # Rounding may leave a probability below 0, where entr is -infinity.
+    return -entr(np.maximum(probabilities, 0.0)).sum(axis=1)
 
 
 OF_PROBABILITIES = {

@@ -173,8 +173,9 @@ def ltt_threshold(
 
     Learn then test (LTT): thresholds that leave 5 %, 10 %, .. 100 % of the rows above
     are tested from the strictest on, each by the binomial tail of its errors under
-    `risk`, at level delta; the last before the first failure is returned. Thresholds
-    under which no test could pass, for want of rows, are left out.
+    `risk`, at level delta; the last before the first failure is returned. The first has
+    at least twice the rows above that would pass without an error, where half of the
+    rows are as many: with fewer, one error ends the walk before it has begun.
 
     Parameters
     ----------
@@ -234,8 +235,9 @@ def ltt_threshold(
     order = np.argsort(values)[::-1]
     values, n_rows = values[order], len(values)
     errors = np.concatenate([[0], np.cumsum(~right[order])])
-    answered = _rows_above(values)
-    possible = answered[binom.cdf(0, answered, risk) <= delta]
+    answered, least = _rows_above(values), _least_rows(risk, delta)
+    # Where to begin depends on no error and on no confidence.
+    possible = answered[answered >= max(least, min(2 * least, n_rows // 2))]
     passes = binom.cdf(errors[possible], possible, risk) <= delta
     n_passed = len(passes) if passes.all() else int(np.argmin(passes))
     if n_passed == 0:
@@ -266,12 +268,17 @@ def _rows_above(values):
     return np.append(np.searchsorted(-values, -values[ranks], side="left"), n_rows)
 
 
+def _least_rows(risk, delta):
+    """Return how many rows without an error pass the test of a risk."""
+    return math.ceil(math.log(delta) / math.log1p(-risk))
+
+
 def _none(n_rows, risk, delta):
     warnings.warn(
         f"No threshold keeps the risk at {risk:.6g} or below at delta={delta:.6g} on "
         f"{n_rows} calibration rows, and no row is answered: without a single error "
-        f"{math.ceil(math.log(delta) / math.log1p(-risk))} rows would do. Give more "
-        "rows, a higher risk, or a better confidence.",
+        f"{_least_rows(risk, delta)} rows would do. Give more rows, a higher risk, or "
+        "a better confidence.",
         stacklevel=3,
     )
     return RiskThreshold(math.inf, math.nan, 0.0)

@@ -73,16 +73,45 @@ def sgr(confidence, correct, risk, delta):
 
 def ltt(confidence, correct, risk, delta):
     """Rows answered: tests at 5 %, 10 %, .. of the rows, from the strictest on."""
-    n, answered = len(correct), set()
+    n, answered, least = len(correct), set(), 1
+    while stats.binom.cdf(0, least, risk) > delta:
+        least += 1
+    enough = 2 * least if 2 * least <= n // 2 else max(least, n // 2)
     by_confidence = sorted(confidence, reverse=True)
     for step in range(1, 21):
         rank = ceil(step * n / 20)
         limit = by_confidence[rank] if rank < n else -np.inf
         above = {i for i in range(n) if confidence[i] > limit}
-        if stats.binom.cdf(0, len(above), risk) > delta:
-            continue  # no test of so few rows can pass
+        if len(above) < enough:
+            continue
         errors = sum(not correct[i] for i in above)
         if stats.binom.cdf(errors, len(above), risk) > delta:
             break
         answered = above
     return answered
+
+
+def entropies(cube, weights):
+    """Total, aleatoric and epistemic, one row and one class at a time."""
+
+    def entropy(p):
+        return -sum(x * np.log(x) for x in p if x > 0)
+
+    parts = []
+    for i in range(cube.shape[1]):
+        mean = sum(w * member[i] for w, member in zip(weights, cube, strict=True))
+        noise = sum(w * entropy(m[i]) for w, m in zip(weights, cube, strict=True))
+        parts.append((entropy(mean), noise, entropy(mean) - noise))
+    return np.array(parts).T
+
+
+def skce(probabilities, labels, bandwidth):
+    """Unbiased squared kernel calibration error, pair by pair."""
+    n, n_classes = probabilities.shape
+    errors = np.eye(n_classes)[labels] - probabilities
+    total = 0.0
+    for i in range(n):
+        for j in range(i):
+            distance = np.abs(probabilities[i] - probabilities[j]).sum() / 2
+            total += np.exp(-(distance**2) / bandwidth) * (errors[i] @ errors[j])
+    return total / (n * (n - 1) / 2)

@@ -1,0 +1,435 @@
+"""What members say of uncertainty: its parts, and whether a mixture is calibrated."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from .. import layout
+from ..exceptions import describe_rows
+
+__all__ = [
+    "SetCalibration",
+    "UncertaintyDecomposition",
+    "decompose_uncertainty",
+    "decompose_variance",
+    "set_calibration_test",
+]
+
+# Kernel values held at a time: 32 MB.
+_CACHED = 2**22
+_MAX_STEPS, _GAP = 10_000, 1e-7
+
+
+class UncertaintyDecomposition(NamedTuple):
+    """Total uncertainty of each row, which is the sum of the other two.
+
+    Attributes
+    ----------
+    total : ndarray of shape (n_samples,), float64
+        Of the mixture of the members.
+    aleatoric : ndarray of shape (n_samples,), float64
+        What the members have on average: noise that more data does not take away.
+    epistemic : ndarray of shape (n_samples,), float64
+        What is left: disagreement of the members.
+    """
+
+    total: NDArray
+    aleatoric: NDArray
+    epistemic: NDArray
+
+
+class SetCalibration(NamedTuple):
+    """Result of `set_calibration_test`.
+
+    Attributes
+    ----------
+    statistic : float
+        Squared kernel calibration error of the mixture, an unbiased estimate: around 0,
+        also below it, where the mixture is calibrated.
+    p_value : float
+        In (0, 1]; small where it is not.
+    weights : ndarray of shape (n_members,), float64
+        Of the mixture; non-negative, sums to 1.
+    """
+
+    statistic: float
+    p_value: float
+    weights: NDArray
+
+
+def decompose_uncertainty(
+    predictions: ArrayLike,
+    n_classes: int | None = None,
+    *,
+    weights: ArrayLike | None = None,
+) -> UncertaintyDecomposition:
+    """Split the entropy of averaged probabilities into noise and disagreement.
+
+    The total is the entropy of the mean, the aleatoric part the mean of the members'
+    entropies, and the epistemic part their mean divergence from the mean, which is the
+    mutual information of label and member.
+
+    Parameters
+    ----------
+    predictions : array-like of shape (n_samples, n_members * n_outputs), or \
+(n_members, n_samples, n_outputs)
+        Probabilities: a prediction matrix P (binary: one column for each member, of the
+        second class), or a cube, with one output or two of binary members.
+    n_classes : int, default=None
+        Classes of a matrix; None means 2. The outputs of a cube tell by themselves.
+    weights : array-like of shape (n_members,), default=None
+        Non-negative, sums to 1, such as ``weights_`` of a combiner; None weighs all
+        alike.
+
+    Returns
+    -------
+    parts : UncertaintyDecomposition
+        Named tuple of total, aleatoric and epistemic, each of shape (n_samples,), in
+        nats, from 0 to log(n_classes).
+
+    Raises
+    ------
+    ValueError
+        If predictions are no probabilities, or of another shape, or weights are
+        negative or do not sum to 1.
+
+    Notes
+    -----
+    Time: O(n_samples * n_members * n_outputs).
+
+    References
+    ----------
+    .. [1] Depeweg et al., "Decomposition of Uncertainty in Bayesian Deep Learning for
+       Efficient and Risk-sensitive Learning", ICML 2018.
+
+    Examples
+    --------
+    Two members that agree on a coin, and two that are sure of opposite sides:
+
+    >>> parts = decompose_uncertainty([[0.5, 0.5], [0.0, 1.0]])
+    >>> [part.round(3).tolist() for part in parts]
+    [[0.693, 0.693], [0.693, 0.0], [0.0, 0.693]]
+    """
+    from scipy.special import entr, rel_entr
+
+    cube = probability_cube(predictions, n_classes)
+    shares = _check_weights(weights, len(cube))
+    mean = np.zeros(cube.shape[1:])
+    for share, member in zip(shares, cube, strict=True):
+        mean += share * member
+    mean = _full(mean)
+    aleatoric, epistemic = np.zeros(len(mean)), np.zeros(len(mean))
+    for share, member in zip(shares, cube, strict=True):
+        if share:
+            member = _full(member)
+            aleatoric += share * entr(member).sum(axis=1)
+            epistemic += share * rel_entr(member, mean).sum(axis=1)
+    # Identical members are apart by rounding only.
+    return UncertaintyDecomposition(
+        entr(mean).sum(axis=1), aleatoric, np.maximum(epistemic, 0.0)
+    )
+
+
+def decompose_variance(
+    means: ArrayLike, variances: ArrayLike, *, weights: ArrayLike | None = None
+) -> UncertaintyDecomposition:
+    """Split the variance of a mixture of members by the law of total variance.
+
+    The aleatoric part is the mean of the members' variances, the epistemic part the
+    variance of their means, divided by the number of members and not by one less: the
+    two then add up to the variance of the mixture.
+
+    Parameters
+    ----------
+    means : array-like of shape (n_samples, n_members)
+        Predictions, in the unit of y.
+    variances : array-like of shape (n_samples, n_members)
+        Predicted variances of y, >= 0, in the squared unit of y.
+    weights : array-like of shape (n_members,), default=None
+        Non-negative, sums to 1; None weighs all members alike.
+
+    Returns
+    -------
+    parts : UncertaintyDecomposition
+        Named tuple of total, aleatoric and epistemic, each of shape (n_samples,).
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, values are not finite, variances are negative, or weights
+        are negative or do not sum to 1.
+
+    Notes
+    -----
+    Time: O(n_samples * n_members).
+
+    References
+    ----------
+    .. [1] Egele et al., "AutoDEUQ: Automated Deep Ensemble with Uncertainty
+       Quantification", ICPR 2022.
+
+    Examples
+    --------
+    >>> parts = decompose_variance([[1.0, 3.0]], [[0.5, 1.5]])
+    >>> [part.tolist() for part in parts]
+    [[2.0], [1.0], [1.0]]
+    """
+    values, noise = (np.asarray(a, dtype=np.float64) for a in (means, variances))
+    _check_moments(values, noise)
+    shares = _check_weights(weights, values.shape[1])
+    # Weights of 1 / m have a sum that is rounded: the first mean is taken away, so that
+    # members that agree differ by 0.
+    offsets = values - values[:, :1]
+    centre = offsets @ shares
+    epistemic = (offsets - centre[:, None]) ** 2 @ shares
+    aleatoric = noise @ shares
+    return UncertaintyDecomposition(aleatoric + epistemic, aleatoric, epistemic)
+
+
+def set_calibration_test(
+    predictions: ArrayLike,
+    y: ArrayLike,
+    *,
+    classes: ArrayLike | None = None,
+    n_resamples: int = 199,
+    bandwidth: float = 0.1,
+    random_state=None,
+) -> SetCalibration:
+    """Test whether some convex combination of members is calibrated.
+
+    On one half of the rows weights are fitted by log-likelihood; on the other the
+    calibration error of that mixture is compared with those of labels drawn from it.
+    Calibrated is meant for the whole vector of probabilities: among rows with the same
+    one, labels occur as often as it says.
+
+    Parameters
+    ----------
+    predictions : array-like of shape (n_samples, n_members * n_outputs), or \
+(n_members, n_samples, n_outputs)
+        Held-out probabilities: a prediction matrix P, or a cube.
+    y : array-like of shape (n_samples,)
+        Labels.
+    classes : array-like of shape (n_classes,), default=None
+        In the order of the outputs; None means the sorted labels of y.
+    n_resamples : int, default=199
+        Label vectors drawn, >= 1. No p-value is below ``1 / (n_resamples + 1)``.
+    bandwidth : float, default=0.1
+        Of the kernel ``exp(-TV**2 / bandwidth)``, > 0, for TV in [0, 1] the total
+        variation distance of two rows' probabilities. The 2 of the first reference
+        leaves the kernel almost constant, and the test with little power.
+    random_state : int, RandomState instance or None, default=None
+        Of the halves and of the labels; an int gives the same result again.
+
+    Returns
+    -------
+    result : SetCalibration
+        Named tuple of statistic, p_value and weights.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 4 rows, predictions are no probabilities, or y has
+        labels that are no class.
+
+    Notes
+    -----
+    The level is exact for the mixture that is tested; that its weights are estimates
+    costs little with hundreds of rows, and the best mixture by log-likelihood is
+    calibrated in the limit where any is. Time: O(n_samples**2 * n_classes *
+    n_resamples); memory: O(n_samples * n_classes * n_resamples).
+
+    References
+    ----------
+    .. [1] Mortier et al., "On the Calibration of Probabilistic Classifier Sets",
+       AISTATS 2023, arXiv 2205.10082.
+    .. [2] Widmann, Lindsten, Zachariah, "Calibration tests in multi-class
+       classification: A unifying framework", NeurIPS 2019.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.uniform(size=(400, 1))
+    >>> y = (rng.uniform(size=400) < p[:, 0]).astype(int)
+    >>> honest = set_calibration_test(np.hstack([p, p**2]), y, random_state=0)
+    >>> biased = set_calibration_test(np.hstack([p**3, p**2]), y, random_state=0)
+    >>> round(honest.p_value, 3), round(biased.p_value, 3)
+    (0.465, 0.005)
+    """
+    if n_resamples < 1 or not 0.0 < bandwidth < np.inf:
+        raise ValueError(
+            f"n_resamples is {n_resamples!r} and bandwidth {bandwidth!r}; expected a "
+            "whole number >= 1 and a finite number > 0."
+        )
+    labels, codes = _encode(y, classes)
+    cube = probability_cube(predictions, _count_outputs(predictions, len(labels)))
+    _check_rows(cube, codes, len(labels))
+    random = check_random_state(random_state)
+    order = random.permutation(len(codes))
+    learn, test = order[: len(codes) // 2], order[len(codes) // 2 :]
+    weights = _likelihood_weights(cube[:, learn], codes[learn])
+    mixture = layout.class_probabilities(np.tensordot(weights, cube[:, test], 1))
+    drawn = _draw_labels(mixture, n_resamples, random)
+    errors = _label_errors(mixture, np.vstack([codes[test], drawn]))
+    statistics = _kernel_errors(mixture, errors, bandwidth)
+    n_above = int((statistics[1:] >= statistics[0]).sum())
+    p_value = (1 + n_above) / (n_resamples + 1)
+    return SetCalibration(float(statistics[0]), p_value, weights)
+
+
+def probability_cube(predictions: ArrayLike, n_classes: int | None) -> NDArray:
+    """Return members' probabilities as a cube with the outputs of a matrix P."""
+    values = np.asarray(predictions, dtype=np.float64)
+    if values.ndim not in (2, 3) or values.size == 0:
+        raise ValueError(
+            f"predictions has shape {values.shape}; expected (n_samples, n_members * "
+            "n_outputs) or (n_members, n_samples, n_outputs)."
+        )
+    if values.ndim == 2:
+        n_outputs = layout.n_outputs_for(2 if n_classes is None else n_classes)
+        cube = layout.to_cube(values, n_outputs)
+    else:
+        cube = _second_of_two(values) if values.shape[2] == 2 else values
+    n_members, _, n_outputs = cube.shape
+    names = [
+        f"member {m}, output {k}" for m in range(n_members) for k in range(n_outputs)
+    ]
+    P = layout.from_cube(cube)
+    layout.check_probabilities(P, max(n_outputs, 2), names)
+    return cube
+
+
+def _second_of_two(cube):
+    """Return the second of two outputs, once they are known to sum to 1."""
+    wrong = ~(np.abs(cube.sum(axis=2) - 1.0) <= 1e-3).all(axis=0)
+    if wrong.any():
+        raise ValueError(
+            "predictions have two outputs that do not sum to 1 "
+            f"({describe_rows(np.flatnonzero(wrong))}); expected probabilities."
+        )
+    return cube[:, :, 1:]
+
+
+def _full(outputs):
+    """Return all classes' probabilities; rounding below 0 has no entropy."""
+    return np.maximum(layout.class_probabilities(outputs), 0.0)
+
+
+def _check_weights(weights, n_members):
+    if weights is None:
+        return np.full(n_members, 1.0 / n_members)
+    shares = np.asarray(weights, dtype=np.float64)
+    if shares.shape != (n_members,):
+        raise ValueError(
+            f"weights has shape {shares.shape}; expected ({n_members},), one for each "
+            "member."
+        )
+    if not (shares >= 0.0).all() or abs(shares.sum() - 1.0) > 1e-9:
+        raise ValueError(
+            f"weights are {shares.min():.6g} at least and sum to {shares.sum():.6g}; "
+            "expected non-negative ones that sum to 1. Divide them by their sum."
+        )
+    return shares
+
+
+def _check_moments(means, variances):
+    if means.ndim != 2 or means.size == 0 or variances.shape != means.shape:
+        raise ValueError(
+            f"means has shape {means.shape} and variances {variances.shape}; expected "
+            "(n_samples, n_members) for both."
+        )
+    bad = np.flatnonzero(~np.isfinite(means + variances).all(axis=1))
+    if bad.size:
+        raise ValueError(f"means or variances are not finite ({describe_rows(bad)}).")
+    bad = np.flatnonzero((variances < 0.0).any(axis=1))
+    if bad.size:
+        raise ValueError(f"variances are negative ({describe_rows(bad)}).")
+
+
+def _encode(y, classes):
+    """Return the classes and each label's position among them."""
+    y = np.asarray(y)
+    if classes is None:
+        return layout.encode_labels(y)
+    classes = np.asarray(classes)
+    order = np.argsort(classes)
+    found = np.searchsorted(classes, y, sorter=order)
+    codes = order[np.minimum(found, len(classes) - 1)]
+    bad = np.flatnonzero(classes[codes] != y)
+    if bad.size:
+        raise ValueError(f"y has labels that are no class ({describe_rows(bad)}).")
+    return classes, codes
+
+
+def _count_outputs(predictions, n_classes):
+    """Return the classes that a matrix is read by; a cube tells by itself."""
+    return n_classes if np.ndim(predictions) == 2 else None
+
+
+def _check_rows(cube, codes, n_classes):
+    if cube.shape[1] != len(codes) or len(codes) < 4:
+        raise ValueError(
+            f"predictions has {cube.shape[1]} rows and y {len(codes)}; expected as "
+            "many, and 4 at least."
+        )
+    if cube.shape[2] != layout.n_outputs_for(n_classes):
+        raise ValueError(
+            f"predictions are of {max(cube.shape[2], 2)} classes and y has "
+            f"{n_classes}. Give all classes as classes."
+        )
+
+
+def _likelihood_weights(cube, codes):
+    """Return the weights of the mixture of greatest likelihood, by EM."""
+    members = [layout.class_probabilities(member) for member in cube]
+    likely = np.column_stack(
+        [member[np.arange(len(codes)), codes] for member in members]
+    )
+    likely = likely[likely.max(axis=1) > 0.0]  # impossible under every mixture
+    weights = np.full(len(members), 1.0 / len(members))
+    for _ in range(_MAX_STEPS if len(likely) else 0):
+        ratios = (likely / (likely @ weights)[:, None]).mean(axis=0)
+        # The loss is concave: no mixture gains more than this on a row, in the mean.
+        if ratios.max() - 1.0 <= _GAP:
+            break
+        weights = weights * ratios
+    return weights / weights.sum()
+
+
+def _draw_labels(probabilities, n_resamples, random):
+    """Return codes (n_resamples, n_rows), each row's after its probabilities."""
+    ends = np.cumsum(probabilities, axis=1)[:, :-1]
+    drawn = random.random_sample((n_resamples, len(probabilities)))
+    return sum((drawn >= end).astype(np.int64) for end in ends.T)
+
+
+def _label_errors(probabilities, codes):
+    """Return one-hot labels less probabilities: (n_rows, n_vectors, n_classes)."""
+    one_hot = codes.T[:, :, None] == np.arange(probabilities.shape[1])
+    return one_hot - probabilities[:, None, :]
+
+
+def _kernel_errors(probabilities, errors, bandwidth):
+    """Return the unbiased squared kernel calibration error of each label vector.
+
+    The mean over pairs of rows of ``exp(-TV**2 / bandwidth)`` times the product of
+    their errors.
+    """
+    n_rows, n_vectors, n_classes = errors.shape
+    flat = errors.reshape(n_rows, n_vectors * n_classes)
+    total = -(flat * flat).sum(axis=0)  # a row makes no pair with itself
+    size = max(1, _CACHED // n_rows)
+    for start in range(0, n_rows, size):
+        rows = slice(start, start + size)
+        kernel = _kernel(probabilities[rows], probabilities, bandwidth)
+        total += ((kernel @ flat) * flat[rows]).sum(axis=0)
+    sums = total.reshape(n_vectors, n_classes).sum(axis=1)
+    return sums / (n_rows * (n_rows - 1))
+
+
+def _kernel(left, right, bandwidth):
+    distance = np.zeros((len(left), len(right)))
+    for a, b in zip(left.T, right.T, strict=True):
+        distance += np.abs(a[:, None] - b)
+    return np.exp(-((distance / 2.0) ** 2) / bandwidth)
