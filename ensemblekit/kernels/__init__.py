@@ -15,6 +15,7 @@ _MODULES = (
     "forest_quantiles",
     "hill",
     "huber_path",
+    "likelihood",
     "linear_pool",
     "merging",
     "mixtures",

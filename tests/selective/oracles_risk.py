@@ -105,11 +105,9 @@ def entropies(cube, weights):
     return np.array(parts).T
 
 
-def skce(probabilities, labels, bandwidth):
+def skce(probabilities, errors, bandwidth):
     """Unbiased squared kernel calibration error, pair by pair."""
-    n, n_classes = probabilities.shape
-    errors = np.eye(n_classes)[labels] - probabilities
-    total = 0.0
+    n, total = len(errors), 0.0
     for i in range(n):
         for j in range(i):
             distance = np.abs(probabilities[i] - probabilities[j]).sum() / 2
