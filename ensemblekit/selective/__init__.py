@@ -38,12 +38,11 @@ from .scorers import (
     rejection_cost_scorer,
     selective_accuracy_scorer,
 )
+from .set_calibration import SetCalibration, set_calibration_test
 from .uncertainty import (
-    SetCalibration,
     UncertaintyDecomposition,
     decompose_uncertainty,
     decompose_variance,
-    set_calibration_test,
 )
 
 __all__ = [

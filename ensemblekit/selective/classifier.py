@@ -1,6 +1,5 @@
 """SelectiveClassifier: answer where the model is likely right, else abstain."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +10,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from .._members import is_frozen, with_seed
 from .._routing import merge_member_tags
@@ -23,16 +21,11 @@ from .._sklearn import (
     Real,
     StrOptions,
     _check_method_params,
-    _check_y,
     _fit_context,
     _safe_indexing,
     check_input_features,
-    check_sample_weight,
     forget_fitted,
-    process_routing,
-    routing_enabled,
 )
-from ..quantile_members._base import weight_arguments
 from ..stack import StackedClassifier
 from ._choice import TARGETS, choose_threshold, resolve_target
 from ._confidence import (
@@ -41,6 +34,7 @@ from ._confidence import (
     model_confidence,
     replace_abstained,
 )
+from ._training import check_rows, fit_arguments, warn_of_unknown
 
 __all__ = ["ConfidenceSelection", "SelectiveClassifier"]
 
@@ -231,11 +225,11 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         """
         forget_fitted(self)
         self._target()
-        X, y = self._check_rows(X, y, reset=True)
+        X, y = check_rows(self, X, y, reset=True)
         model = self._resolve()
         if is_frozen(model):
             return self._calibrate(model, X, y)
-        params = self._fit_arguments(model, X, params)
+        params = fit_arguments(self, model, X, params)
         seed = self._draw_seed()
         train, held_out = train_test_split(
             np.arange(len(y)), test_size=self.calibration_size, random_state=seed
@@ -245,7 +239,7 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
             y[train],
             **_check_method_params(X, params, indices=train),
         )
-        _warn_of_unknown(np.setdiff1d(y, y[train]))
+        warn_of_unknown(np.setdiff1d(y, y[train]))
         return self._calibrate(model, _safe_indexing(X, held_out), y[held_out])
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -266,7 +260,7 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         trained_here = hasattr(self, "estimator_")
         model = self.estimator_ if trained_here else self._resolve()
         check_is_fitted(model)
-        X, y = self._check_rows(X, y, reset=not trained_here)
+        X, y = check_rows(self, X, y, reset=not trained_here)
         return self._calibrate(model, X, y)
 
     def predict(self, X):
@@ -376,33 +370,6 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
             return None
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _check_rows(self, X, y, reset):
-        X = check_input_features(self, X, reset=reset)
-        if self.n_features_in_ == 0:
-            raise ValueError(
-                f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
-                f"required by {type(self).__name__}."
-            )
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
-        y = _check_y(y)
-        check_classification_targets(y)
-        check_consistent_length(X, y)
-        return X, y
-
-    def _fit_arguments(self, model, X, params):
-        """Return the keywords for the model's fit, under its own names."""
-        if routing_enabled():
-            return dict(process_routing(self, "fit", **params).estimator.fit)
-        given = {key: value for key, value in params.items() if value is not None}
-        weight = given.pop("sample_weight", None)
-        if weight is not None:
-            given |= weight_arguments(model, check_sample_weight(weight, X))
-        return given
-
     def _answer(self, X):
         check_is_fitted(self)
         X = check_input_features(self, X, reset=False)
@@ -425,13 +392,3 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         self.coverage_, self.selective_risk_ = choice.coverage, choice.selective_risk
         self.n_calibration_ = len(y)
         return self
-
-
-def _warn_of_unknown(labels):
-    if labels.size:
-        warnings.warn(
-            f"Labels {labels.tolist()} are in none of the training rows, and are never "
-            "answered. Give more rows of them, or train on rows of your choice and "
-            "calibrate a FrozenEstimator.",
-            stacklevel=4,
-        )
