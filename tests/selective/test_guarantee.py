@@ -82,6 +82,19 @@ def test_ltt_is_the_walk_of_tests(rows, risk, delta):
     assert found.bound == risk if wanted else np.isnan(found.bound)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_both_on_many_distinct_confidences(seed):
+    rng = np.random.default_rng(seed)
+    confidence = rng.random(500)
+    correct = rng.random(500) >= 0.4 * (1 - confidence) ** 2
+    found = sgr_threshold(confidence, correct, 0.12, 0.1)
+    np.testing.assert_allclose(found, oracles.sgr(confidence, correct, 0.12, 0.1))
+    found = ltt_threshold(confidence, correct, 0.12, 0.1)
+    wanted = oracles.ltt(confidence, correct, 0.12, 0.1)
+    assert set(np.flatnonzero(confidence >= found.threshold)) == wanted
+    assert 0 < found.coverage == len(wanted) / 500
+
+
 def violations(find, n_rows, levels, seed=0):
     """Draws whose threshold has a true risk above RISK: errors fall with confidence."""
     rng = np.random.default_rng(seed)

@@ -58,6 +58,8 @@ def test_formulas():
 
 def test_floor_and_empty_sets():
     assert np.isnan(selective_accuracy_scorer(0.61)(Fixed(), X, Y))
+    # Shares are those of the weights.
+    assert np.isnan(selective_accuracy_scorer(0.5)(Fixed(), X, Y, [1, 1, 5, 5, 1]))
     none, every = X.copy(), X.copy()
     none[:, 1], every[:, 1] = 0, 1
     assert rejection_cost_scorer(5.0, 1.0)(Fixed(), none, Y) == -1.0

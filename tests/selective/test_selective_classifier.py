@@ -145,8 +145,14 @@ def test_coverage_is_exact_and_of_whole_ties():
         model = SelectiveClassifier(tree, confidence=first, target=target).fit(X, y)
         assert model.coverage_ == wanted
         assert model.n_calibration_ == 10  # a frozen model needs no training rows
+        # The row that makes the coverage full is answered itself.
+        assert model.predict_selective(X).accepted.mean() == wanted
+        assert model.abstains(X).mean() == pytest.approx(1 - wanted)
     model = SelectiveClassifier(tree, confidence=coarse, target=0.5).fit(X, y)
     assert model.coverage_ == 0.6
+    many = np.arange(100.0)[:, None]  # 0.55 * 100 is more than 55 in floats
+    model = SelectiveClassifier(tree, confidence=first, target=0.55)
+    assert model.calibrate(many, np.zeros(100, int)).coverage_ == 0.55
 
 
 def one_draw(method, seed):

@@ -78,7 +78,7 @@ def p_values(n_sets, n_rows, n_resamples, sharpen=1.0):
 
 def test_level_and_power():
     found = p_values(1000, 100, 39)
-    for alpha in (0.05, 0.1):
+    for alpha in (0.05, 0.1, 0.5):
         low, high = stats.binom.ppf([0.0005, 0.9995], 1000, alpha)
         assert low <= (found <= alpha).sum() <= high
     # Far above the level, by an exact test: a true power below a half is ruled out.
