@@ -84,9 +84,10 @@ def set_calibration_test(
 
     Notes
     -----
-    Weights that were not fitted anew would make the level wrong: too low on the rows
-    that they were fitted on, and too high on other rows, however many. As it is, the
-    level is approximate, and near the nominal from a hundred rows on. Where a mixture
+    Weights fitted on one half of the rows and tested on the other leave their error in
+    the statistic, and reject too often, however many the rows. Here labels drawn have
+    their weights fitted to the rows tested as y has: the level is approximate, and near
+    the nominal from a hundred rows on. Where a mixture
     is calibrated, the most likely one is in the limit. Time: O(n_samples**2 * n_classes
     * n_resamples); memory: O(n_samples * n_classes * n_resamples).
 

@@ -63,6 +63,24 @@ def test_impossible_rows_and_one_member():
     assert nothing.weights.tolist() == [1.0]
 
 
+def test_labels_drawn_have_weights_of_their_own(monkeypatch):
+    seen = []
+    original = set_calibration._label_errors
+
+    def spy(cube, codes, weights):
+        seen.append((cube, codes, weights))
+        return original(cube, codes, weights)
+
+    monkeypatch.setattr(set_calibration, "_label_errors", spy)
+    set_calibration_test(*labelled(80, 0), n_resamples=20, random_state=0)
+    [(cube, codes, weights)] = seen
+    assert len(codes) == len(weights) == 21
+    for labels, w in zip(codes, weights, strict=True):
+        likely = cube[:, np.arange(80), labels].T
+        ratios = (likely / (likely @ w)[:, None]).mean(axis=0)
+        assert ratios.max() <= 1 + 0.0201 / 80
+
+
 def p_values(n_sets, n_rows, n_resamples, sharpen=1.0):
     return np.array(
         [
