@@ -36,6 +36,7 @@ from ensemblekit import (
     PartitionVotingClassifier,
     PerLevelQuantileRegressor,
     ResidualQuantileRegressor,
+    SelectiveClassifier,
     SelectiveVotingClassifier,
     StackedClassifier,
     StackedQuantileRegressor,
@@ -264,6 +265,30 @@ def test_conformal_sets_and_regions(estimator, check):
     ]
 )
 def test_conformal_selection(estimator, check):
+    check(estimator)
+
+
+# Fifteen rows, and some of these checks have fewer to calibrate on.
+@pytest.mark.filterwarnings("ignore:No threshold keeps the risk:UserWarning")
+@pytest.mark.filterwarnings("ignore:Labels .* in none of the training:UserWarning")
+@parametrize_with_checks(
+    [
+        SelectiveClassifier(LogisticRegression(), random_state=0),
+        SelectiveClassifier(
+            TREE_C[1], method="threshold", confidence="margin", random_state=0
+        ),
+        SelectiveClassifier(LogisticRegression(), method="chow", random_state=0),
+        SelectiveClassifier(
+            LogisticRegression(), method="sgr", confidence="entropy", random_state=0
+        ),
+        SelectiveClassifier(
+            StackedClassifier([LOGISTIC, TREE_C], cv=2, guard=None),
+            method="ltt",
+            random_state=0,
+        ),
+    ]
+)
+def test_selective_classifier(estimator, check):
     check(estimator)
 
 

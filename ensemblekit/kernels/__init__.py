@@ -20,6 +20,7 @@ _MODULES = (
     "forest_regions",
     "hill",
     "huber_path",
+    "likelihood",
     "linear_pool",
     "merging",
     "mixtures",

@@ -3,6 +3,17 @@
 Two reasons to abstain: another training of the pipeline could change the answer, and
 the answer is probably wrong. Consistency is not correctness; the two can be chained.
 
+- `SelectiveClassifier`: abstain where the answer is probably wrong, at a coverage, a
+  cost or a guaranteed risk; `ConfidenceSelection`, what it predicts.
+- `sgr_threshold`, `ltt_threshold`: thresholds of guaranteed risk, for arrays;
+  `RiskThreshold`, `clopper_pearson_upper`.
+- `risk_coverage_curve`, `aurc`, `e_aurc`, `augrc`, `coverage_at_risk`,
+  `risk_at_coverage`: what a confidence is worth; `RiskCoverageCurve`.
+- `rejection_cost_scorer`, `selective_accuracy_scorer`, `aurc_scorer`, `augrc_scorer`:
+  scorers that see abstentions.
+- `decompose_uncertainty`, `decompose_variance`: noise and disagreement of members;
+  `UncertaintyDecomposition`. `set_calibration_test`: whether some mixture of them is
+  calibrated; `SetCalibration`.
 - `SelectiveVotingClassifier`: a pipeline trained several times, which abstains where
   another training could answer otherwise. `selective_vote`, `vote_counts`,
   `selective_cutoffs` for arrays (`SelectiveVote`).
@@ -34,6 +45,10 @@ from .certificates import (
     CertifiedVotes,
     certified_radius,
 )
+from .classifier import (
+    ConfidenceSelection,
+    SelectiveClassifier,
+)
 from .diversity import (
     AmbiguityDecomposition,
     DiversityReport,
@@ -42,6 +57,12 @@ from .diversity import (
     diversity_report,
     pairwise_diversity,
     residual_correlation,
+)
+from .guarantee import (
+    RiskThreshold,
+    clopper_pearson_upper,
+    ltt_threshold,
+    sgr_threshold,
 )
 from .multiplicity import (
     MultiplicityReport,
@@ -63,6 +84,30 @@ from .rashomon import (
     rashomon_set,
     viable_prediction_range,
 )
+from .risk_coverage import (
+    RiskCoverageCurve,
+    augrc,
+    aurc,
+    coverage_at_risk,
+    e_aurc,
+    risk_at_coverage,
+    risk_coverage_curve,
+)
+from .scorers import (
+    augrc_scorer,
+    aurc_scorer,
+    rejection_cost_scorer,
+    selective_accuracy_scorer,
+)
+from .set_calibration import (
+    SetCalibration,
+    set_calibration_test,
+)
+from .uncertainty import (
+    UncertaintyDecomposition,
+    decompose_uncertainty,
+    decompose_variance,
+)
 from .votes import (
     SelectiveVote,
     selective_cutoffs,
@@ -81,34 +126,56 @@ __all__ = [
     "CascadeCurve",
     "CascadeRegressor",
     "CertifiedVotes",
+    "ConfidenceSelection",
     "DiversityReport",
     "MultiplicityReport",
     "PairwiseDiversity",
     "PartitionVotingClassifier",
     "RashomonCapacity",
     "RequiredMembers",
+    "RiskCoverageCurve",
+    "RiskThreshold",
     "SelectiveAttributions",
+    "SelectiveClassifier",
     "SelectiveVote",
     "SelectiveVotingClassifier",
+    "SetCalibration",
+    "UncertaintyDecomposition",
     "ambiguity",
     "ambiguity_decomposition",
     "attribution_consistency",
+    "augrc",
+    "augrc_scorer",
+    "aurc",
+    "aurc_scorer",
     "cascade_curve",
     "certified_radius",
+    "clopper_pearson_upper",
     "conflict_bound",
+    "coverage_at_risk",
+    "decompose_uncertainty",
+    "decompose_variance",
     "disagreement",
     "discrepancy",
     "diversity_report",
+    "e_aurc",
     "estimate_agreement",
+    "ltt_threshold",
     "multiplicity_report",
     "pairwise_diversity",
     "rashomon_capacity",
     "rashomon_set",
+    "rejection_cost_scorer",
     "required_members",
     "residual_correlation",
+    "risk_at_coverage",
+    "risk_coverage_curve",
+    "selective_accuracy_scorer",
     "selective_attributions",
     "selective_cutoffs",
     "selective_vote",
+    "set_calibration_test",
+    "sgr_threshold",
     "viable_prediction_range",
     "vote_counts",
 ]

@@ -13,12 +13,8 @@ from sklearn.utils.validation import check_consistent_length
 
 from .. import layout
 from .._members import fit_member
-from .._sklearn import (
-    _check_y,
-    _safe_indexing,
-    check_input_features,
-    check_sample_weight,
-)
+from .._sklearn import _check_y, _safe_indexing, check_sample_weight
+from ..quantile_members._base import check_columns, require_target
 
 
 def check_rows(owner, X, y, sample_weight):
@@ -30,15 +26,8 @@ def check_rows(owner, X, y, sample_weight):
     codes : ndarray of shape (n_samples,), int64
     weight : ndarray of shape (n_samples,), or None
     """
-    X = check_input_features(owner, X, reset=True)
-    name = type(owner).__name__
-    if owner.n_features_in_ == 0:
-        raise ValueError(
-            f"Found 0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is "
-            f"required by {name}."
-        )
-    if y is None:
-        raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+    X = check_columns(owner, X)
+    require_target(owner, y)
     y = _check_y(y)
     check_consistent_length(X, y)
     check_classification_targets(y)
