@@ -33,6 +33,11 @@ def check_rows(owner, X, y, reset):
     return X, y
 
 
+def check_known_columns(owner, X):
+    """Check the columns of rows that calibrate."""
+    return check_input_features(owner, X, reset=False)
+
+
 def fit_arguments(owner, model, X, params):
     """Return the keywords for the model's fit, under its own names."""
     if routing_enabled():
