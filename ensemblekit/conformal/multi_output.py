@@ -141,9 +141,9 @@ class MultiOutputConformalRegressor(
     then the split conformal interval.
 
     Weights train the regressor; calibration rows count alike, but for those of weight
-    0, which are as if they were not there. Time besides the
-    regressor: O(D) a row ("box", "bonferroni"), O(D**2) ("ellipsoid"), O(D k log k) for
-    k training rows in the leaves of a row ("distributional").
+    0, which are as if they were not there. Time besides the regressor: O(D) a row
+    ("box", "bonferroni"), O(D**2) ("ellipsoid"), O(D k log k) for k training rows in
+    the leaves of a row ("distributional").
 
     References
     ----------

@@ -78,7 +78,8 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         its shortest decimal spells.
     calibration_size : float or int, default=0.25
         Share, rounded up, or number, of the rows that calibrate; of ``"split"`` and
-        ``"cqr.."``, drawn with `random_state`. An alpha needs ``ceil((1 - alpha) / alpha)`` rows.
+        ``"cqr.."``, drawn with `random_state`. An alpha needs
+        ``ceil((1 - alpha) / alpha)`` rows.
     cv : int, splitter or iterable of (train, test), default=None
         Of ``"cv+"`` the folds (None: 5), each row held out once. Of ``"split"`` and
         ``"cqr.."`` its first split: the test rows calibrate, in the place of

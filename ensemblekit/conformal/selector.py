@@ -100,7 +100,8 @@ default="deterministic"
     Notes
     -----
     Sample weights reach the training of the estimators; calibration rows count alike,
-    but for those of weight 0, which are as if they were not there. Time beyond the estimators: O(n_members * n * log(n)) for n calibration and new rows
+    but for those of weight 0, which are as if they were not there. Time
+    beyond the estimators: O(n_members * n * log(n)) for n calibration and new rows
     together.
 
     References
