@@ -271,7 +271,7 @@ def trained_rows(n):
 
 def test_weights_reach_the_wrapped_model_through_a_pipeline():
     X, y = table(60)
-    weight = np.arange(60.0)
+    weight = np.arange(1.0, 61.0)
     inner = make_pipeline(StandardScaler(), LinearRegression())
     model = ConformalPredictiveRegressor(inner, random_state=0)
     weighted = model.fit(X, y, sample_weight=weight).predict(X)
