@@ -134,7 +134,23 @@ def weight_parameter(label, estimator):
 
 
 def is_frozen(member):
-    """Say whether fit leaves the member's model as it is (it was trained elsewhere)."""
+    """Say whether fit leaves the member as it is (all of it was trained elsewhere).
+
+    A pipeline is frozen where each of its steps is, or has nothing to learn.
+    """
+    if isinstance(member, Pipeline):
+        return all(_learns_nothing(step) for _, step in member.steps)
+    return isinstance(member, FrozenEstimator)
+
+
+def _learns_nothing(step):
+    if step is None or step == "passthrough" or is_frozen(step):
+        return True
+    return hasattr(step, "transform") and not get_tags(step).requires_fit
+
+
+def ends_frozen(member):
+    """Say whether the model that ends the member was trained elsewhere."""
     return isinstance(last_step(member), FrozenEstimator)
 
 
@@ -223,7 +239,7 @@ def fit_member(name, member, X, y, train, params, classes, where):
 
 def _check_class_weight(member, labels):
     """Refuse class weights by label where members see other codes than the labels."""
-    if is_frozen(member) or np.array_equal(labels, np.arange(len(labels))):
+    if ends_frozen(member) or np.array_equal(labels, np.arange(len(labels))):
         return
     for key, value in member.get_params(deep=True).items():
         if key.rpartition("__")[2] == "class_weight" and isinstance(value, dict):
@@ -303,7 +319,7 @@ def respond(model, method, X):
 def _model_codes(name, doing, model, present, classes):
     """Position in `classes` of each class the model knows, in the model's order."""
     known = np.asarray(getattr(model, "classes_", np.arange(len(present))))
-    if not is_frozen(model):
+    if not ends_frozen(model):
         if known.dtype.kind in "iufb" and np.isin(known, np.arange(len(present))).all():
             return present[known.astype(int)]
     elif np.isin(known, classes).all():

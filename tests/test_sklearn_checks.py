@@ -224,7 +224,12 @@ def test_conformal_regressors(estimator, check):
 @parametrize_with_checks(
     [
         ConformalPredictiveRegressor(Ridge(), random_state=0),
-        ConformalPredictiveRegressor(Ridge(), normalizer=TREE_R[1], random_state=0),
+        ConformalPredictiveRegressor(
+            # A deep tree learns sizes by heart: the skill is then 0.3 to 0.5 by draw.
+            Ridge(),
+            normalizer=DecisionTreeRegressor(max_depth=2, random_state=0),
+            random_state=0,
+        ),
         AdaptiveConformalRegressor(Ridge()),
         AdaptiveConformalRegressor(Ridge(), gamma="auto", window=20, refit=True),
         EnbPIRegressor(Ridge(), random_state=0),

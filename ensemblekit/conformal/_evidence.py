@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.dummy import DummyRegressor
 
+from .._members import is_frozen
 from .._sklearn import _num_samples
 from ..exceptions import describe_rows
 from ..quantile_members._base import weight_arguments
@@ -13,6 +14,8 @@ from ..quantile_members._base import weight_arguments
 
 def fit_evidence(member, X, y, limits, weight):
     """Fit a regressor on y, a classifier on whether y is above its limit."""
+    if is_frozen(member):
+        return member
     keywords = weight_arguments(member, weight)
     if not is_classifier(member):
         return member.fit(X, y, **keywords)

@@ -3,13 +3,12 @@
 from copy import copy
 
 import numpy as np
-from sklearn.model_selection import ShuffleSplit, check_cv
 
 from .._members import is_frozen
 from .._sklearn import _num_samples, _safe_indexing
-from ..quantile_members._base import weight_arguments
 from ._estimator import point_predictions
 from ._groups import check_groups
+from ._rows import calibration_rows
 from ._scores import Calibration
 from .shift import check_ratio
 
@@ -68,44 +67,19 @@ def empty_bounds(n_rows, n_levels):
     return np.empty((n_levels, 2, n_rows)).T
 
 
-def train(estimator, X, y, weight, rows):
-    """Fit the estimator on some of the rows; one that is trained already stays."""
-    if is_frozen(estimator):
-        return estimator
-    weight = None if weight is None else weight[rows]
-    return estimator.fit(
-        _safe_indexing(X, rows), y[rows], **weight_arguments(estimator, weight)
+def split_rows(regressor, X, y, weight, groups, seed):
+    """Return the rows that train and those that calibrate."""
+    return calibration_rows(
+        X,
+        y,
+        regressor.calibration_size,
+        regressor.cv,
+        random_state=seed,
+        weight=weight,
+        groups=groups,
+        trained=is_frozen(regressor.estimator)
+        and not _is_trainable(regressor.normalizer),
     )
-
-
-def split_rows(regressor, X, y, weight, seed):
-    """Return the rows that train and those that calibrate.
-
-    A model that is trained already leaves all rows to calibrate, unless a normalizer is
-    to be trained. Rows of weight 0 are as if they were not there.
-    """
-    if is_frozen(regressor.estimator) and not _is_trainable(regressor.normalizer):
-        training, held = np.empty(0, np.int64), np.arange(len(y))
-    elif regressor.cv is None:
-        draw = ShuffleSplit(1, test_size=regressor.calibration_size, random_state=seed)
-        training, held = next(draw.split(X))
-    else:
-        training, held = next(iter(check_cv(regressor.cv).split(X, y)))
-    return checked_split(training, held, weight)
-
-
-def checked_split(training, held, weight):
-    """Return a split without the rows of weight 0 that would calibrate."""
-    if np.intersect1d(training, held).size:
-        raise ValueError(
-            "The first split of cv calibrates on rows that it trains on; expected "
-            "two parts without a common row."
-        )
-    if weight is not None:
-        held = held[weight[held] > 0.0]
-    if not len(held):
-        raise ValueError("No row is left to calibrate; give more rows.")
-    return training, held
 
 
 def _is_trainable(normalizer):

@@ -9,8 +9,10 @@ from sklearn.utils.validation import check_is_fitted
 from .._levels import DEFAULT_LEVELS, interpolate
 from .._members import last_step, respond
 from ..layout import check_levels
+from ..quantile_members._base import weight_arguments
 from ._estimator import draw_seed, new_quantile_estimator, wanted_levels
-from ._held_out import HeldOut, calibrate_part, empty_bounds, split_rows, train
+from ._held_out import HeldOut, calibrate_part, empty_bounds, split_rows
+from ._rows import fit_rows
 from ._scores import Scores
 from .ranks import exact_levels
 
@@ -26,12 +28,13 @@ def fit_quantile(regressor, X, y, sample_weight=None, groups=None):
     calibrated : QuantileIntervals
     """
     seed = draw_seed(regressor.random_state)
-    training, held = split_rows(regressor, X, y, sample_weight, seed)
+    training, held = split_rows(regressor, X, y, sample_weight, groups, seed)
     if not len(training):
         return calibrate_part(adopt_quantile(regressor), X, y, groups, held)
     estimator = new_quantile_estimator(regressor, seed)
     check_predicts_quantiles(estimator)
-    model = train(estimator, X, y, sample_weight, training)
+    arguments = weight_arguments(estimator, sample_weight)
+    model = fit_rows(estimator, X, y, training, arguments)
     method = QuantileIntervals(regressor, model, _floor(y[training]))
     return calibrate_part(method, X, y, groups, held)
 

@@ -1,7 +1,6 @@
 """How uncertain each row is: what residuals are divided by before they are ranked."""
 
 import numpy as np
-from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -9,10 +8,10 @@ from .._members import last_step, respond, with_seed
 from ..exceptions import describe_rows
 from ..quantile_members._base import weight_arguments
 from ..quantile_members.residual import cross_fit_model
+from ._rows import residual_folds
 
 # beta: this share of the deviation of y is added to each scale.
 _BETA = 0.01
-_N_FOLDS = 5
 
 
 class Scale:
@@ -61,7 +60,7 @@ def fit_scale(regressor, model, fresh, X, y, weight, seed):
     beta = _BETA * _deviation(y, weight) or 1.0
     if regressor.normalizer == "spread":
         return Scale(spread_of(model), beta)
-    folds = KFold(_N_FOLDS, shuffle=True, random_state=seed)
+    folds = residual_folds(len(y), seed)
     _, held_out = cross_fit_model(fresh, folds, X, y, weight, refit="none")
     sizes = with_seed(regressor.normalizer, seed)
     sizes.fit(X, np.abs(y - held_out), **weight_arguments(sizes, weight))

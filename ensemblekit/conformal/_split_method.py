@@ -5,8 +5,10 @@ from fractions import Fraction
 import numpy as np
 
 from .._sklearn import _safe_indexing
+from ..quantile_members._base import weight_arguments
 from ._estimator import draw_seed, new_estimator
-from ._held_out import HeldOut, calibrate_part, empty_bounds, split_rows, train
+from ._held_out import HeldOut, calibrate_part, empty_bounds, split_rows
+from ._rows import fit_rows
 from ._scale import adopt_scale, fit_scale
 from ._scores import Scores
 
@@ -21,10 +23,12 @@ def fit_split(regressor, X, y, sample_weight=None, groups=None):
     calibrated : SplitIntervals
     """
     seed = draw_seed(regressor.random_state)
-    training, held = split_rows(regressor, X, y, sample_weight, seed)
+    training, held = split_rows(regressor, X, y, sample_weight, groups, seed)
     if not len(training):
         return calibrate_part(adopt_split(regressor), X, y, groups, held)
-    model = train(new_estimator(regressor, seed), X, y, sample_weight, training)
+    model = new_estimator(regressor, seed)
+    arguments = weight_arguments(model, sample_weight)
+    model = fit_rows(model, X, y, training, arguments)
     scale = fit_scale(
         regressor,
         model,

@@ -1,13 +1,10 @@
 """What estimators around one regressor share: checks, metadata, rows, tags."""
 
-import numpy as np
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 
 from .._members import weight_parameter
 from .._routing import merge_member_tags
 from .._sklearn import (
-    _check_method_params,
-    _safe_indexing,
     check_sample_weight,
     forget_fitted,
     process_routing,
@@ -50,33 +47,21 @@ class WrapsRegressorMixin:
         return X, y
 
     def _fit_arguments(self, X, params):
-        """Return the keywords of the wrapped estimator's fit, for all rows."""
+        """Return the keywords of the wrapped fit, for all rows, and their weights."""
         if routing_enabled() and params:
-            return dict(process_routing(self, "fit", **params).estimator.fit)
-        params = dict(params)
-        weight = params.pop("sample_weight", None)
-        if weight is not None:
-            name = weight_parameter("The wrapped estimator", self._wrapped())
-            params[name] = check_sample_weight(weight, X)
-        return params
+            params = dict(process_routing(self, "fit", **params).estimator.fit)
+        else:
+            params = dict(params)
+            weight = params.pop("sample_weight", None)
+            if weight is not None:
+                name = weight_parameter("The wrapped estimator", self._wrapped())
+                params[name] = check_sample_weight(weight, X)
+        return params, _weights_among(X, params)
 
 
-def fit_rows(model, X, y, rows, params):
-    """Fit a model on some rows, with the metadata of these rows."""
-    params = _check_method_params(X, params, indices=rows)
-    return model.fit(_safe_indexing(X, rows), y[rows], **params)
-
-
-def count_held_out(size, n_samples):
-    """Return how many rows to hold out; some are left to train on.
-
-    size : int, a number of rows, or float, a share of them
-    """
-    count = size if isinstance(size, int) else int(np.ceil(size * n_samples))
-    if not 1 <= count < n_samples:
-        raise ValueError(
-            f"calibration_size={size} of n_samples={n_samples} leaves "
-            f"{n_samples - count} rows to train on and {count} to calibrate with; "
-            "expected one of each at least. Give more rows."
-        )
-    return count
+def _weights_among(X, params):
+    """Return the weights among the keywords of a fit, None without."""
+    for name, value in params.items():
+        if name.rpartition("__")[2] == "sample_weight" and value is not None:
+            return check_sample_weight(value, X)
+    return None

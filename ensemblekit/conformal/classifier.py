@@ -4,7 +4,6 @@ from decimal import Decimal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.model_selection import check_cv
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -20,18 +19,13 @@ from .._sklearn import (
     _num_samples,
     _safe_indexing,
 )
-from ..quantile_members._base import check_new, require_target
+from ..quantile_members._base import check_new, require_target, weight_arguments
 from ..stack import StackedClassifier
 from ._cells import Cells
 from ._groups import check_groups
 from ._probabilities import held_out_probabilities, probabilities_of
-from ._split import (
-    SplitConformalMixin,
-    calibration_split,
-    fit_rows,
-    hold_out,
-    start_random,
-)
+from ._rows import calibration_rows, fit_rows, hold_out, used_rows
+from ._split import SplitConformalMixin, start_random
 from ._tuning import TUNING_SHARE, best_k_reg, best_penalty, tuning_rows
 from .ranks import exact_levels, warn_if_infeasible
 from .sets import METHODS, class_scores, compare
@@ -59,10 +53,12 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
     alpha : float or array-like of shape (n_alphas,), default=0.1
         Miscoverage in (0, 1), read as an exact decimal.
     calibration_size : float or int, default=0.25
-        Share in (0, 1) of the rows that calibrate, or their number. They do not train.
+        Share in (0, 1) of the rows that calibrate, rounded up, or their number. They do
+        not train.
     cv : int, splitter, iterable of (train, test), "stored" or None, default=None
         Its first split says which rows train and which calibrate, for example those of
-        later weeks. None splits at random by `calibration_size`. With "stored" a
+        later weeks; a splitter is given the groups. An int draws one part in so many,
+        at random; None draws `calibration_size`. With "stored" a
         `StackedClassifier` trains on all rows and is calibrated on all of them, by its
         held-out probabilities, without another fit of a member; see Notes.
     randomized : bool, default=True
@@ -117,8 +113,9 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
     -----
     Rows are split at random; with groups or `class_conditional` in proportion within
     each cell that has a threshold of its own, which leaves coverage exact. (To split by
-    class under one threshold would not.) Weights train the classifier; calibration rows
-    count alike.
+    class under one threshold would not, and a splitter that does so has coverage for
+    rows of such proportions alone.) Weights train the classifier; calibration rows
+    count alike, but for those of weight 0, which are as if they were not there.
 
     A class that only calibration rows have gets probability 0, and is in where the
     threshold allows it. With groups, those that calibration has not seen get all
@@ -228,19 +225,23 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         groups = check_groups(groups, len(y))
         if is_frozen(self._wrapped()):
             self.estimator_ = self._wrapped()
-            if weight is not None:
-                rows = np.flatnonzero(weight > 0.0)
-                X, y = _safe_indexing(X, rows), y[rows]
-                groups = None if groups is None else groups[rows]
-            return self._calibrate_prefit(X, y, groups)
-        self.classes_ = np.unique(y)
+            rows = used_rows(len(y), weight)
+            groups = None if groups is None else groups[rows]
+            return self._calibrate_prefit(_safe_indexing(X, rows), y[rows], groups)
         rng = self._start_random()
         if isinstance(self.cv, str):
             return self._fit_stored(X, y, weight, groups, rng)
-        cells = self._split_cells(y, groups)
-        cv = None if self.cv is None else check_cv(self.cv, y, classifier=True)
-        size = self.calibration_size
-        train, held = calibration_split(cv, y, cells, size, weight, rng)
+        self.classes_ = np.unique(y[used_rows(len(y), weight)])
+        train, held = calibration_rows(
+            X,
+            y,
+            self.calibration_size,
+            self.cv,
+            random_state=rng,
+            weight=weight,
+            groups=groups,
+            cells=self._split_cells(y, groups),
+        )
         self._train(X, y, train, weight, rng)
         groups = None if groups is None else groups[held]
         return self._calibrate(_safe_indexing(X, held), y[held], groups)
@@ -359,7 +360,9 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         return rng
 
     def _split_cells(self, y, groups):
-        """Return the code of the cell of each row that has a threshold of its own."""
+        """Return the cell, with a threshold of its own, of each row; None if one."""
+        if groups is None and not self.class_conditional:
+            return None
         cells = np.zeros(len(y), np.int64)
         if groups is not None:
             cells = np.unique(groups, return_inverse=True)[1]
@@ -370,15 +373,16 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
     def _train(self, X, y, train, weight, rng):
         """Fit the classifier, after RAPS has been tuned on a part of its rows."""
         model = with_seed(self._wrapped(), self._seed)
+        arguments = weight_arguments(model, weight)
         if self._tunes():
             tuning = tuning_rows(y, train, rng)
             first = np.setdiff1d(train, tuning)
-            partial = fit_rows(clone(model), X, y, first, weight)
+            partial = fit_rows(clone(model), X, y, first, arguments)
             p = np.empty((0, len(self.classes_)))
             if len(tuning):  # each class may have had but one row
                 p = probabilities_of(partial, _safe_indexing(X, tuning), self.classes_)
             self._tune(p, y[tuning])
-        self.estimator_ = fit_rows(model, X, y, train, weight)
+        self.estimator_ = fit_rows(model, X, y, train, arguments)
 
     def _calibrate_prefit(self, X, y, groups):
         """Calibrate a classifier trained elsewhere, on all rows but those that tune."""
@@ -395,6 +399,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
                 "cv='stored' needs the held-out predictions of a StackedClassifier; "
                 f"estimator is {type(stack).__name__}. Use another cv."
             )
+        self.classes_ = np.unique(y)
         self.estimator_ = stack.fit(X, y, sample_weight=weight)
         p = held_out_probabilities(stack)
         usable = ~np.isnan(p).any(axis=1)
@@ -407,7 +412,8 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         """Calibrate on all rows but those that tune RAPS, where it is to be tuned."""
         if not self._tunes():
             return self._calibrate_by(probabilities, y, groups)
-        rest, tuning = hold_out(self._split_cells(y, groups), TUNING_SHARE, rng)
+        cells = self._split_cells(y, groups)
+        rest, tuning = hold_out(np.arange(len(y)), TUNING_SHARE, rng, cells)
         self._tune(probabilities[tuning], y[tuning])
         groups = None if groups is None else groups[rest]
         return self._calibrate_by(probabilities[rest], y[rest], groups)

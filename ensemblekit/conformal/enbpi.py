@@ -5,22 +5,26 @@ from decimal import Decimal
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 
+from .._members import is_frozen, with_seed
 from .._sklearn import (
     HasMethods,
     Integral,
     Interval,
     Parallel,
     Real,
+    _check_method_params,
     _fit_context,
+    _safe_indexing,
     delayed,
 )
 from ..exceptions import describe_rows
 from ..quantile_members._base import check_new, check_target
 from ._estimator import point_predictions
-from ._wrapped import WrapsRegressorMixin, fit_rows
+from ._rows import fit_rows, used_rows
+from ._wrapped import WrapsRegressorMixin
 from .ranks import exact_levels, lower_rank, upper_rank, warn_if_infeasible
 
 __all__ = ["EnbPIRegressor"]
@@ -38,7 +42,8 @@ class EnbPIRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstimator):
     ----------
     estimator : regressor
         The model to train on each resample; where it has a `random_state` of None, that
-        is set.
+        is set. A ``FrozenEstimator`` is not trained: there is one model, and each row
+        has a residual.
     n_resamples : int, default=30
         Models, >= 2. A row that all of them have seen has no residual: with 30, one in
         a million.
@@ -80,7 +85,8 @@ class EnbPIRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstimator):
     see `AdaptiveConformalRegressor`.
 
     `update` does not train models. Further keywords of fit, such as sample_weight, go
-    to the fits of `estimator`, those of the rows drawn.
+    to the fits of `estimator`, those of the rows drawn; rows of weight 0 are as if they
+    were not there.
 
     References
     ----------
@@ -150,20 +156,13 @@ class EnbPIRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstimator):
             If resamples leave out some rows never: these have no residual.
         """
         X, y = self._begin(X, y)
-        params = self._fit_arguments(X, fit_params)
+        params, weight = self._fit_arguments(X, fit_params)
+        rows = used_rows(len(y), weight)
+        if len(rows) < len(y):
+            params = _check_method_params(X, params, indices=rows)
+            X, y = _safe_indexing(X, rows), y[rows]
         exact_levels(self.alpha)
-        rng = check_random_state(self.random_state)
-        bags = draw_bags(len(y), self.n_resamples, self.block_length, rng)
-        seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_resamples)
-        tasks = (
-            delayed(_fit_bag)(self.estimator, X, y, bag, params, seed)
-            for bag, seed in zip(bags, seeds, strict=True)
-        )
-        models, predicted = zip(
-            *Parallel(n_jobs=effective_n_jobs(self.n_jobs))(tasks), strict=True
-        )
-        self.estimators_ = list(models)
-        residuals = y - left_out_means(np.array(predicted), bags)
+        residuals = y - self._fit_models(X, y, params)
         self._length = self.window or np.isfinite(residuals).sum()
         self.residuals_ = _without_missing(residuals)[-self._length :]
         return self
@@ -236,6 +235,24 @@ class EnbPIRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstimator):
         interval = self._points(X)[:, None, None] + steps
         return interval[:, :, 0] if single else interval
 
+    def _fit_models(self, X, y, params):
+        """Fit a model on each resample; return the mean of those without each row."""
+        if is_frozen(self.estimator):  # it has seen no row, and all copies are one
+            self.estimators_ = [self.estimator]
+            return self._points(X)
+        rng = check_random_state(self.random_state)
+        bags = draw_bags(len(y), self.n_resamples, self.block_length, rng)
+        seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_resamples)
+        tasks = (
+            delayed(_fit_bag)(with_seed(self.estimator, seed), X, y, bag, params)
+            for bag, seed in zip(bags, seeds, strict=True)
+        )
+        models, predicted = zip(
+            *Parallel(n_jobs=effective_n_jobs(self.n_jobs))(tasks), strict=True
+        )
+        self.estimators_ = list(models)
+        return left_out_means(np.array(predicted), bags)
+
     def _points(self, X):
         total = 0.0
         for model in self.estimators_:
@@ -284,15 +301,8 @@ def narrowest_pair(ordered, alpha):
     return ordered[first], ordered[first + apart]
 
 
-def _fit_bag(estimator, X, y, bag, params, seed):
+def _fit_bag(model, X, y, bag, params):
     """Return a model of the rows of a bag, and what it predicts for all rows."""
-    model = clone(estimator)
-    unset = [
-        key
-        for key, value in model.get_params().items()
-        if key.rpartition("__")[2] == "random_state" and value is None
-    ]
-    model.set_params(**dict.fromkeys(unset, int(seed)))
     model = fit_rows(model, X, y, bag, params)
     return model, point_predictions(model, X)
 

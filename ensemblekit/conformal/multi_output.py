@@ -5,11 +5,10 @@ from decimal import Decimal
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.model_selection import KFold, check_cv
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
-from .._members import with_seed
+from .._members import is_frozen, with_seed
 from .._sklearn import (
     HasMethods,
     Integral,
@@ -22,7 +21,7 @@ from .._sklearn import (
     _safe_indexing,
 )
 from ..exceptions import describe_rows
-from ..quantile_members._base import check_new, require_target
+from ..quantile_members._base import check_new, require_target, weight_arguments
 from ._regions import (
     Bonferroni,
     Box,
@@ -32,18 +31,13 @@ from ._regions import (
     residual_scale,
     residual_shape,
 )
-from ._split import (
-    SplitConformalMixin,
-    calibration_split,
-    fit_rows,
-    start_random,
-)
+from ._rows import calibration_rows, fit_rows, residual_folds
+from ._split import SplitConformalMixin, start_random
 from .ranks import exact_levels, warn_if_infeasible
 from .sets import thresholds
 
 __all__ = ["MultiOutputConformalRegressor"]
 
-_FOLDS = 5
 _REGIONS = {"box", "bonferroni", "ellipsoid", "distributional"}
 
 
@@ -72,7 +66,9 @@ class MultiOutputConformalRegressor(
     estimator : regressor or None, default=None
         Must predict all outputs; ``sklearn.multioutput.MultiOutputRegressor`` makes it
         of a regressor that predicts one. None means
-        ``RandomForestRegressor(min_samples_leaf=5)``.
+        ``RandomForestRegressor(min_samples_leaf=5)``. A ``FrozenEstimator`` is not
+        trained: all rows calibrate, where the region learns nothing either, as that of
+        one output and "bonferroni".
     region : {"box", "bonferroni", "ellipsoid", "distributional"}, default="box"
         - "box": prediction plus minus one multiple of a scale for each output. The
           multiple is that of the largest scaled residual of calibration rows.
@@ -85,10 +81,12 @@ class MultiOutputConformalRegressor(
     alpha : float or array-like of shape (n_alphas,), default=0.1
         Miscoverage in (0, 1), read as an exact decimal.
     calibration_size : float or int, default=0.25
-        Share in (0, 1) of the rows that calibrate, or their number. They do not train.
+        Share in (0, 1) of the rows that calibrate, rounded up, or their number. They do
+        not train.
     cv : int, splitter, iterable of (train, test) or None, default=None
         Its first split says which rows train and which calibrate, for example those of
-        later weeks. None splits at random by `calibration_size`.
+        later weeks. An int draws one part in so many, at random; None draws
+        `calibration_size`.
     random_state : int, RandomState or None, default=None
         Splits the rows, and seeds what of the regressor has no seed.
 
@@ -142,9 +140,10 @@ class MultiOutputConformalRegressor(
     One output has scale 1, location 0 and shape 1: box, Bonferroni and ellipsoid are
     then the split conformal interval.
 
-    Weights train the regressor; calibration rows count alike. Time besides the
-    regressor: O(D) a row ("box", "bonferroni"), O(D**2) ("ellipsoid"), O(D k log k) for
-    k training rows in the leaves of a row ("distributional").
+    Weights train the regressor; calibration rows count alike, but for those of weight
+    0, which are as if they were not there. Time besides the regressor: O(D) a row
+    ("box", "bonferroni"), O(D**2) ("ellipsoid"), O(D k log k) for k training rows in
+    the leaves of a row ("distributional").
 
     References
     ----------
@@ -217,14 +216,19 @@ class MultiOutputConformalRegressor(
         Y = self._check_targets(X, y)
         self.n_outputs_, self._vector = Y.shape[1], np.asarray(y).ndim == 1
         rng, seed = start_random(self.random_state)
-        cv = None if self.cv is None else check_cv(self.cv)
-        one, size = np.zeros(len(Y)), self.calibration_size
-        train, held = calibration_split(cv, Y, one, size, weight, rng)
+        train, held = calibration_rows(
+            X,
+            Y,
+            self.calibration_size,
+            self.cv,
+            random_state=rng,
+            weight=weight,
+            trained=is_frozen(self._wrapped()) and not self._learns_region(),
+        )
         model = with_seed(self._wrapped(), seed)
         targets = Y[:, 0] if self.n_outputs_ == 1 else Y
-        self.estimator_ = fit_rows(clone(model), X, targets, train, weight)
-        if weight is not None:
-            train = train[weight[train] > 0.0]
+        arguments = weight_arguments(model, weight)
+        self.estimator_ = fit_rows(clone(model), X, targets, train, arguments)
         self._region = self._learn_region(model, X, Y, train, weight, rng)
         return self._calibrate(_safe_indexing(X, held), Y[held])
 
@@ -344,6 +348,11 @@ class MultiOutputConformalRegressor(
             )
         return Y
 
+    def _learns_region(self):
+        """Say whether the region has to know rows that do not calibrate."""
+        several = self.n_outputs_ > 1 and self.region != "bonferroni"
+        return several or self.region == "distributional"
+
     def _learn_region(self, model, X, Y, train, weight, rng):
         """Return the region; all it knows comes from the training rows."""
         if self.region == "distributional":
@@ -400,9 +409,9 @@ class MultiOutputConformalRegressor(
 def held_out_residuals(model, X, Y, rows, weight, rng):
     """Cross-fit some rows; return ``Y`` minus held-out predictions, (n_rows, D)."""
     residuals = np.empty((len(rows), Y.shape[1]))
-    folds = KFold(min(_FOLDS, len(rows)), shuffle=True, random_state=rng)
-    for fitted, test in folds.split(rows):
-        part = fit_rows(clone(model), X, Y, rows[fitted], weight)
+    arguments = weight_arguments(model, weight)
+    for fitted, test in residual_folds(len(rows), rng).split(rows):
+        part = fit_rows(clone(model), X, Y, rows[fitted], arguments)
         predicted = part.predict(_safe_indexing(X, rows[test]))
         residuals[test] = Y[rows[test]] - np.reshape(predicted, (len(test), -1))
     return residuals

@@ -8,6 +8,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .._members import is_frozen, with_seed
 from .._sklearn import (
     HasMethods,
     Integral,
@@ -21,14 +22,11 @@ from .._sklearn import (
 )
 from ..exceptions import describe_rows
 from ..quantile_members._base import check_new, check_target
-from ._estimator import point_predictions
+from ._estimator import draw_seed, point_predictions
 from ._grouped import GroupedResiduals
 from ._groups import check_groups
-from ._wrapped import (
-    WrapsRegressorMixin,
-    count_held_out,
-    fit_rows,
-)
+from ._rows import calibration_rows, fit_rows, residual_folds
+from ._wrapped import WrapsRegressorMixin
 from .distributions import (
     check_between,
     exact_quantile_levels,
@@ -41,7 +39,6 @@ __all__ = ["ConformalPredictiveRegressor"]
 
 # A model of |residual| may predict none, or less: this share of their mean at least.
 _LEAST_SCALE = 0.01
-_NORMALIZER_FOLDS = 5
 
 
 class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstimator):
@@ -56,7 +53,8 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
     Parameters
     ----------
     estimator : regressor, default=None
-        The point model. None means ``StackedRegressor()``.
+        The point model. None means ``StackedRegressor()``. A ``FrozenEstimator`` is not
+        trained: all rows calibrate, unless a normalizer is to be trained.
     calibration_size : float or int, default=0.25
         Rows held out of training, drawn at random: a share in (0, 1), rounded up, or a
         number >= 1. More rows make sharper statements about the tails.
@@ -67,7 +65,8 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
     alpha : float or array-like of shape (n_alphas,), default=0.1
         Miscoverage of `predict_interval`, in (0, 1).
     random_state : int, RandomState instance or None, default=None
-        Draws the rows to hold out, and the ties of `pit`.
+        Draws the rows to hold out, and the ties of `pit`, and seeds what of the models
+        has no seed. An int gives the same rows, models and distributions again.
 
     Attributes
     ----------
@@ -95,7 +94,8 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
     A group that calibration has not seen gets infinite bounds and a warning.
 
     Further keywords of fit, such as sample_weight, go to the fit of `estimator`, those
-    of the rows that it is trained on; calibration rows count alike.
+    of the rows that it is trained on; calibration rows count alike, but for those of
+    weight 0, which are as if they were not there.
 
     References
     ----------
@@ -111,7 +111,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
     >>> X, y = load_diabetes(return_X_y=True)
     >>> model = ConformalPredictiveRegressor(Ridge(0.1), random_state=0).fit(X, y)
     >>> model.predict_quantiles(X[:1], [0.1, 0.5, 0.9]).round()
-    array([[143., 195., 293.]])
+    array([[133., 192., 265.]])
     >>> model.predict_cdf(X[:1], 150.0).round(2)
     array([0.15])
     """
@@ -160,15 +160,22 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         self : ConformalPredictiveRegressor
         """
         X, y = self._begin(X, y)
-        params = self._fit_arguments(X, fit_params)
+        params, weight = self._fit_arguments(X, fit_params)
         groups = check_groups(groups, len(y))
-        held_out = count_held_out(self.calibration_size, len(y))
-        rows = check_random_state(self.random_state).permutation(len(y))
-        rows, train = np.sort(rows[:held_out]), rows[held_out:]
-        self.estimator_ = fit_rows(clone(self._wrapped()), X, y, train, params)
-        self.normalizer_ = None
-        if self.normalizer is not None:
-            self._fit_normalizer(X, y, train, params)
+        seed = draw_seed(self.random_state)
+        trained = all(is_frozen(model) for model in self._models())
+        train, rows = calibration_rows(
+            X,
+            y,
+            self.calibration_size,
+            random_state=seed,
+            weight=weight,
+            trained=trained,
+        )
+        if trained:
+            self._adopt()
+        else:
+            self._train(X, y, train, params, seed)
         groups = None if groups is None else groups[rows]
         return self._set_residuals(_safe_indexing(X, rows), y[rows], groups)
 
@@ -193,11 +200,9 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
         X = check_input_features(self, X, reset=not hasattr(self, "estimator_"))
         y = check_target(self, X, y)
         if not hasattr(self, "estimator_"):
-            for model in (self._wrapped(), self.normalizer):
-                if model is not None:
-                    check_is_fitted(model)
-            self.estimator_, self.normalizer_ = self.estimator, self.normalizer
-            self._least = 0.0  # a floor taken from calibration rows would bend ranks
+            for model in self._models():
+                check_is_fitted(model)
+            self._adopt()
         return self._set_residuals(X, y, check_groups(groups, len(y)))
 
     def predict(self, X):
@@ -361,27 +366,38 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
             return self.estimator
         from ..stack import StackedRegressor
 
-        return StackedRegressor(random_state=self.random_state)
+        return StackedRegressor()
 
     def _fitted(self):
         check_is_fitted(self, "residuals_")
         return self
 
-    def _fit_normalizer(self, X, y, train, params):
-        params = _check_method_params(X, params, indices=train)
-        X, y = _safe_indexing(X, train), y[train]
-        folds = min(_NORMALIZER_FOLDS, len(y))
-        if folds < 2:
-            raise ValueError(
-                f"n_samples={len(y)} to train on; expected 2 at least with a "
-                "normalizer, which learns from out-of-fold residuals. Give more rows."
+    def _models(self):
+        """Return the regressor, and the normalizer if there is one."""
+        models = [self._wrapped(), self.normalizer]
+        return [model for model in models if model is not None]
+
+    def _adopt(self):
+        """Take models that are trained already as they are."""
+        self.estimator_, self.normalizer_ = self.estimator, self.normalizer
+        self._least = 0.0  # a floor taken from calibration rows would bend ranks
+
+    def _train(self, X, y, train, params, seed):
+        model = with_seed(self._wrapped(), seed)
+        self.estimator_ = fit_rows(clone(model), X, y, train, params)
+        self.normalizer_ = None
+        if self.normalizer is not None:
+            params = _check_method_params(X, params, indices=train)
+            self._fit_normalizer(
+                model, _safe_indexing(X, train), y[train], params, seed
             )
-        held_out = cross_val_predict(
-            clone(self._wrapped()), X, y, cv=folds, params=params
-        )
+
+    def _fit_normalizer(self, model, X, y, params, seed):
+        folds = residual_folds(len(y), seed)
+        held_out = cross_val_predict(model, X, y, cv=folds, params=params)
         sizes = np.abs(y - held_out)
         self._least = _LEAST_SCALE * sizes.mean() or 1.0
-        self.normalizer_ = clone(self.normalizer).fit(X, sizes)
+        self.normalizer_ = with_seed(self.normalizer, seed).fit(X, sizes)
 
     def _quantiles(self, X, levels, groups):
         centre, scale = self._centre_and_scale(X)

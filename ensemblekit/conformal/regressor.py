@@ -78,12 +78,13 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
         Miscoverage in (0, 1): 0.1 for intervals of 90 %. A float is the fraction that
         its shortest decimal spells.
     calibration_size : float or int, default=0.25
-        Share, or number, of the rows that calibrate; of ``"split"`` and ``"cqr.."``,
-        drawn with `random_state`. An alpha needs ``ceil((1 - alpha) / alpha)`` rows.
+        Share, rounded up, or number, of the rows that calibrate; of ``"split"`` and
+        ``"cqr.."``, drawn with `random_state`. An alpha needs
+        ``ceil((1 - alpha) / alpha)`` rows.
     cv : int, splitter or iterable of (train, test), default=None
         Of ``"cv+"`` the folds (None: 5), each row held out once. Of ``"split"`` and
         ``"cqr.."`` its first split: the test rows calibrate, in the place of
-        `calibration_size`.
+        `calibration_size`; an int draws one part in so many, at random.
     n_resamples : int, default=30
         Bags of ``"jackknife+ab"``.
     normalizer : regressor, "spread" or None, default=None
@@ -241,8 +242,9 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):
             Non-negative; trains estimator and normalizer.
         groups : array-like of shape (n_samples,), default=None
             Of ``"split"`` and ``"cqr.."``: coverage holds within each group, and
-            prediction needs groups too. Of ``"cv+"``: reaches the splitter, which holds
-            out rows of one group together; prediction takes none.
+            prediction needs groups too; they reach a splitter. Of ``"cv+"``: reaches
+            the splitter, which holds out rows of one group together; prediction takes
+            none.
 
         Returns
         -------

@@ -1,11 +1,10 @@
 """ConformalSelector: rows whose target is large, at a false discovery rate."""
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._members import check_members, with_seed
+from .._members import check_members, is_frozen, with_seed
 from .._routing import merge_member_tags
 from .._sklearn import (
     HasMethods,
@@ -24,6 +23,7 @@ from ..quantile_members._base import check_columns, check_new, check_target
 from ..stack import StackedRegressor
 from ._estimator import draw_seed
 from ._evidence import evidence, fit_evidence
+from ._rows import calibration_rows
 from .fdr import (
     PRUNING,
     TIES,
@@ -52,7 +52,8 @@ class ConformalSelector(_BaseComposition):
         A regressor is trained on y and ranks rows by ``predict``; a classifier is
         trained on ``y > threshold`` and ranks by ``predict_proba`` or
         ``decision_function``. A pipeline belongs in here; as the last step of one,
-        `select` is reached through ``pipeline[-1]``. None is ``StackedRegressor()``.
+        `select` is reached through ``pipeline[-1]``. None is ``StackedRegressor()``. A
+        ``FrozenEstimator`` is not trained: all rows calibrate, where no candidate is.
     estimators : list of (str, estimator), default=None
         Candidates instead of one estimator: each row chooses among them (OptCS), and
         the rate holds however many there are.
@@ -67,8 +68,8 @@ default="deterministic"
     ties : {"conservative", "random"}, default="conservative"
         How equal predictions count; see `conformal_p_values`.
     calibration_size : float or int, default=0.25
-        Share of the rows, in (0, 1), or their number, kept from training. No p-value is
-        below ``1 / (n_calibration_ + 1)``.
+        Share of the rows, in (0, 1) and rounded up, or their number, kept from
+        training. No p-value is below ``1 / (n_calibration_ + 1)``.
     random_state : int, RandomState instance or None, default=None
         Of the split into training and calibration, and of draws in `select`; an int
         gives the same selection each time.
@@ -98,8 +99,9 @@ default="deterministic"
 
     Notes
     -----
-    Sample weights reach the training of the estimators; calibration rows count alike.
-    Time beyond the estimators: O(n_members * n * log(n)) for n calibration and new rows
+    Sample weights reach the training of the estimators; calibration rows count alike,
+    but for those of weight 0, which are as if they were not there. Time
+    beyond the estimators: O(n_members * n * log(n)) for n calibration and new rows
     together.
 
     References
@@ -189,8 +191,13 @@ default="deterministic"
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, X)
         seed = draw_seed(self.random_state)
-        train, held_out = train_test_split(
-            np.arange(len(y)), test_size=self.calibration_size, random_state=seed
+        train, held_out = calibration_rows(
+            X,
+            y,
+            self.calibration_size,
+            random_state=seed,
+            weight=weight,
+            trained=all(is_frozen(member) for _, member in members),
         )
         rows = _safe_indexing(X, train)
         weight = None if weight is None else weight[train]

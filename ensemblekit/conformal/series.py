@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from .._members import is_frozen
 from .._sklearn import (
     HasMethods,
     Integral,
@@ -19,11 +20,8 @@ from .._sklearn import (
 from ..quantile_members._base import check_new, check_target
 from ._adaptive_states import AUTO, make_state
 from ._estimator import point_predictions
-from ._wrapped import (
-    WrapsRegressorMixin,
-    count_held_out,
-    fit_rows,
-)
+from ._rows import fit_rows, last_rows
+from ._wrapped import WrapsRegressorMixin
 from .online import moved_ends
 from .ranks import exact_levels, warn_if_infeasible
 
@@ -41,7 +39,8 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
     Parameters
     ----------
     estimator : regressor
-        The point model.
+        The point model. A ``FrozenEstimator`` is not trained: residuals are those of
+        all rows.
     alpha : float or array-like of shape (n_alphas,), default=0.1
         Miscoverage to aim at, in (0, 1); with several each is followed by itself, and
         intervals of two may not be nested.
@@ -86,7 +85,8 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
     such bound is known.
 
     `update` does not train the model: fit again to do so. Further keywords of fit, such
-    as sample_weight, go to the fit of `estimator`.
+    as sample_weight, go to the fit of `estimator`; rows of weight 0 are as if they were
+    not there.
 
     References
     ----------
@@ -159,12 +159,17 @@ class AdaptiveConformalRegressor(WrapsRegressorMixin, RegressorMixin, BaseEstima
         self : AdaptiveConformalRegressor
         """
         X, y = self._begin(X, y)
-        params = self._fit_arguments(X, fit_params)
-        rows = np.arange(len(y))
-        train, later = np.split(rows, [-count_held_out(self.calibration_size, len(y))])
+        params, weight = self._fit_arguments(X, fit_params)
+        train, later = last_rows(
+            len(y),
+            self.calibration_size,
+            weight=weight,
+            trained=is_frozen(self.estimator),
+        )
         model = fit_rows(clone(self.estimator), X, y, train, params)
         scores = np.abs(y[later] - point_predictions(model, _safe_indexing(X, later)))
         if self.refit:
+            rows = np.concatenate([train, later])
             model = fit_rows(clone(self.estimator), X, y, rows, params)
         return self._start(model, scores)
 

@@ -381,7 +381,7 @@ def test_refusals():
     p, labels = draw(60, 0)
     with pytest.raises(ValueError, match=r"alpha is 1\.5; expected"):
         ConformalClassifier(GaussianNB(), alpha=1.5).fit(X, y)
-    with pytest.raises(ValueError, match="leaves no row to train on"):
+    with pytest.raises(ValueError, match="leaves 0 rows to train on"):
         ConformalClassifier(GaussianNB(), calibration_size=60).fit(X, y)
     with pytest.raises(ValueError, match=r"labels \[9\] that the classifier does not"):
         ConformalClassifier(Given()).calibrate(p, np.full(60, 9))

@@ -47,7 +47,8 @@ def data():
 def halves(n, seed):
     """The rows of the training and of the calibration, as fit splits them."""
     drawn = int(np.random.RandomState(seed).randint(2**31 - 1))
-    return train_test_split(np.arange(n), test_size=0.25, random_state=drawn)
+    parts = train_test_split(np.arange(n), test_size=0.25, random_state=drawn)
+    return [np.sort(rows) for rows in parts]
 
 
 def test_one_model_is_p_values_and_benjamini_hochberg(data):
