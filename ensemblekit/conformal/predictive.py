@@ -113,7 +113,7 @@ class ConformalPredictiveRegressor(WrapsRegressorMixin, RegressorMixin, BaseEsti
     >>> model.predict_quantiles(X[:1], [0.1, 0.5, 0.9]).round()
     array([[133., 192., 265.]])
     >>> model.predict_cdf(X[:1], 150.0).round(2)
-    array([0.15])
+    array([0.19])
     """
 
     _parameter_constraints: dict = {
