@@ -271,7 +271,7 @@ def test_refusals(data):
             SelectiveClassifier(LOGISTIC, **params).fit(X, y)
 
     refused("abstain_label is 2, which is a class", abstain_label=2)
-    refused("abstain_label is NaN, but the labels are of type int64", abstain_label=np.nan)
+    refused("abstain_label is NaN, but the labels are of type", abstain_label=np.nan)
     refused(r"target is 1.5; .* \(0, 1\] with method='coverage'", target=1.5)
     refused(r"target is 1.0; .* \(0, 1\) with", target=1.0, method="ltt")
     refused(r"target is 0; .* \(0, 1\) with", target=0, method="chow")
