@@ -1,7 +1,8 @@
 """Selective prediction: knowing when not to answer.
 
 Two reasons to abstain: another training of the pipeline could change the answer, and
-the answer is probably wrong. Consistency is not correctness; the two can be chained.
+the answer is probably wrong. Consistency is not correctness; to have both, answer where
+both do.
 
 - `SelectiveClassifier`: abstain where the answer is probably wrong, at a coverage, a
   cost or a guaranteed risk; `ConfidenceSelection`, what it predicts.

@@ -4,6 +4,7 @@ Not from its position, nor from the type, the container or the byte order of num
 float32 and int64 columns, frames, and sparse matrices of equal values hash alike.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -52,20 +53,44 @@ def _cells(bits, column):
 
 
 def _bits(values):
-    """Return 64 bits for each value: of numbers as float64, else of the text."""
-    try:
-        numbers = values.astype(np.float64)
-    except (TypeError, ValueError):
-        return _text_bits(values)
+    """Return 64 bits for each value: of numbers as float64, else of the text.
+
+    Each by itself: a word among numbers must not change what the others give, or one
+    row could move all rows to other parts.
+    """
+    if values.dtype.kind not in "fiub":
+        values = values.astype(object)
+        numbers = np.array([_as_number(value) for value in values])
+        bits = _number_bits(numbers)
+        for i in np.flatnonzero(np.isnan(numbers)):
+            if not _is_nan(values[i]):
+                bits[i] = _text_bits(str(values[i]))
+        return bits
+    return _number_bits(values.astype(np.float64))
+
+
+def _number_bits(numbers):
     numbers = numbers + 0.0  # -0.0 becomes 0.0
     numbers[np.isnan(numbers)] = np.nan  # one NaN of many
     return numbers.view(np.uint64)
 
 
-def _text_bits(values):
-    texts, where = np.unique([str(value) for value in values], return_inverse=True)
-    digests = (blake2b(text.encode(), digest_size=8).digest() for text in texts)
-    return np.array([int.from_bytes(d, "little") for d in digests], np.uint64)[where]
+def _as_number(value):
+    """Return the value as a float, NaN where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return np.nan
+
+
+def _is_nan(value):
+    return isinstance(value, float | np.floating) and value != value
+
+
+@lru_cache(maxsize=2**16)
+def _text_bits(text):
+    digest = blake2b(text.encode(), digest_size=8).digest()
+    return np.uint64(int.from_bytes(digest, "little"))
 
 
 def _mixed(bits):

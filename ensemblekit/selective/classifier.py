@@ -223,6 +223,12 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         self._target()
         X, y = check_rows(self, X, y, reset=True)
         model = self._resolve()
+        if params.get("groups") is not None:
+            raise ValueError(
+                "groups are given, but the rows that calibrate are drawn one by one, "
+                "which would promise too low a risk. Fit the model on some groups, and "
+                "calibrate a FrozenEstimator of it on the others."
+            )
         if is_frozen(model):
             return self._calibrate(model, X, y)
         params = fit_arguments(self, model, X, params)

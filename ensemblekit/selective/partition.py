@@ -38,11 +38,12 @@ _SCORES = 2**25
 class PartitionVotingClassifier(ClassifierMixin, BaseEstimator):
     """Vote among models of disjoint parts of the rows, with a certificate.
 
-    Each row goes to a part by its values and label alone. An inserted, deleted or
-    altered training row then reaches the models of its part and no other: as long as
-    fewer models change than `certified_radius` says, the answer stays, whatever the
-    rows were changed to. Use it where training rows come from people who may gain by
-    them; it costs accuracy, as each model sees few rows.
+    Each row goes to a part by its values and label alone. An inserted or deleted
+    training row then reaches the models of its part and no other; an altered one those
+    of two parts, where it was and where it is. As long as no more models change than
+    `certified_radius` says, the answer stays, whatever the rows are. Use it where
+    training rows come from people who may gain by them; it costs accuracy, as each
+    model sees few rows.
 
     Parameters
     ----------

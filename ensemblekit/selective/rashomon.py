@@ -77,7 +77,9 @@ def rashomon_set(
         raise ValueError(f"epsilon is {epsilon!r}; expected a number >= 0.")
     first = int(values.argmin()) if baseline is None else baseline
     _check_baseline(first, len(values))
-    return values <= values[first] + epsilon
+    limit = values[first] + epsilon
+    # Sums of decimals round: .8 - .7 is not quite .1.
+    return values <= limit + 1e-12 * max(abs(limit), abs(values[first]))
 
 
 def viable_prediction_range(

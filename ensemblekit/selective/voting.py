@@ -43,7 +43,8 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
     most votes where a two-sided binomial test tells the two leading classes apart; for
     each row the chance to answer with another class than most trainings would give is
     then at most `alpha`. That is consistency, not correctness: for answers that are
-    likely right, calibrate the rows answered, or wrap this in a selective classifier.
+    likely right as well, calibrate a `SelectiveClassifier` of this, fitted, on rows
+    that it answers, and answer where both do.
 
     `predict` always answers, so that it serves in any pipeline, search and metric;
     `abstains` says where not to trust it.

@@ -315,3 +315,11 @@ def test_capacity_sees_bad_values_in_any_place():
                     rashomon_capacity(P, members=members)
     rounded = rashomon_capacity([[-1e-12, 0.5, 1.0 + 1e-12]]).bits
     assert_allclose(rounded, 1.0, atol=1e-9)
+
+
+def test_a_member_at_the_edge_of_the_set_is_in_it():
+    # 0.7 + 0.1 is less than 0.8 in floating point.
+    assert_array_equal(rashomon_set([0.7, 0.8, 0.8000001], 0.1), [True, True, False])
+    for wrong in range(1, 100):
+        losses = [0.01, wrong / 100]
+        assert rashomon_set(losses, round(losses[1] - losses[0], 2)).all()

@@ -71,6 +71,40 @@ def test_hashes_tell_rows_columns_and_labels_apart():
     assert hashes[0] == row_hashes(frame[::-1], np.array(["u", "u", "u"]))[2]
 
 
+@pytest.mark.parametrize("kind", ["str", "int", "float", "mixed"])
+def test_a_row_of_another_kind_moves_no_other_row(kind):
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 6, (300, 2)).astype(object)
+    if kind == "str":
+        values = values.astype(str).astype(object)
+    elif kind == "float":
+        values = np.where(rng.random((300, 2)) < 0.1, np.nan, values.astype(float))
+    elif kind == "mixed":
+        values[::3, 0] = "word"
+    labels = rng.integers(0, 2, 300).astype(str)
+    known = row_hashes(values, labels)
+    for row in (["x", "0"], [None, 1], ["nan", "1e3"], [2**80, True], ["", "inf"]):
+        poisoned = np.vstack([values.astype(object), np.array(row, dtype=object)])
+        for data in (poisoned, pd.DataFrame(poisoned)):
+            found = row_hashes(data, np.append(labels, "odd"))
+            assert_array_equal(found[:-1], known)
+
+
+def test_one_odd_row_turns_no_certified_answer():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.integers(0, 6, (400, 2)).astype(str))
+    y = (X[0] > "2").astype(int).to_numpy() ^ (rng.random(400) < 0.2)
+    model = make_pipeline(
+        OneHotEncoder(handle_unknown="ignore"), DecisionTreeClassifier(random_state=0)
+    )
+    voting = PartitionVotingClassifier(model, n_partitions=25, random_state=0)
+    before, radius = voting.fit(X, y).predict(X), voting.certified_radius(X)
+    assert (radius >= 1).any()
+    more = pd.concat([X, pd.DataFrame([["x", "x"]])], ignore_index=True)
+    after = voting.fit(more, np.append(y, 1)).predict(X)
+    assert_array_equal(after[radius >= 1], before[radius >= 1])
+
+
 def test_parts_are_of_like_size():
     rows = np.random.default_rng(0).normal(size=(20_000, 3))
     sizes = np.bincount((row_hashes(rows, np.zeros(20_000)) % 10).astype(int))

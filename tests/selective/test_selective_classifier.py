@@ -367,3 +367,9 @@ def test_the_default_is_a_stack():
     assert isinstance(model.estimator_, StackedClassifier)
     assert hasattr(SelectiveClassifier(), "predict_proba")
     assert model.predict_proba(X).shape == (120, 2)
+
+
+def test_groups_are_refused():
+    X, y = make_classification(150, random_state=0)
+    with pytest.raises(ValueError, match="groups are given, but the rows that calib"):
+        SelectiveClassifier(LOGISTIC).fit(X, y, groups=np.arange(150) // 5)
