@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _votes
@@ -221,6 +221,27 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         """
         labels, _, _, accepted = self._decide(X)
         return with_abstentions(self.classes_[labels], accepted, self.abstain_label)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy of `predict`; an `abstain_label` counts as an error.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        accuracy : float
+            In [0, 1]. `rejection_cost_scorer` and `selective_accuracy_scorer` see
+            abstentions.
+        """
+        labels, _, _, accepted = self._decide(X)
+        right = self.classes_[labels] == column_or_1d(y)
+        if self.abstain_label is not None:  # compared by itself: types may differ
+            right &= accepted
+        return float(np.average(right, weights=sample_weight))
 
     def predict_proba(self, X):
         """Return the share of the votes that each class has.

@@ -409,3 +409,21 @@ def test_default_estimator(rows):
     model = SelectiveVotingClassifier(n_estimators=6, random_state=0).fit(X, y)
     assert type(model.estimators_[0]).__name__ == "RandomForestClassifier"
     assert model.predict_proba(X).shape == (60, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "label"), [(int, "unknown"), (float, np.nan), (bool, -1), (str, "unknown")]
+)
+def test_score_counts_abstentions_of_any_type_as_errors(kind, label):
+    X, codes = make_classification(120, flip_y=0.3, random_state=0)
+    y = codes.astype(kind)
+    voting = SelectiveVotingClassifier(
+        DecisionTreeClassifier(), n_estimators=8, randomness="bootstrap", random_state=0
+    )
+    plain = voting.fit(X[:80], y[:80])
+    right = plain.predict(X[80:]) == y[80:]
+    assert plain.score(X[80:], y[80:]) == np.mean(right)
+    marked = clone(voting).set_params(abstain_label=label).fit(X[:80], y[:80])
+    abstains = marked.abstains(X[80:])
+    assert abstains.any()
+    assert marked.score(X[80:], y[80:]) == np.mean(right & ~abstains)
