@@ -1,8 +1,11 @@
 """What methods share that train on some rows and calibrate on others."""
 
+from collections.abc import Callable
 from copy import copy
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._members import is_frozen
 from .._sklearn import _num_samples, _safe_indexing
@@ -23,6 +26,7 @@ class HeldOut:
     """
 
     calibration: Calibration
+    _learn: Callable[[Any, NDArray], None]  # the scores of rows, by each method
 
     def __init__(self, model, likelihood_ratio=None):
         self.model = model
@@ -43,9 +47,6 @@ class HeldOut:
     def predict(self, X):
         """Return the model's own prediction, (n_samples,)."""
         return point_predictions(self.model, X)
-
-    def _learn(self, X, y):
-        raise NotImplementedError
 
     def _test_rows(self, X, alpha, groups):
         """Return groups and weights of test rows; warn if one has no finite bound."""

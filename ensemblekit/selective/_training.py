@@ -7,13 +7,13 @@ from sklearn.utils.validation import check_consistent_length
 
 from .._sklearn import (
     _check_y,
-    check_input_features,
     check_sample_weight,
     process_routing,
     routing_enabled,
 )
 from ..quantile_members._base import (
     check_columns,
+    check_new,
     require_target,
     weight_arguments,
 )
@@ -21,21 +21,13 @@ from ..quantile_members._base import (
 
 def check_rows(owner, X, y, reset):
     """Return X as it was, and the labels as one column."""
-    X = (
-        check_columns(owner, X)
-        if reset
-        else check_input_features(owner, X, reset=False)
-    )
+    check = check_columns if reset else check_new
+    X = check(owner, X)
     require_target(owner, y)
     y = _check_y(y)
     check_classification_targets(y)
     check_consistent_length(X, y)
     return X, y
-
-
-def check_known_columns(owner, X):
-    """Check the columns of rows that calibrate."""
-    return check_input_features(owner, X, reset=False)
 
 
 def fit_arguments(owner, model, X, params):
