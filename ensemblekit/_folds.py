@@ -1,76 +1,160 @@
-"""The folds of a cross-fit: splits, seeds, and one flat list of tasks."""
+"""The folds of a cross-fit: any splits, what they hold out, and seeds."""
 
 import warnings
-from time import perf_counter
-from typing import Any, NamedTuple
+from copy import copy
 
 import numpy as np
-from joblib import cpu_count, effective_n_jobs
-from numpy.typing import NDArray
-from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state
-from threadpoolctl import ThreadpoolController
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+)
 
-from ._members import fit_member, predict_member
-from ._sklearn import Parallel, _num_samples, _safe_indexing, delayed
+from ._sklearn import Integral, _num_samples
 from .exceptions import describe_rows
 
-
-class FoldTask(NamedTuple):
-    """One member on one fold: what a worker is sent besides X and the targets."""
-
-    name: str
-    member: Any
-    method: str
-    params: dict
-    train: NDArray
-    test: NDArray
-    present: NDArray | None
-    where: str
-    n_outputs: int = 1
+_N_FOLDS = 5
 
 
-class FoldResult(NamedTuple):
-    """Held-out predictions of one member on one fold, its model, and seconds taken."""
+def make_splits(cv, n_repeats, X, y, stratify, params, rng):
+    """Return the splits as a list of row numbers, each ascending as the splitter's.
 
-    predictions: NDArray
-    model: Any
-    fit_time: float
-    predict_time: float
+    Rows may be held out several times or never; none is held out from a model that was
+    trained on it.
 
-
-def make_splits(cv, X, y, stratify, params):
-    """Return the splits as a list of row numbers; they must partition the rows.
+    Parameters
+    ----------
+    cv : int, splitter, iterable of (train, test) or None
+    n_repeats : int
+        Times the rows are split anew, by other draws of the splitter.
+    X, y : as the splitter takes them
+    stratify : bool
+        Whether an int means stratified folds.
+    params : dict
+        Keyword arguments of the splitter; with groups, an int means folds of groups.
+    rng : RandomState
+        Draws the repeats.
 
     Raises
     ------
     ValueError
-        If a row is held out never or more than once, or is also trained on.
+        If there is no split, one trains on what it holds out, holds a row out twice,
+        or has no rows; or repeats would be equal.
     """
-    splitter = check_cv(cv, y, classifier=stratify)
     n_rows = _num_samples(X)
+    splitters = _repeat(_splitter(cv, y, stratify, "groups" in params), n_repeats, rng)
     splits = [
         (np.arange(n_rows)[train], np.arange(n_rows)[test])
+        for splitter in splitters
         for train, test in splitter.split(X, y, **params)
     ]
-    times = np.zeros(n_rows, dtype=np.int64)
+    if not splits:
+        raise ValueError("cv has no split; expected one of training and test rows.")
+    for fold, (train, test) in enumerate(splits):
+        _check_split(fold, train, test, n_rows)
+    return splits
+
+
+def _splitter(cv, y, stratify, grouped):
+    if grouped and (cv is None or isinstance(cv, Integral)):
+        kind = StratifiedGroupKFold if stratify else GroupKFold
+        return kind(_N_FOLDS if cv is None else int(cv))
+    return check_cv(cv, y, classifier=stratify)
+
+
+def _repeat(splitter, n_repeats, rng):
+    """Return the splitter, or copies of it that draw other splits."""
+    if n_repeats == 1:
+        return [splitter]
+    kind = type(splitter)
+    if kind in (KFold, StratifiedKFold) and not splitter.shuffle:
+        splitter = kind(splitter.n_splits, shuffle=True)
+    if not hasattr(splitter, "random_state") or not getattr(splitter, "shuffle", True):
+        raise ValueError(
+            f"n_repeats={n_repeats}, but {splitter} draws the same splits each time. "
+            "Use a splitter that shuffles, or n_repeats=1."
+        )
+    repeats = []
+    for _ in range(n_repeats):
+        splitter = copy(splitter)
+        splitter.random_state = int(rng.randint(np.iinfo(np.int32).max))
+        repeats.append(splitter)
+    return repeats
+
+
+def _check_split(fold, train, test, n_rows):
+    label = f"Fold {fold + 1} of cv"
+    for part, doing in ((train, "trains on"), (test, "holds out")):
+        if not len(part):
+            raise ValueError(f"{label} {doing} no row; expected one at least.")
+    times = np.bincount(test, minlength=n_rows)
+    if times.max() > 1:
+        raise ValueError(
+            f"{label} holds out row {np.argmax(times)} {times.max()} times; expected "
+            "each row once at most."
+        )
+    both = np.unique(train[times[train] > 0])
+    if both.size:
+        raise ValueError(
+            f"{label} trains on rows that it holds out ({describe_rows(both)}); "
+            "predictions of these are not held out."
+        )
+
+
+def count_held_out(splits, n_rows):
+    """Return how many splits hold each row out, (n_rows,) int."""
+    counts = np.zeros(n_rows, dtype=np.int64)
     for _, test in splits:
-        times += np.bincount(test, minlength=n_rows)
-    wrong = np.flatnonzero(times != 1)
+        counts[test] += 1
+    return counts
+
+
+def check_partition(splits, n_rows, owner):
+    """Refuse splits that do not hold out each row exactly once."""
+    counts = count_held_out(splits, n_rows)
+    wrong = np.flatnonzero(counts != 1)
     if wrong.size:
         raise ValueError(
-            f"cv must hold out each row exactly once, but row {wrong[0]} is held out "
-            f"{times[wrong[0]]} times ({len(wrong)} rows are wrong). Use a splitter "
-            "that partitions the rows, such as KFold."
+            f"{owner} needs a cv that holds out each row exactly once, but row "
+            f"{wrong[0]} is held out {counts[wrong[0]]} times ({len(wrong)} rows are "
+            "wrong). Use a splitter that partitions the rows, such as KFold."
         )
-    for fold, (train, test) in enumerate(splits):
-        both = np.intersect1d(train, test)
-        if both.size:
-            raise ValueError(
-                f"Fold {fold + 1} of cv trains on rows that it holds out "
-                f"({describe_rows(both)}); predictions of these are not held out."
-            )
-    return splits
+
+
+def warn_of_coverage(counts):
+    """Warn where some rows are never held out."""
+    share = np.mean(counts > 0)
+    if share < 1.0:
+        warnings.warn(
+            f"cv holds out {100.0 * share:.3g} % of the {len(counts)} rows; the others "
+            "have no out-of-fold prediction: neither combiners nor scores see them.",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def number_rows(splits, n_rows):
+    """Return the first fold that holds out each row, (n_rows,) int; -1: none."""
+    folds = np.full(n_rows, -1, dtype=np.int64)
+    for fold in reversed(range(len(splits))):
+        folds[splits[fold][1]] = fold
+    return folds
+
+
+def average_folds(splits, blocks, n_rows):
+    """Return each row's mean over the folds that hold it out; NaN where none does."""
+    if len(splits) == 1 or count_held_out(splits, n_rows).max() == 1:
+        whole = np.full((n_rows, blocks[0].shape[1]), np.nan)
+        for (_, test), block in zip(splits, blocks, strict=True):
+            whole[test] = block
+        return whole
+    total = np.zeros((n_rows, blocks[0].shape[1]))
+    for (_, test), block in zip(splits, blocks, strict=True):
+        total[test] += block
+    counts = count_held_out(splits, n_rows)[:, None]
+    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
 
 
 def find_fold_classes(classes, targets, splits):
@@ -93,74 +177,20 @@ def find_fold_classes(classes, targets, splits):
     return present
 
 
-def draw_seeds(random_state, n_members, n_folds):
-    """One seed per member and fold, and one for its refit; None where none is asked."""
-    shape = (n_members, n_folds + 1)
-    if random_state is None:
-        return np.full(shape, None)
-    rng = check_random_state(random_state)
-    return rng.randint(np.iinfo(np.int32).max, size=shape)
+def draw_seeds(root, name, n_folds):
+    """Return the seeds of a member: for all rows, then for each fold.
 
+    They depend on the member's name alone, so that a member does not draw otherwise
+    because another one is left out.
 
-def run_tasks(function, tasks, n_jobs, verbose):
-    """Return ``function(*task)`` of each task, in order.
-
-    Of several workers the libraries' own threads are capped, so that workers x threads
-    <= cores; one worker keeps the limits its caller has set.
+    Parameters
+    ----------
+    root : int or None
+        None: no seeds.
+    name : str
+    n_folds : int
     """
-    workers = max(1, min(effective_n_jobs(n_jobs), len(tasks)))
-    parallel = Parallel(n_jobs=n_jobs, verbose=verbose)
-    if workers == 1:
-        return parallel(delayed(function)(*task) for task in tasks)
-    threads = max(1, cpu_count() // workers)
-    return parallel(delayed(_run_capped)(threads, function, task) for task in tasks)
-
-
-def fit_fold(X, targets, classes, task):
-    """Fit on the fold's training rows, predict its held-out rows."""
-    model, fit_time = fit_member(
-        task.name, task.member, X, targets, task.train, task.params, classes, task.where
-    )
-    X_test = _safe_indexing(X, task.test)
-    start = perf_counter()
-    predictions = predict_member(
-        task.name,
-        model,
-        X_test,
-        task.method,
-        task.present,
-        classes,
-        task.where,
-        task.n_outputs,
-    )
-    return FoldResult(predictions, model, fit_time, perf_counter() - start)
-
-
-def fit_all_rows(X, targets, classes, name, member, params):
-    """Fit on all rows."""
-    return fit_member(name, member, X, targets, None, params, classes, "all rows")[0]
-
-
-def assemble(splits, predictions):
-    """Put the folds' held-out predictions in the order of the rows."""
-    n_rows = sum(len(block) for block in predictions)
-    whole = np.empty((n_rows, predictions[0].shape[1]))
-    for (_, test), block in zip(splits, predictions, strict=True):
-        whole[test] = block
-    return whole
-
-
-def number_rows(splits):
-    """Return the fold in which each row is held out."""
-    folds = np.empty(sum(len(test) for _, test in splits), dtype=np.int64)
-    for fold, (_, test) in enumerate(splits):
-        folds[test] = fold
-    return folds
-
-
-def _run_capped(threads, function, task):
-    """Cap the libraries' threads, never above what the environment allows."""
-    controller = ThreadpoolController()
-    allowed = [library.num_threads for library in controller.lib_controllers]
-    with controller.limit(limits=min([threads, *allowed])):
-        return function(*task)
+    if root is None:
+        return [None] * (n_folds + 1)
+    words = np.random.SeedSequence([root, *name.encode()]).generate_state(n_folds + 1)
+    return (words >> 1).tolist()  # scikit-learn takes 31 bits

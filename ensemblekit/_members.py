@@ -207,11 +207,12 @@ def combined_quantiles(combiner, P, levels, **extras):
     return predict(P, **extras)
 
 
-def fit_member(name, member, X, y, train, params, classes, where):
+def fit_member(name, member, X, y, train, params, classes, where, fit=None):
     """Fit a clone on the rows `train` (None: all rows).
 
     Classifiers are given codes 0..k-1 of the k classes among those rows, so that a
     class missing from a fold disturbs no member; frozen members keep their labels.
+    `fit(member, X, y, params)`, if given, takes the place of the member's own fit.
 
     Returns
     -------
@@ -231,7 +232,7 @@ def fit_member(name, member, X, y, train, params, classes, where):
         if classes is not None:
             present, y = np.unique(y, return_inverse=True)
             _check_class_weight(member, classes[present])
-        model = member.fit(X, y, **params)
+        model = fit(member, X, y, params) if fit else member.fit(X, y, **params)
     except Exception as error:
         raise _named(name, f"fit on {where}", error) from error
     return model, perf_counter() - start

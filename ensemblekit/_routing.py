@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 
 from ._members import weight_parameter
-from ._sklearn import check_sample_weight, process_routing, routing_enabled
+from ._sklearn import Integral, check_sample_weight, process_routing, routing_enabled
 
 
 class Routed(NamedTuple):
@@ -42,11 +42,21 @@ def route(owner, members, X, sample_weight, groups, params):
     to_members: dict[str, dict] = {name: {} for name, _ in members}
     if sample_weight is not None:
         weight = check_sample_weight(sample_weight, X)
-        to_members = {
-            name: {weight_parameter(f"Member {name!r}", member): weight}
-            for name, member in members
-        }
+        for name, member in members:
+            parameter = _weight_parameter(owner, name, member)
+            to_members[name] = {} if parameter is None else {parameter: weight}
     return Routed(to_members, {} if groups is None else {"groups": groups}, {})
+
+
+def _weight_parameter(owner, name, member):
+    """Return the name of the member's weights; None where it may do without."""
+    try:
+        return weight_parameter(f"Member {name!r}", member)
+    except ValueError as error:
+        if getattr(owner, "on_unsupported", "raise") == "ignore":
+            return None
+        error.add_note("With on_unsupported='ignore' it is fitted without weights.")
+        raise
 
 
 def _route_by_request(owner, members, given):
@@ -65,8 +75,12 @@ def _route_by_request(owner, members, given):
 
 def make_router(owner, members, cv):
     """Build the metadata router of an owner of members and a splitter."""
-    # Lists of splits and numbers of folds take no metadata, as KFold does.
-    splitter = cv if hasattr(cv, "split") else KFold()
+    # Numbers of folds mean folds of groups where these are given; lists take nothing.
+    splitter = KFold()
+    if hasattr(cv, "split"):
+        splitter = cv
+    elif cv is None or isinstance(cv, Integral):
+        splitter = GroupKFold()
     fit_to_fit = MethodMapping().add(caller="fit", callee="fit")
     router = MetadataRouter(owner=type(owner).__name__)
     for name, member in members:

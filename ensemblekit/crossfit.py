@@ -1,23 +1,28 @@
 """CrossFit: folds x members -> library. Owner of splits, clones and predictions."""
 
-from copy import copy
+import warnings
+from time import perf_counter
 
 import numpy as np
-from sklearn.base import TransformerMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from . import layout
+from ._cache import PredictionCache
+from ._digest import digest
+from ._early_stopping import refit_rounds, stops_early, with_rounds
+from ._fitted import FittedMembers
+from ._fold_tasks import Memory, Task, run_all
 from ._folds import (
-    FoldTask,
-    assemble,
+    average_folds,
+    check_partition,
+    count_held_out,
     draw_seeds,
     find_fold_classes,
-    fit_all_rows,
-    fit_fold,
     make_splits,
     number_rows,
-    run_tasks,
+    warn_of_coverage,
 )
 from ._levels import sort_levels
 from ._members import (
@@ -25,29 +30,30 @@ from ._members import (
     find_method,
     find_task,
     holds_frozen,
-    predict_member,
+    is_frozen,
     with_levels,
     with_seed,
 )
+from ._options import SHARED_CONSTRAINTS
 from ._routing import make_router, merge_member_tags, route
+from ._same_rows import fingerprint
 from ._sklearn import (
     Integral,
+    Interval,
     StrOptions,
-    _BaseComposition,
     _check_y,
     _fit_context,
-    _num_samples,
     check_input_features,
     check_sample_weight,
     forget_fitted,
 )
 from .leaderboard import score_folds
-from .library import PredictionLibrary
+from .prefit import check_prefit, stored_predictions
 
 __all__ = ["CrossFit"]
 
 
-class CrossFit(TransformerMixin, _BaseComposition):
+class CrossFit(FittedMembers):
     """Fit every member on every fold and keep the out-of-fold predictions.
 
     The splits are made once and shared by all members. The result, `library_`, is all
@@ -62,8 +68,12 @@ class CrossFit(TransformerMixin, _BaseComposition):
         passed on to them as it is, data frames with their missing values and
         categories included. Classifiers are given class codes.
     cv : int, splitter or iterable of (train, test), default=None
-        Must hold out each row exactly once. None means 5 folds, stratified for
-        classification; an int that many.
+        None means 5 folds, stratified for classification; an int that many. With
+        groups, both mean folds of whole groups. A row that several splits hold out gets
+        the mean of its predictions, one that none holds out (as with TimeSeriesSplit)
+        has none: NaN in `oof_predictions_`, and no part in `library_` and scores.
+    n_repeats : int, default=1
+        Times that the rows are split anew, at random; of splitters that shuffle.
     method : {"auto", "predict_proba", "decision_function", "predict"}, default="auto"
         What classifiers predict with; ``"auto"`` is the first of these they have.
     quantile_levels : array-like of shape (n_levels,), default=None
@@ -77,23 +87,48 @@ class CrossFit(TransformerMixin, _BaseComposition):
         later call of `refit_members`, ``"none"`` no member. A refitted member predicts
         new rows by that one model, any other by the mean of its fold models. Number of
         fits: n_members * n_folds, plus the refitted.
+    early_stopping : {"inner", "held_out"} or tuple (X_val, y_val), default="inner"
+        Rows that tell a member when to stop boosting, if its own parameters ask for
+        that (``early_stopping_rounds`` and the like): a tenth of the training rows, set
+        aside; the rows the fold holds out, which makes their predictions optimistic and
+        is flagged in `report_`; or rows of your own. A refit boosts the mean number of
+        rounds of the folds, times the ratio of the numbers of rows (a rule of thumb).
+    memory : str, Path, PredictionCache or None, default=None
+        Folder that keeps what was fitted, under the content of all that determines it:
+        the same fit, or one with other combiners, finds it again, and an interrupted
+        fit goes on where it was. With ``random_state=None`` the seeds are then drawn
+        from that content, so that the same call gives the same result.
+    on_error : {"raise", "drop"}, default="raise"
+        What to do where a member fails: stop, or warn and leave that member out.
+    min_members : int, default=1
+        Members that have to remain with ``on_error="drop"`` or a `time_limit`.
+    on_unsupported : {"raise", "ignore"}, default="raise"
+        What to do where a member takes no sample weights: stop, or fit it without.
+    time_limit : float, default=None
+        Seconds after which no more tasks are begun; members that are not on all folds
+        by then are left out, those not refitted keep their fold models.
     n_jobs : int, default=None
         Workers for one flat list of (member, fold) tasks; results do not depend on it.
     random_state : int, RandomState or None, default=None
-        Seeds the members' ``random_state`` parameters that are None, each fold anew;
-        None leaves them alone.
+        Seeds the members' ``random_state`` parameters that are None, each member and
+        fold by its own; None leaves them alone.
     verbose : int, default=0
-        Progress messages of joblib.
+        1 shows each finished task and the time left.
 
     Attributes
     ----------
     oof_predictions_ : ndarray of shape (n_samples, n_members * n_outputs)
-        Held-out predictions in scikit-learn's stacking column order.
+        Held-out predictions in scikit-learn's stacking column order; NaN in rows that
+        no split holds out.
     library_ : PredictionLibrary or None
-        The same with names, targets and folds; None where classifiers predict no
-        probabilities.
+        The same of the rows in `covered_`, with names, targets and folds (the first
+        that holds a row out); None where classifiers predict no probabilities.
+    covered_ : ndarray of shape (n_samples,), bool
+        Rows that some split holds out.
     splits_ : list of (train, test)
         Row numbers of each fold.
+    dropped_ : list of dict
+        name, where and problem of the members left out.
     estimators_ : dict of str to estimator
         Members refitted on all rows.
     fold_estimators_ : dict of str to list of estimator
@@ -122,7 +157,8 @@ class CrossFit(TransformerMixin, _BaseComposition):
     MemberError
         If a member fails or breaks the contract; names member and fold.
     ValueError, TypeError
-        If the members, X, y, the weights or the splits are unfit.
+        If the members, X, y, the weights or the splits are unfit; if a member is fitted
+        already and is no `PrefitMember`.
 
     Notes
     -----
@@ -150,14 +186,12 @@ class CrossFit(TransformerMixin, _BaseComposition):
     _parameter_constraints: dict = {
         "estimators": [list],
         "cv": ["cv_object"],
+        "n_repeats": [Interval(Integral, 1, None, closed="left")],
         "method": [
             StrOptions({"auto", "predict_proba", "decision_function", "predict"})
         ],
         "quantile_levels": ["array-like", None],
-        "refit": [StrOptions({"none", "selected", "all"})],
-        "n_jobs": [None, Integral],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
+        **SHARED_CONSTRAINTS,
     }
 
     def __init__(
@@ -165,18 +199,32 @@ class CrossFit(TransformerMixin, _BaseComposition):
         estimators,
         *,
         cv=None,
+        n_repeats=1,
         method="auto",
         quantile_levels=None,
         refit="selected",
+        early_stopping="inner",
+        memory=None,
+        on_error="raise",
+        min_members=1,
+        on_unsupported="raise",
+        time_limit=None,
         n_jobs=None,
         random_state=None,
         verbose=0,
     ):
         self.estimators = estimators
         self.cv = cv
+        self.n_repeats = n_repeats
         self.method = method
         self.quantile_levels = quantile_levels
         self.refit = refit
+        self.early_stopping = early_stopping
+        self.memory = memory
+        self.on_error = on_error
+        self.min_members = min_members
+        self.on_unsupported = on_unsupported
+        self.time_limit = time_limit
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -228,93 +276,6 @@ class CrossFit(TransformerMixin, _BaseComposition):
         """
         return self.fit(X, y, **params).oof_predictions_
 
-    def transform(self, X):
-        """Predict new rows with all members.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        P : ndarray of shape (n_samples, n_members * n_outputs)
-        """
-        check_is_fitted(self)
-        return self.predict_members(X, list(self.method_))
-
-    def predict_members(self, X, names):
-        """Predict new rows with the named members; the columns of others are constant.
-
-        Combiners with weights do not read the columns of members of weight 0, which
-        need not be predicted then: they hold equal probabilities (0 for regression).
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        names : list of str
-
-        Returns
-        -------
-        P : ndarray of shape (n_samples, n_members * n_outputs)
-        """
-        check_is_fitted(self)
-        self._check_names(names)
-        X = check_input_features(self, X, reset=False)
-        n_rows = _num_samples(X)
-        blocks = []
-        for name, width in self._widths.items():
-            if name in names:
-                blocks.append(self._predict_member(name, X))
-            else:
-                blocks.append(np.full((n_rows, width), self._filler()))
-        return np.hstack(blocks)
-
-    def only_fold(self, fold):
-        """Return a copy that predicts new rows by the models of one fold alone.
-
-        Parameters
-        ----------
-        fold : int
-            Position in `splits_`: these models have not seen its held-out rows.
-
-        Returns
-        -------
-        single : CrossFit
-            Shares models and predictions with this one; nothing is fitted.
-
-        Raises
-        ------
-        ValueError
-            If a member was refitted, which drops its fold models, or there is no such
-            fold.
-
-        Examples
-        --------
-        >>> from sklearn.linear_model import LinearRegression
-        >>> X, y = [[0.0], [1.0], [2.0], [4.0]], [0.0, 1.0, 2.0, 8.0]
-        >>> members = [("line", LinearRegression())]
-        >>> folds = CrossFit(members, cv=2, refit="none").fit(X, y)
-        >>> folds.only_fold(1).transform([[4.0]]).round(6)
-        array([[4.]])
-        """
-        check_is_fitted(self)
-        refitted = [name for name in self.method_ if name not in self.fold_estimators_]
-        if refitted:
-            raise ValueError(
-                f"Members {refitted} were fitted again on all rows, which drops their "
-                "fold models. Use refit='none'."
-            )
-        if not 0 <= fold < len(self.splits_):
-            raise ValueError(
-                f"fold is {fold}; expected 0 to {len(self.splits_) - 1}, as in splits_."
-            )
-        single = copy(self)
-        single.fold_classes_ = [self.fold_classes_[fold]]
-        single.fold_estimators_ = {
-            name: [models[fold]] for name, models in self.fold_estimators_.items()
-        }
-        return single
-
     def refit_members(self, X, y, names, *, sample_weight=None, **params):
         """Fit the named members on all rows; their fold models are dropped.
 
@@ -328,49 +289,54 @@ class CrossFit(TransformerMixin, _BaseComposition):
         -------
         self : CrossFit
         """
-        check_is_fitted(self)
-        members = self._check_members()
+        members, X, targets, routed = self._again(X, y, sample_weight, None, params)
         self._check_names(names)
-        X = check_input_features(self, X, reset=False)
-        routed = route(self, members, X, sample_weight, None, params)
-        return self._refit(X, self._encode(y), members, names, routed)
+        self._refit(X, targets, members, names, routed)
+        return self
 
-    def get_feature_names_out(self, input_features=None):
-        """Name the columns of P: ``crossfit_member``, or with an output's number.
+    def add(self, name, estimator, X, y, *, sample_weight=None, groups=None, **params):
+        """Fit one more member on the same folds; no other member is fitted.
 
         Parameters
         ----------
-        input_features : ignored
+        name : str
+            A name that no member has.
+        estimator : estimator
+            For the same task. A fitted one is a `PrefitMember`.
+        X, y, sample_weight, groups, **params : as given to `fit`
 
         Returns
         -------
-        names : ndarray of str
+        self : CrossFit
+            `estimators` has the new member at its end.
+
+        Raises
+        ------
+        ValueError
+            If the name is taken, or X, y or the weights are not those of `fit`.
         """
         check_is_fitted(self)
-        return self.column_names("crossfit")
-
-    def column_names(self, prefix):
-        """Name P's columns ``prefix_member``, with a number where it has several."""
-        names = []
-        for name, width in self._widths.items():
-            numbers = [""] if width == 1 else range(width)
-            names += [f"{prefix}_{name}{number}" for number in numbers]
-        return np.asarray(names, dtype=object)
-
-    def column_blocks(self):
-        """Yield each member's name and the positions of its columns in P."""
-        first = 0
-        for name, width in self._widths.items():
-            yield name, np.arange(first, first + width)
-            first += width
+        self._require("oof_predictions_", "add")
+        if name in self.method_:
+            raise ValueError(f"There is a member {name!r} already; use another name.")
+        before = self.estimators
+        self.estimators = [*(p for p in before if p[0] != name), (name, estimator)]
+        try:
+            members, X, targets, routed = self._again(
+                X, y, sample_weight, groups, params
+            )
+            self.method_[name] = self._method_of(*members[-1])
+            self._take(X, targets, members[-1:], routed)
+        except BaseException:
+            self.estimators = before
+            self.method_.pop(name, None)
+            raise
+        return self
 
     def get_metadata_routing(self):
         """Return the router: members get what they request, the splitter `groups`."""
         members = [(n, e) for n, e in self.estimators if e != "drop"]
         return make_router(self, members, self.cv)
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "report_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -381,46 +347,88 @@ class CrossFit(TransformerMixin, _BaseComposition):
     def _check_members(self):
         members = check_members(self.estimators)
         self._validate_names([name for name, _ in members])
+        find_task(members)
+        check_prefit(members)
         return members
 
-    def _check_names(self, names):
-        unknown = [name for name in names if name not in self.method_]
-        if unknown or isinstance(names, str):
-            raise ValueError(
-                f"Unknown members {unknown}. Expected a list of some of "
-                f"{list(self.method_)}."
-            )
+    def _fit(self, X, y, members, routed, sample_weight, *, every_row_for=None):
+        """Fit with metadata that is already routed to members and splitter.
 
-    def _fit(self, X, y, members, routed, sample_weight):
-        """Fit with metadata that is already routed to members and splitter."""
+        every_row_for : str or None
+            Whose splits have to hold out each row exactly once.
+        """
         forget_fitted(self)
         check_input_features(self, X, reset=True)
-        weight = (
+        self._started = perf_counter()
+        self._weight = (
             None if sample_weight is None else check_sample_weight(sample_weight, X)
         )
         task = find_task(members)
         self._levels = self._check_levels(task)
-        targets = self._check_targets(X, y, task)
-        method = self.method if self._levels is None else "predict_quantiles"
-        self.method_ = {
-            name: find_method(name, member, method, task) for name, member in members
-        }
-        self._check_refit()
-        self.splits_ = make_splits(
-            self.cv, X, y, task == "classification", routed.split
-        )
-        self.fold_classes_ = find_fold_classes(self.classes_, targets, self.splits_)
-        self._seeds = draw_seeds(self.random_state, len(members), len(self.splits_))
-        results = self._fit_folds(X, targets, members, routed)
-        self.estimators_ = {}
-        self.n_fits_ = len(results) * len(self.splits_)
-        self.fold_estimators_ = {
-            name: [fold.model for fold in folds] for name, folds in results.items()
-        }
-        self._collect(results, members, targets, weight)
+        self._targets = self._check_targets(X, y, task)
+        self.method_ = {name: self._method_of(name, member) for name, member in members}
+        self._fingerprint = fingerprint(X, self._targets, self._weight)
+        self._memory = self._open_memory(X, routed.split.get("groups"))
+        self._seed = self._draw_seed()
+        self._split(X, y, routed, every_row_for)
+        self.estimators_, self.fold_estimators_, self._widths = {}, {}, {}
+        self.dropped_, self.report_, self.n_fits_ = [], [], 0
+        self.oof_predictions_ = np.empty((len(self._targets), 0))
+        self._take(X, self._targets, members, routed)
         if self.refit == "all":
-            self._refit(X, targets, members, list(self.method_), routed)
+            self._refit(X, self._targets, members, list(self.method_), routed)
         return self
+
+    def _split(self, X, y, routed, every_row_for):
+        """Make the splits, once for all members."""
+        is_classification = self.classes_ is not None
+        rng = check_random_state(self._seed)
+        self.splits_ = make_splits(
+            self.cv, self.n_repeats, X, y, is_classification, routed.split, rng
+        )
+        n_rows = len(self._targets)
+        if every_row_for is not None:
+            check_partition(self.splits_, n_rows, every_row_for)
+        counts = count_held_out(self.splits_, n_rows)
+        self._check_labels(counts)
+        warn_of_coverage(counts)
+        self.covered_ = counts > 0
+        self._check_covered()
+        groups = routed.split.get("groups")
+        self._groups = None if groups is None else np.asarray(groups)
+        self.fold_classes_ = find_fold_classes(
+            self.classes_, self._targets, self.splits_
+        )
+
+    def _check_covered(self):
+        """Refuse splits that hold out too little of a class for a combiner."""
+        if self.classes_ is None or self.covered_.all():
+            return
+        codes = self._targets[self.covered_]
+        counts = np.bincount(codes, minlength=len(self.classes_))
+        if counts.min() < 2:
+            raise ValueError(
+                f"cv holds out {counts.min()} rows of class "
+                f"{self.classes_[np.argmin(counts)]!r}; expected 2 at least. Use a cv "
+                "that holds out more rows."
+            )
+
+    def _open_memory(self, X, groups):
+        """Return the cache with a digest of the data, or None."""
+        if self.memory is None:
+            return None
+        cache = self.memory
+        if not isinstance(cache, PredictionCache):
+            cache = PredictionCache(cache)
+        data = X, self._targets, self.classes_, self._validation_rows(), groups
+        return Memory(cache.prepare(), digest(data, "X"))
+
+    def _draw_seed(self):
+        """Return the seed of all that is drawn, or None where nothing need repeat."""
+        if self.random_state is None:
+            return None if self._memory is None else self._memory.seed()
+        rng = check_random_state(self.random_state)
+        return int(rng.randint(np.iinfo(np.int32).max))
 
     def _check_levels(self, task):
         if self.quantile_levels is None:
@@ -457,38 +465,98 @@ class CrossFit(TransformerMixin, _BaseComposition):
             )
         return np.searchsorted(self.classes_, y)
 
-    def _check_refit(self):
+    def _method_of(self, name, member):
+        task = "regression" if self.classes_ is None else "classification"
+        method = self.method if self._levels is None else "predict_quantiles"
+        return find_method(name, member, method, task)
+
+    def _check_labels(self, counts):
+        """Refuse members that predict labels where labels would be averaged."""
         labels = [name for name, method in self.method_.items() if method == "predict"]
-        if self.classes_ is not None and labels and self.refit == "none":
+        if self.classes_ is None or not labels:
+            return
+        if self.refit == "none" or counts.max() > 1:
             raise ValueError(
-                f"Members {labels} predict labels, of which fold models have no mean. "
-                "Use refit='all' or members with predict_proba."
+                f"Members {labels} predict labels, of which there is no mean over "
+                "several fold models. Use refit='all' and splits that hold out each "
+                "row once, or members with predict_proba."
             )
 
-    def _fit_folds(self, X, targets, members, routed):
-        """Run all (member, fold) tasks; return each member's results in fold order."""
+    def _again(self, X, y, sample_weight, groups, params):
+        """Check the rows of an earlier fit that are given once more."""
+        check_is_fitted(self)
+        members = self._check_members()
+        X = check_input_features(self, X, reset=False)
+        routed = route(self, members, X, sample_weight, groups, params)
+        targets = self._check_same(X, y, sample_weight)
+        self._started = perf_counter()
+        return members, X, targets, routed
+
+    def _check_same(self, X, y, sample_weight):
+        """Refuse other rows than those of fit; return the targets."""
+        targets = self._encode(y)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X)
+        if fingerprint(X, targets, sample_weight) != self._fingerprint:
+            raise ValueError(
+                "X, y or sample_weight are not those given to fit; expected the same."
+            )
+        return targets
+
+    def _take(self, X, targets, members, routed):
+        """Cross-fit members and put their predictions beside those that are there."""
+        blocks = {
+            name: stored_predictions(
+                name, member, self.classes_, self._n_outputs(), self.covered_
+            )
+            for name, member in members
+        }
         tasks = [
-            FoldTask(
+            task
+            for name, member in members
+            if blocks[name] is None
+            for task in self._fold_tasks(name, member, routed.members[name])
+        ]
+        done = self._run(X, targets, tasks)
+        crossing = {}
+        for name, folds in done.items():
+            blocks[name] = average_folds(
+                self.splits_, [fold.predictions for fold in folds], len(targets)
+            )
+        kept = [(name, member) for name, member in members if name in self.method_]
+        for name, member in kept:
+            blocks[name], crossing[name] = self._sort_quantiles(blocks[name])
+            self._widths[name] = blocks[name].shape[1]
+            self._keep_models(name, member, done.get(name))
+        self.oof_predictions_ = np.hstack(
+            [self.oof_predictions_, *(blocks[name] for name, _ in kept)]
+        )
+        for name, member in kept:
+            report = self._report(name, member, blocks[name], done.get(name, []))
+            self.report_.append({**report, **crossing[name]})
+        self._make_library()
+
+    def _fold_tasks(self, name, member, params):
+        seeds = draw_seeds(self._seed, name, len(self.splits_))[1:]
+        stopping = stops_early(member) and not is_frozen(member)
+        return [
+            Task(
                 name,
-                self._prepare(name, member, self._seeds[m, fold]),
+                f"fold {fold + 1} of {len(self.splits_)}",
+                self._prepare(name, member, seed),
                 self.method_[name],
-                routed.members[name],
+                params,
                 train,
                 test,
                 self.fold_classes_[fold],
-                f"fold {fold + 1} of {len(self.splits_)}",
                 self._n_outputs(),
+                stopping,
+                seed,
             )
-            for fold, (train, test) in enumerate(self.splits_)
-            for m, (name, member) in enumerate(members)
+            for fold, ((train, test), seed) in enumerate(
+                zip(self.splits_, seeds, strict=True)
+            )
         ]
-        results = run_tasks(
-            fit_fold,
-            [(X, targets, self.classes_, task) for task in tasks],
-            self.n_jobs,
-            self.verbose,
-        )
-        return {name: results[m :: len(members)] for m, (name, _) in enumerate(members)}
 
     def _prepare(self, name, member, seed):
         """Return a clone with its seed and, for quantiles, the levels."""
@@ -497,100 +565,144 @@ class CrossFit(TransformerMixin, _BaseComposition):
             return member
         return with_levels(f"Member {name!r}", member, self._levels)
 
-    def _n_outputs(self):
-        return 1 if self._levels is None else len(self._levels)
+    def _run(self, X, targets, tasks, *, refitting=False):
+        """Run tasks; return the results of the members of which none is missing.
+
+        The others are dropped, unless they still have their fold models.
+        """
+        shared = X, targets, self.classes_, self._groups, self._validation_rows()
+        done, lost, n_fits = run_all(
+            tasks,
+            shared,
+            self._memory,
+            with_models=refitting or self.refit == "none",
+            on_done=None,
+            n_jobs=self.n_jobs,
+            on_error=self.on_error,
+            time_limit=self._time_left(),
+        )
+        self.n_fits_ += n_fits
+        for name, (where, outcome) in lost.items():
+            if outcome.state != "late":
+                self._drop(name, where, outcome.error.problem)
+            elif name not in self.fold_estimators_:
+                self._drop(name, where, f"time_limit={self.time_limit} was over.")
+        return done
+
+    def _time_left(self):
+        if self.time_limit is None:
+            return None
+        return max(0.0, self.time_limit - (perf_counter() - self._started))
+
+    def _validation_rows(self):
+        """Return what tells members when to stop, with y as members know it."""
+        if isinstance(self.early_stopping, str):
+            return self.early_stopping
+        X_val, y_val = self.early_stopping
+        return X_val, self._encode(y_val)
+
+    def _drop(self, name, where, problem):
+        """Leave a member out, and say so once."""
+        self.dropped_.append({"name": name, "where": where, "problem": problem})
+        self._forget([name])
+        said = [f"{d['name']} in {d['where']}: {d['problem']}" for d in self.dropped_]
+        if len(self.method_) < self.min_members:
+            raise ValueError(
+                f"{len(self.method_)} members are left; expected {self.min_members} "
+                f"at least. {'; '.join(said)}"
+            )
+        warnings.warn(
+            f"Member {name!r} is left out, for it failed in {where}: {problem}",
+            UserWarning,
+            stacklevel=6,
+        )
 
     def _refit(self, X, targets, members, names, routed):
-        numbered = dict(zip(self.method_, enumerate(members), strict=True))
-        tasks = []
-        for name in names:
-            number, (_, member) = numbered[name]
-            seeded = self._prepare(name, member, self._seeds[number, -1])
-            tasks.append(
-                (X, targets, self.classes_, name, seeded, routed.members[name])
-            )
-        models = run_tasks(fit_all_rows, tasks, self.n_jobs, self.verbose)
-        self.n_fits_ += len(names)
-        for name, model in zip(names, models, strict=True):
+        """Fit the named members on all rows; those that fail are dropped."""
+        known = dict(members)
+        fitted_already = [name for name in names if is_frozen(known[name])]
+        tasks = [
+            self._whole_task(name, known[name], routed.members[name])
+            for name in names
+            if name not in fitted_already
+        ]
+        models = {name: [known[name]] for name in fitted_already}
+        done = self._run(X, targets, tasks, refitting=True)
+        models |= {name: [each.model for each in parts] for name, parts in done.items()}
+        for name, (model,) in models.items():
             self.estimators_[name] = model
             self.fold_estimators_.pop(name, None)
-        return self
 
-    def _collect(self, results, members, targets, weight):
-        """Turn the folds' results into P, library and report."""
-        folds = number_rows(self.splits_)
-        blocks = {
-            name: assemble(self.splits_, [fold.predictions for fold in member])
-            for name, member in results.items()
+    def _whole_task(self, name, member, params):
+        seed = draw_seeds(self._seed, name, len(self.splits_))[0]
+        member = self._prepare(name, member, seed)
+        stopping = stops_early(member)
+        rounds = self._report_of(name)["rounds"]
+        if rounds is not None:
+            member, stopping = with_rounds(member, self._refit_rounds(rounds)), False
+        return Task(
+            name,
+            "all rows",
+            member,
+            self.method_[name],
+            params,
+            None,
+            None,
+            None,
+            self._n_outputs(),
+            stopping,
+            seed,
+        )
+
+    def _refit_rounds(self, rounds):
+        n_trained = np.mean([len(train) for train, _ in self.splits_])
+        n_rows = len(self.covered_)
+        return refit_rounds(rounds, n_rows / (n_rows - n_trained))
+
+    def _report_of(self, name):
+        return next(row for row in self.report_ if row["name"] == name)
+
+    def _keep_models(self, name, member, folds):
+        """Keep the fold models; of a member that came with predictions its model."""
+        if folds is None:
+            self.estimators_[name] = member
+        elif all(fold.model is not None for fold in folds):
+            self.fold_estimators_[name] = [fold.model for fold in folds]
+
+    def _report(self, name, member, block, folds):
+        stopped = [fold.rounds for fold in folds]
+        if not stopped or None in stopped:
+            stopped = None
+        return {
+            "name": name,
+            **self._scores(name, block),
+            "fit_time": sum(fold.fit_time for fold in folds),
+            "predict_time": sum(fold.predict_time for fold in folds),
+            "frozen": holds_frozen(member),
+            "rounds": stopped,
+            "early_stopping": None if stopped is None else self._stopping_rows(),
+            "cached": sum(fold.cached for fold in folds),
         }
-        crossing = self._sort_quantiles(blocks)
-        self._widths = {name: block.shape[1] for name, block in blocks.items()}
-        self.oof_predictions_ = np.hstack(list(blocks.values()))
-        self.library_ = None
-        if self.classes_ is None or set(self.method_.values()) == {"predict_proba"}:
-            self.library_ = PredictionLibrary(
-                self.oof_predictions_,
-                targets if self.classes_ is None else self.classes_[targets],
-                list(blocks),
-                classes=self.classes_,
-                quantile_levels=self._levels,
-                folds=folds,
-                sample_weight=weight,
-            )
-        self.report_ = [
-            {
-                "name": name,
-                **self._scores(name, blocks[name], targets, folds, weight),
-                "fit_time": sum(fold.fit_time for fold in results[name]),
-                "predict_time": sum(fold.predict_time for fold in results[name]),
-                "frozen": holds_frozen(member),
-                **crossing[name],
-            }
-            for name, member in members
-        ]
 
-    def _sort_quantiles(self, blocks):
-        """Sort the rows of each block; return what the report says of it."""
+    def _stopping_rows(self):
+        given = isinstance(self.early_stopping, tuple)
+        return "given" if given else self.early_stopping
+
+    def _sort_quantiles(self, block):
+        """Sort the rows of a block; return what the report says of it."""
         if self._levels is None:
-            return {name: {} for name in blocks}
-        crossing = {}
-        for name, block in blocks.items():
-            blocks[name], n_rows = sort_levels(block)
-            crossing[name] = {"crossing": n_rows}
-        return crossing
+            return block, {}
+        block, n_rows = sort_levels(block)
+        return block, {"crossing": n_rows}
 
-    def _scores(self, name, block, targets, folds, weight):
+    def _scores(self, name, block):
+        folds = number_rows(self.splits_, len(self._targets))
+        known = folds, self._weight
         if self._levels is not None:
-            return score_folds("pinball", targets, block, folds, weight, self._levels)
+            return score_folds("pinball", self._targets, block, *known, self._levels)
         if self.classes_ is None:
-            return score_folds("squared_error", targets, block[:, 0], folds, weight)
+            return score_folds("squared_error", self._targets, block[:, 0], *known)
         if self.method_[name] == "predict_proba":
             probabilities = layout.class_probabilities(block)
-            return score_folds("log_loss", targets, probabilities, folds, weight)
+            return score_folds("log_loss", self._targets, probabilities, *known)
         return {"scores": None, "loss": None, "loss_se": None}
-
-    def _predict_member(self, name, X):
-        """Predict by the refitted model, else by the mean of the fold models."""
-        if name in self.estimators_:
-            models, trained_on = [self.estimators_[name]], [None]
-        else:
-            models, trained_on = self.fold_estimators_[name], self.fold_classes_
-        blocks = [
-            predict_member(
-                name,
-                model,
-                X,
-                self.method_[name],
-                present,
-                self.classes_,
-                "new rows",
-                self._n_outputs(),
-            )
-            for model, present in zip(models, trained_on, strict=True)
-        ]
-        if self._levels is not None:
-            blocks = [sort_levels(block)[0] for block in blocks]
-        return np.mean(blocks, axis=0, dtype=np.float64)
-
-    def _filler(self):
-        return 0.0 if self.classes_ is None else 1.0 / len(self.classes_)

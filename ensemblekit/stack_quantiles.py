@@ -7,15 +7,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._levels import DEFAULT_LEVELS, central_interval, median
 from ._members import combined_quantiles, with_levels
+from ._stacked import Stacked
 from .combine._quantile_aggregator import QuantileAggregator
 from .layout import check_levels
 from .quantile_members import default_quantile_members
-from .stack import _Stacked
 
 __all__ = ["StackedQuantileRegressor"]
 
 
-class StackedQuantileRegressor(RegressorMixin, _Stacked):
+class StackedQuantileRegressor(RegressorMixin, Stacked):
     """Cross-fit members that predict quantiles and combine their quantiles.
 
     Every member is fitted on every fold; the combiner is fitted on the out-of-fold
@@ -41,12 +41,33 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
             default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
         Levels to predict, ascending in (0, 1).
     cv : int, splitter or iterable of (train, test), default=None
-        Must hold out each row exactly once; None means 5 folds in the order of the
-        rows (give a shuffled KFold where rows are sorted).
+        None means 5 folds in the order of the rows (give a shuffled KFold where rows
+        are sorted), or of whole groups where these are given. Rows that are held out
+        several times get the mean; the combiner is fitted on those that are held out at
+        all, which with TimeSeriesSplit are the later ones.
+    n_repeats : int, default=1
+        Times that the rows are split anew, at random; of splitters that shuffle.
     refit : {"none", "selected", "all"}, default="selected"
         Members to fit again on all rows for prediction: those with weight (all, where
         the combiner has no weights of members), all, or none: then new rows get the
         mean of the fold models, at n_folds times the prediction time.
+    early_stopping : {"inner", "held_out"} or tuple (X_val, y_val), default="inner"
+        Rows that tell a member when to stop boosting, if its parameters ask for that:
+        a tenth of the training rows, set aside; the rows the fold holds out, which is
+        optimistic; or rows of your own.
+    memory : str, Path, PredictionCache or None, default=None
+        Folder that keeps what was fitted: a fit with another combiner fits no member
+        again, an interrupted fit goes on where it was.
+    on_error : {"raise", "drop"}, default="raise"
+        What to do where a member fails: stop, or warn and go on without it. In
+        prediction, the weights of the others are renormalised.
+    min_members : int, default=1
+        Members that have to remain with ``on_error="drop"`` or a `time_limit`.
+    on_unsupported : {"raise", "ignore"}, default="raise"
+        What to do where a member takes no sample weights: stop, or fit it without.
+    time_limit : float, default=None
+        Seconds after which no more member fits are begun; members that are not on all
+        folds by then are left out, those not refitted keep their fold models.
     passthrough : bool, default=False
         Give the combiner X as its `features`, for weights that depend on the row:
         ``QuantileAggregator(gate="linear")``. X has to hold numbers.
@@ -59,7 +80,7 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
     random_state : int, RandomState or None, default=None
         Seeds the members' ``random_state`` parameters that are None.
     verbose : int, default=0
-        Progress messages of joblib.
+        1 shows each finished task and the time left.
 
     Attributes
     ----------
@@ -112,7 +133,7 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
     """
 
     _parameter_constraints: dict = {
-        **_Stacked._parameter_constraints,
+        **Stacked._parameter_constraints,
         "quantile_levels": ["array-like"],
     }
 
@@ -126,23 +147,39 @@ class StackedQuantileRegressor(RegressorMixin, _Stacked):
         *,
         quantile_levels=DEFAULT_LEVELS,
         cv=None,
+        n_repeats=1,
         refit="selected",
+        early_stopping="inner",
+        memory=None,
+        on_error="raise",
+        min_members=1,
+        on_unsupported="raise",
+        time_limit=None,
         passthrough=False,
         guard="clip",
         n_jobs=None,
         random_state=None,
         verbose=0,
     ):
-        self.estimators = estimators
-        self.combiner = combiner
+        super().__init__(
+            estimators,
+            combiner,
+            cv=cv,
+            n_repeats=n_repeats,
+            refit=refit,
+            early_stopping=early_stopping,
+            memory=memory,
+            on_error=on_error,
+            min_members=min_members,
+            on_unsupported=on_unsupported,
+            time_limit=time_limit,
+            passthrough=passthrough,
+            guard=guard,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
+        )
         self.quantile_levels = quantile_levels
-        self.cv = cv
-        self.refit = refit
-        self.passthrough = passthrough
-        self.guard = guard
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
 
     def predict_quantiles(self, X):
         """Predict quantiles at `quantile_levels_`.

@@ -3,8 +3,9 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .._folds import draw_seeds, run_tasks
+from .._folds import draw_seeds
 from .._members import fit_member, predict_member, with_seed
+from .._parallel import map_tasks
 from ..quantile_members._base import weight_arguments
 from ._cross_base import refuse_groups
 from ._estimator import draw_seed, new_estimator, point_predictions
@@ -100,7 +101,7 @@ def _fit_bags(regressor, X, y, weight, bags, seed):
     A bag's model has a seed of its own.
     """
     estimator = new_estimator(regressor, None)
-    seeds = draw_seeds(seed, 1, len(bags))[0]
+    seeds = draw_seeds(seed, "bag", len(bags))
     arguments = weight_arguments(estimator, weight)
     named = [("all rows", None)]
     named += [(f"bag {b} of {len(bags)}", bag) for b, bag in enumerate(bags, 1)]
@@ -108,7 +109,7 @@ def _fit_bags(regressor, X, y, weight, bags, seed):
         (with_seed(estimator, own), X, y, rows, arguments, where)
         for own, (where, rows) in zip(seeds, named, strict=True)
     ]
-    return run_tasks(_fit_bag, tasks, regressor.n_jobs, 0)
+    return map_tasks(_fit_bag, tasks, regressor.n_jobs)
 
 
 def _fit_bag(model, X, y, bag, arguments, where):

@@ -12,9 +12,10 @@ from copy import copy
 
 import numpy as np
 
-from .._folds import fit_all_rows, number_rows, run_tasks
+from .._folds import check_partition, number_rows
 from .._levels import interpolate
-from .._members import combined_quantiles, last_step
+from .._members import combined_quantiles, fit_member, last_step
+from .._parallel import map_tasks
 from .._routing import Routed
 from .._sklearn import _safe_indexing
 from ..crossfit import CrossFit
@@ -171,11 +172,11 @@ def _fit_folds(regressor, estimator, X, y, weight, groups):
         n_jobs=regressor.n_jobs,
     )
     routed = Routed({"estimator": arguments}, split, {})
-    cross_fit._fit(X, y, members, routed, weight)
+    cross_fit._fit(X, y, members, routed, weight, every_row_for="method='cv+'")
     whole = cross_fit._prepare("estimator", estimator, None)
     return FoldParts(
-        fit_all_rows(X, y, None, "estimator", whole, arguments),
-        number_rows(cross_fit.splits_),
+        fit_member("estimator", whole, X, y, None, arguments, None, "all rows")[0],
+        number_rows(cross_fit.splits_, len(y)),
         cross_fit.oof_predictions_,
         [
             (cross_fit.only_fold(fold), "transform")
@@ -209,6 +210,7 @@ def _fit_stack(regressor, stack, X, y, weight, groups):
     if stack.n_jobs is None:
         stack.set_params(n_jobs=regressor.n_jobs)
     stack.fit(X, y, sample_weight=weight, groups=groups)
+    check_partition(stack.cross_fit_.splits_, len(y), "method='cv+'")
     library, levels = stack.library_, None
     if isinstance(stack, StackedQuantileRegressor):
         levels = stack.quantile_levels_
@@ -219,7 +221,7 @@ def _fit_stack(regressor, stack, X, y, weight, groups):
         (stack._new_combiner(), P, library.y, test, trained, levels, extras)
         for _, test in stack.cross_fit_.splits_
     ]
-    fitted = run_tasks(_fit_without, tasks, stack.n_jobs, 0)
+    fitted = map_tasks(_fit_without, tasks, stack.n_jobs)
     held_out = np.empty((len(y), 1 if levels is None else len(levels)))
     fold_models = []
     for fold, (combiner, predicted) in enumerate(fitted):

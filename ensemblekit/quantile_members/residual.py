@@ -141,5 +141,6 @@ def cross_fit_model(estimator, cv, X, y, weight, refit="all"):
     """Return the cross-fit of one model, on all rows as well, and what it held out."""
     members = [("estimator", estimator)]
     routed = Routed({"estimator": weight_arguments(estimator, weight)}, {}, {})
-    folds = CrossFit(members, cv=cv, refit=refit)._fit(X, y, members, routed, weight)
+    folds = CrossFit(members, cv=cv, refit=refit)
+    folds._fit(X, y, members, routed, weight, every_row_for="A model of residuals")
     return folds, folds.oof_predictions_[:, 0]

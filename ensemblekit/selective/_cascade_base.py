@@ -98,7 +98,9 @@ class Cascade(_BaseComposition):
         forget_fitted(self)
         X = check_input_features(self, X, reset=True)
         routed = route(self, members, X, sample_weight, groups, params)
-        self.cross_fit_ = cross_fit._fit(X, y, members, routed, sample_weight)
+        self.cross_fit_ = cross_fit._fit(
+            X, y, members, routed, sample_weight, every_row_for=type(self).__name__
+        )
         self._order()
         weight = check_sample_weight(sample_weight, X)
         cube = windows.outputs_of(cross_fit.oof_predictions_, cross_fit.classes_)

@@ -209,7 +209,7 @@ class CascadeRegressor(RegressorMixin, Cascade):
         routed = Routed({"gate": weight_arguments(gate, weight)}, {}, {})
         folds = CrossFit(
             members, cv=self.cross_fit_.splits_, refit="all", n_jobs=self.n_jobs
-        )._fit(X, distance, members, routed, weight)
+        )._fit(X, distance, members, routed, weight, every_row_for="A gate")
         self.gate_ = folds.estimators_["gate"]
         if isinstance(self.costs, str):
             self._overhead = folds.report_[0]["predict_time"] / self._unit

@@ -7,8 +7,8 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _votes
-from .._folds import run_tasks
 from .._members import check_members, find_task, predict_member
+from .._parallel import map_tasks
 from .._routing import merge_member_tags
 from .._sklearn import (
     HasMethods,
@@ -197,7 +197,7 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         X, codes, weight = check_rows(self, X, y, sample_weight)
         check_abstain_label(self.abstain_label, self.classes_)
         tasks = self._tasks(members, X, codes, weight)
-        fitted = run_tasks(fit_training, tasks, self.n_jobs, verbose=0)
+        fitted = map_tasks(fit_training, tasks, self.n_jobs)
         self.estimators_ = [model for model, _ in fitted]
         self._present = [present for _, present in fitted]
         self._names = [name for name, _ in members]

@@ -1,0 +1,241 @@
+"""The tasks of a cross-fit: one member on one fold, or on all rows, once."""
+
+import warnings
+from functools import partial
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._digest import digest
+from ._early_stopping import fit_early, rounds_of
+from ._members import fit_member, predict_member
+from ._model_files import trusted_packages
+from ._sklearn import _safe_indexing
+from ._tasks import Outcome, run_tasks
+from .exceptions import CacheWarning, UncacheableError
+
+_FORMAT = 1  # raise it where the same task would give another result
+
+
+class Memory(NamedTuple):
+    """A cache, and the digest of the data that all tasks share."""
+
+    cache: Any
+    data: str
+
+    def seed(self):
+        """Return a seed that is the same for the same data."""
+        return int(self.data[:8], 16) >> 1
+
+    def place(self, task, with_model):
+        """Return where the task's result is kept; None where its key is unknown."""
+        try:
+            key = digest((_FORMAT, self.data, task._replace(name="", where="")))
+        except UncacheableError as error:
+            warnings.warn(
+                f"Member {task.name!r} is fitted without memory: {error}",
+                CacheWarning,
+                stacklevel=7,
+            )
+            return None
+        return Stored(self.cache, key, with_model)
+
+
+class Stored(NamedTuple):
+    """Where the result of a task is kept, and whether its model is needed."""
+
+    cache: Any
+    key: str
+    with_model: bool
+
+
+class Task(NamedTuple):
+    """What a worker is told beside the data; `train` is None for all rows."""
+
+    name: str
+    where: str
+    member: Any
+    method: str
+    params: dict
+    train: NDArray | None
+    test: NDArray | None
+    present: NDArray | None
+    n_outputs: int
+    stops_early: bool
+    seed: int | None
+    stored: Stored | None = None
+
+
+class Done(NamedTuple):
+    """Held-out predictions of a member on a fold (None on all rows), and its model.
+
+    model is None where the result was read from a cache that holds no models; rounds
+    is the number of boosting rounds that early stopping chose; times in seconds.
+    """
+
+    predictions: NDArray | None
+    model: Any
+    fit_time: float
+    predict_time: float
+    rounds: int | None = None
+    cached: bool = False
+
+
+def run_task(X, targets, classes, groups, validation, task):
+    """Fit on the task's rows, predict what it holds out, store both if asked to."""
+    model, fit_time = _fit(X, targets, classes, groups, validation, task)
+    predictions, predict_time = None, 0.0
+    if task.test is not None:
+        held_out = _safe_indexing(X, task.test)
+        start = perf_counter()
+        predictions = predict_member(
+            task.name,
+            model,
+            held_out,
+            task.method,
+            task.present,
+            classes,
+            task.where,
+            task.n_outputs,
+        )
+        predict_time = perf_counter() - start
+    rounds = rounds_of(model) if task.stops_early else None
+    done = Done(predictions, model, fit_time, predict_time, rounds)
+    if task.stored is not None:
+        _store(task.stored, done)
+    return done
+
+
+def _fit(X, targets, classes, groups, validation, task):
+    fit = None
+    if task.stops_early:
+        rows = slice(None) if task.train is None else task.train
+        fit = partial(
+            fit_early,
+            validation=_validation_rows(X, targets, validation, task),
+            groups=None if groups is None else groups[rows],
+            seed=task.seed,
+        )
+    return fit_member(
+        task.name,
+        task.member,
+        X,
+        targets,
+        task.train,
+        task.params,
+        classes,
+        task.where,
+        fit,
+    )
+
+
+def _validation_rows(X, targets, validation, task):
+    """Return "inner", or the rows and targets that tell a member when to stop.
+
+    Classifiers know the codes of their training rows; others are no use to them.
+    """
+    if isinstance(validation, str):
+        if validation == "inner" or task.test is None:
+            return "inner"
+        validation = _safe_indexing(X, task.test), targets[task.test]
+    X_val, y_val = validation
+    if task.present is None:
+        return X_val, y_val
+    known = np.flatnonzero(np.isin(y_val, task.present))
+    codes = np.searchsorted(task.present, y_val[known])
+    return _safe_indexing(X_val, known), codes
+
+
+def run_all(tasks, shared, memory, *, with_models, on_done, **options):
+    """Run tasks, but for those found in memory.
+
+    Parameters
+    ----------
+    tasks : list of Task
+    shared : tuple
+        What `run_task` takes before the task.
+    memory : Memory or None
+    with_models : bool
+        Whether the models are needed: what is found without one is fitted again.
+    on_done : callable or None
+        As `_tasks.run_tasks` takes it.
+    **options : as `_tasks.run_tasks` takes them
+
+    Returns
+    -------
+    done : dict of str to list of Done
+        Of the members of which each task is done, in the order of the tasks.
+    lost : dict of str to Outcome and where
+        First task of each other member that was not done.
+    n_fits : int
+        Tasks that were not found.
+    """
+    found: dict[int, Done] = {}
+    if memory is not None:
+        tasks = _placed(tasks, memory, with_models)
+        loaded = ((i, load(task)) for i, task in enumerate(tasks) if task.stored)
+        found = {i: done for i, done in loaded if done is not None}
+    missing = [task for i, task in enumerate(tasks) if i not in found]
+    ran = iter(run_tasks(run_task, shared, missing, on_done=on_done, **options))
+    done: dict[str, list] = {}
+    lost: dict[str, tuple] = {}
+    for i, task in enumerate(tasks):
+        outcome = Outcome(found[i], None, "done") if i in found else next(ran)
+        if outcome.state == "done":
+            _remember(task.stored, outcome.result)
+            done.setdefault(task.name, []).append(outcome.result)
+        elif outcome.state != "skipped":
+            lost.setdefault(task.name, (task.where, outcome))
+    complete = {name: results for name, results in done.items() if name not in lost}
+    return complete, lost, len(missing)
+
+
+def _placed(tasks, memory, with_models):
+    """Tell the tasks where to store; members without a key are not asked twice."""
+    unknown: set[str] = set()
+    placed = []
+    for task in tasks:
+        if task.name not in unknown:
+            stored = memory.place(task, with_models)
+            if stored is None:
+                unknown.add(task.name)
+            task = task._replace(stored=stored)
+        placed.append(task)
+    return placed
+
+
+def load(task):
+    """Return what an earlier run stored for the task, or None."""
+    stored = task.stored
+    entry = stored.cache.load(stored.key)
+    if entry is None:
+        return None
+    model = None
+    if stored.with_model:
+        trusted = trusted_packages(task.member)
+        model = stored.cache.load_model(stored.key, trusted)
+        if model is None:
+            return None
+    times = entry.meta["fit_time"], entry.meta["predict_time"]
+    predictions = entry.arrays.get("predictions")
+    return Done(predictions, model, *times, entry.meta["rounds"], cached=True)
+
+
+def _remember(stored, done):
+    """Keep a worker's model at hand in the process that began the fit."""
+    if stored is not None and stored.with_model:
+        stored.cache.remember_model(stored.key, done.model)
+
+
+def _store(stored, done):
+    arrays = {} if done.predictions is None else {"predictions": done.predictions}
+    meta = {
+        "fit_time": done.fit_time,
+        "predict_time": done.predict_time,
+        "rounds": done.rounds,
+    }
+    if stored.with_model:  # first, so that an entry never lacks its model
+        stored.cache.store_model(stored.key, done.model)
+    stored.cache.store(stored.key, arrays, meta)

@@ -1,0 +1,57 @@
+"""Whether two fits saw the same rows."""
+
+import numpy as np
+
+from ._digest import digest
+from ._sklearn import _num_samples, _safe_indexing
+from .exceptions import UncacheableError
+
+_N_SAMPLED = 1000
+
+
+def fingerprint(X, targets, weight):
+    """Return a digest of targets, weights and up to 1,000 rows of X, evenly spread.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+    targets : ndarray of shape (n_samples,)
+    weight : ndarray of shape (n_samples,) or None
+    """
+    n_rows = _num_samples(X)
+    rows = np.unique(np.linspace(0, n_rows - 1, min(n_rows, _N_SAMPLED)).astype(int))
+    known = n_rows, np.asarray(targets, dtype=np.float64), weight
+    try:
+        return digest((known, _safe_indexing(X, rows)))
+    except UncacheableError:  # cells that have no content of their own
+        return digest(known)
+
+
+def check_same_rows(ours, theirs):
+    """Refuse cross-fits of other rows, weights, labels, levels or splits.
+
+    Raises
+    ------
+    ValueError
+        Says what differs.
+    """
+    differs = {
+        "classes_": not np.array_equal(ours.classes_, theirs.classes_),
+        "quantile_levels": not np.array_equal(ours._levels, theirs._levels),
+        "X, y or sample_weight": ours._fingerprint != theirs._fingerprint,
+        "splits_": not _equal_splits(ours.splits_, theirs.splits_),
+    }
+    for part, different in differs.items():
+        if different:
+            raise ValueError(
+                f"The cross-fits differ in {part}; merge needs the same rows, split "
+                "alike. Hand the splits_ of one to the other as cv."
+            )
+
+
+def _equal_splits(ours, theirs):
+    return len(ours) == len(theirs) and all(
+        np.array_equal(a, b)
+        for pair in zip(ours, theirs, strict=True)
+        for a, b in zip(*pair, strict=True)
+    )

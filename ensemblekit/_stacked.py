@@ -1,0 +1,583 @@
+"""What stacked estimators share: a cross-fit and one combiner, nothing else."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import (
+    TransformerMixin,
+    clone,
+    is_classifier,
+)
+from sklearn.utils.metadata_routing import MethodMapping
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from ._members import check_members, find_task, weight_parameter
+from ._model_files import pickle_size
+from ._options import SHARED_CONSTRAINTS
+from ._routing import make_router, merge_member_tags, route
+from ._sklearn import (
+    HasMethods,
+    Integral,
+    Interval,
+    _BaseComposition,
+    _check_feature_names_in,
+    _check_method_params,
+    _fit_context,
+    _safe_indexing,
+    check_input_features,
+    forget_fitted,
+    hstack_containers,
+    routing_enabled,
+)
+from .combine._base import (
+    ClassificationCombinerMixin,
+    RegressionCombinerMixin,
+    own_weights,
+)
+from .combine._guard_base import GUARD, guarded, learn_groups
+from .crossfit import CrossFit
+from .exceptions import MemberError
+from .leaderboard import rank
+from .library import PredictionLibrary
+from .members import default_members, request_weights
+from .prefit import check_prefit
+
+_OURS = (ClassificationCombinerMixin, RegressionCombinerMixin)
+
+
+def combiner_has(method):
+    """Ask the fitted combiner, or before fit the one that would be fitted."""
+
+    def has_method(stacked):
+        combiner = getattr(stacked, "combiner_", None) or stacked._resolve_combiner()
+        getattr(combiner, method)  # its AttributeError names the combiner
+        return True
+
+    return has_method
+
+
+def delegate(method, summary):
+    """Make a method that hands the members' predictions to the combiner's."""
+
+    def delegated(self, X, **params):
+        check_is_fitted(self)
+        return getattr(self.combiner_, method)(self._predictions(X), **params)
+
+    # scikit-learn reads the name to tell probabilities from decision values.
+    delegated.__name__ = method
+    delegated.__doc__ = f"""{summary}
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        **params : dict
+            Passed on to the combiner's method of the same name.
+
+        Returns
+        -------
+        result : what the combiner's method returns
+        """
+    return available_if(combiner_has(method))(delegated)
+
+
+class Stacked(TransformerMixin, _BaseComposition):
+    """All of a stacked estimator but `_task` and `_default_combiner`, and `predict`."""
+
+    _task: str
+    _default_combiner: Any
+    _leaderboard: list | None
+
+    _parameter_constraints: dict = {
+        "estimators": [list, None],
+        "combiner": [HasMethods(["fit", "predict"]), None],
+        "cv": ["cv_object"],
+        "n_repeats": [Interval(Integral, 1, None, closed="left")],
+        "passthrough": ["boolean"],
+        "guard": GUARD,
+        **SHARED_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        estimators=None,
+        combiner=None,
+        *,
+        cv=None,
+        n_repeats=1,
+        refit="selected",
+        early_stopping="inner",
+        memory=None,
+        on_error="raise",
+        min_members=1,
+        on_unsupported="raise",
+        time_limit=None,
+        passthrough=False,
+        guard="clip",
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimators = estimators
+        self.combiner = combiner
+        self.cv = cv
+        self.n_repeats = n_repeats
+        self.refit = refit
+        self.early_stopping = early_stopping
+        self.memory = memory
+        self.on_error = on_error
+        self.min_members = min_members
+        self.on_unsupported = on_unsupported
+        self.time_limit = time_limit
+        self.passthrough = passthrough
+        self.guard = guard
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def get_params(self, deep=True):
+        """Return parameters, with ``deep`` also those of members and combiner."""
+        return self._get_params("estimators", deep=deep)
+
+    def set_params(self, **params):
+        """Set parameters, members by name and nested ones by ``name__parameter``.
+
+        Where a nested parameter belongs to the default members or the default
+        combiner, these take the place of None first.
+        """
+        owners = {key.partition("__")[0] for key in params if "__" in key}
+        if self.combiner is None and "combiner" in owners - params.keys():
+            self.combiner = self._resolve_combiner()
+        if self.estimators is None and "estimators" not in params:
+            defaults = self._resolve_estimators()
+            if {name for name, _ in defaults} & (owners | params.keys()):
+                self.estimators = defaults
+        return self._set_params("estimators", **params)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, sample_weight=None, groups=None, **params):
+        """Cross-fit the members, fit the combiner, refit what prediction needs.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative; reaches every member, the combiner and all scores.
+        groups : array-like of shape (n_samples,), default=None
+            Reaches the splitter: rows of one group are held out together.
+        **params : dict
+            Further metadata; only with scikit-learn's metadata routing.
+
+        Returns
+        -------
+        self : estimator
+        """
+        cross_fit = self._new_cross_fit()
+        members = self._check_members(cross_fit)
+        self._check_combiner(members)
+        forget_fitted(self)
+        X = check_input_features(self, X, reset=True)
+        routed = route(self, members, X, sample_weight, groups, params)
+        self.cross_fit_ = cross_fit._fit(X, y, members, routed, sample_weight)
+        self._combine(X, cross_fit._encode(y), members, sample_weight, routed)
+        return self
+
+    def add(self, name, estimator, X, y, *, sample_weight=None, groups=None, **params):
+        """Fit one more member on the same folds, and the combiner anew.
+
+        Parameters
+        ----------
+        name : str
+            A name that no member has.
+        estimator : estimator
+            For the same task. A fitted one is a `PrefitMember`.
+        X, y, sample_weight, groups, **params : as given to `fit`
+
+        Returns
+        -------
+        self : estimator
+            No other member is fitted, but for those that have weight only now, on all
+            rows.
+        """
+        check_is_fitted(self)
+        given = {"sample_weight": sample_weight, "groups": groups, **params}
+        self.cross_fit_.add(name, estimator, X, y, **given)
+        return self._combine_again(X, y, sample_weight, params)
+
+    def remove(self, name, X, y, *, sample_weight=None, **params):
+        """Forget a member and fit the combiner anew.
+
+        Parameters
+        ----------
+        name : str
+        X, y, sample_weight, **params : as given to `fit`
+
+        Returns
+        -------
+        self : estimator
+            No member is fitted, but for those that have weight only now, on all rows.
+        """
+        check_is_fitted(self)
+        self.cross_fit_._check_same(X, y, sample_weight)
+        self.cross_fit_.remove(name)
+        return self._combine_again(X, y, sample_weight, params)
+
+    def compact(self):
+        """Drop what `predict` does not need: predictions, splits, unused models.
+
+        Returns
+        -------
+        self : estimator
+            Predicts as before. `library_`, `oof_predictions_` and, unless it was read
+            before, `leaderboard_` are gone, and so is `transform` where members have
+            no weight.
+        """
+        check_is_fitted(self)
+        self.cross_fit_.compact(self._needed_members())
+        return self
+
+    def pickle_size(self):
+        """Return the size of this estimator when it is pickled, in bytes.
+
+        Returns
+        -------
+        n_bytes : int
+            Counted, not kept: no copy is made.
+        """
+        return pickle_size(self)
+
+    predict_quantiles = delegate("predict_quantiles", "Predict quantiles.")
+    predict_interval = delegate("predict_interval", "Predict intervals.")
+    predict_set = delegate("predict_set", "Predict sets of classes.")
+    abstains = delegate("abstains", "Say for which rows no answer is given.")
+
+    def transform(self, X):
+        """Predict X with all members: P, followed by X itself with `passthrough`.
+
+        ``fit_transform`` is fit and then this, as in scikit-learn: on the training rows
+        these are no held-out predictions. Use `oof_predictions_`, or `CrossFit` as a
+        step of a pipeline, to train on.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        P : ndarray of shape (n_samples, n_members * n_outputs), or with X's columns
+        """
+        check_is_fitted(self)
+        X = check_input_features(self, X, reset=False)
+        return self._join(self.cross_fit_.transform(X), X)
+
+    def get_feature_names_out(self, input_features=None):
+        """Name the columns of `transform`: ``<class>_<member>``, numbered per class.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of X's columns; used with `passthrough`.
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        check_is_fitted(self)
+        names = self.cross_fit_.column_names(type(self).__name__.lower())
+        features = _check_feature_names_in(
+            self, input_features, generate_names=self.passthrough
+        )
+        return np.concatenate([names, features]) if self.passthrough else names
+
+    @property
+    def weights_(self):
+        """Weights of the members, where the combiner has them."""
+        check_is_fitted(self)
+        return self.combiner_.weights_
+
+    @property
+    def library_(self):
+        """PredictionLibrary of the out-of-fold predictions, or None."""
+        check_is_fitted(self)
+        return self.cross_fit_.library_
+
+    @property
+    def oof_predictions_(self):
+        """Out-of-fold predictions P of the training rows."""
+        check_is_fitted(self)
+        return self.cross_fit_.oof_predictions_
+
+    @property
+    def leaderboard_(self):
+        """Members and ensemble as a list of dicts, best loss first.
+
+        Keys: name, loss and loss_se (log loss or squared error on held-out rows, and
+        its standard error over the folds), weight, frozen (True where a part was
+        trained elsewhere, so that the loss may not be held out), fit_time and
+        predict_time (seconds, over all folds). The ensemble's loss is cross-fitted: its
+        combiner is refitted without each fold in turn, no member is. Computed at the
+        first reading. ``pandas.DataFrame(stacked.leaderboard_)`` shows it.
+        """
+        check_is_fitted(self)
+        if self._leaderboard is None:
+            self._leaderboard = self._make_leaderboard()
+        return self._leaderboard
+
+    def get_metadata_routing(self):
+        """Return the router of members, splitter and combiner."""
+        members = [(n, e) for n, e in self._resolve_estimators() if e != "drop"]
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        router = make_router(self, members, self.cv)
+        return router.add(combiner=self._resolve_combiner(), method_mapping=mapping)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "combiner_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = []
+        if self.estimators is not None:
+            return merge_member_tags(tags, self.estimators)
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = tags.input_tags.string = True
+        return tags
+
+    def _cross_fit_options(self):
+        return {}
+
+    def _new_cross_fit(self):
+        return CrossFit(
+            self._resolve_estimators(),
+            cv=self.cv,
+            n_repeats=self.n_repeats,
+            **{name: getattr(self, name) for name in SHARED_CONSTRAINTS},
+            **self._cross_fit_options(),
+        )
+
+    def _default_members(self):
+        return default_members(self._task)
+
+    def _resolve_estimators(self):
+        if self.estimators is not None:
+            return self.estimators
+        members = self._default_members()
+        return request_weights(members) if routing_enabled() else members
+
+    def _resolve_combiner(self):
+        if self.combiner is not None:
+            return self.combiner
+        combiner = self._default_combiner()
+        if routing_enabled():
+            combiner.set_fit_request(sample_weight=True)
+        return combiner
+
+    def _check_members(self, cross_fit):
+        members = check_members(cross_fit.estimators)
+        self._validate_names([name for name, _ in members])
+        if find_task(members) != self._task:
+            raise ValueError(
+                f"{type(self).__name__} needs members for {self._task}; "
+                f"{[name for name, _ in members]} are for {find_task(members)}."
+            )
+        check_prefit(members)
+        return members
+
+    def _check_combiner(self, members):
+        combiner = self._resolve_combiner()
+        kind = type(combiner).__name__
+        if is_classifier(combiner) != (self._task == "classification"):
+            raise ValueError(
+                f"{type(self).__name__} needs a combiner for {self._task}; {kind} is "
+                "for another task."
+            )
+        if not isinstance(combiner, _OURS):
+            return
+        self._check_passthrough(kind)
+        for name, member in members:
+            if self._task == "classification" and not hasattr(member, "predict_proba"):
+                raise ValueError(
+                    f"Member {name!r} ({type(member).__name__}) has no predict_proba, "
+                    f"and {kind} combines probabilities. Wrap the member in "
+                    "CalibratedClassifierCV, or use another combiner."
+                )
+
+    def _check_passthrough(self, kind):
+        if self.passthrough:
+            raise ValueError(
+                f"passthrough=True hands X to the combiner, but {kind} combines "
+                "predictions only. Use a combiner that takes features, such as "
+                "LogisticRegression, or passthrough=False."
+            )
+
+    def _new_combiner(self):
+        return clone(self._resolve_combiner())
+
+    def _combine_again(self, X, y, sample_weight, params):
+        """Fit the combiner on the members that there are now."""
+        self.estimators = self.cross_fit_.estimators
+        members = self._check_members(self.cross_fit_)
+        X = check_input_features(self, X, reset=False)
+        routed = route(self, members, X, sample_weight, None, params)
+        targets = self.cross_fit_._encode(y)
+        self._combine(X, targets, members, sample_weight, routed)
+        return self
+
+    def _combine(self, X, targets, members, sample_weight, routed):
+        """Fit the combiner and refit what it needs, until no member is dropped."""
+        self._leaderboard = None
+        names: list[str] = []
+        while names != (names := list(self.cross_fit_.method_)):
+            self._fit_combiner(X, targets, sample_weight, routed)
+            self._shown = self._learn_ranges(sample_weight)
+            if self.refit == "selected":
+                done = self.cross_fit_.estimators_
+                needed = [n for n in self._needed_members() if n not in done]
+                self.cross_fit_._refit(X, targets, members, needed, routed)
+
+    def _fit_combiner(self, X, targets, sample_weight, routed):
+        """Fit the combiner on the rows that are held out."""
+        combiner = self._new_combiner()
+        params = routed.combiner
+        if sample_weight is not None and not routing_enabled():
+            params = {weight_parameter("The combiner", combiner): sample_weight}
+        self._weighted = bool(params)
+        P, covered = self.cross_fit_.oof_predictions_, self.cross_fit_.covered_
+        if not covered.all():
+            rows = np.flatnonzero(covered)
+            params = _check_method_params(X, params, indices=rows)
+            P, X, targets = P[rows], _safe_indexing(X, rows), targets[rows]
+        params = {**params, **self._combiner_extras(X)}
+        self.combiner_ = combiner.fit(self._combiner_input(P, X), targets, **params)
+
+    def _combiner_input(self, P, X):
+        return self._join(P, X)
+
+    def _combiner_extras(self, X):
+        """Return what the combiner's fit is given beside P, y and metadata."""
+        return {}
+
+    def _needed_members(self):
+        names = list(self.cross_fit_.method_)
+        return [
+            name
+            for name, weight in zip(names, self._member_weights(), strict=True)
+            if weight is None or weight != 0.0
+        ]
+
+    def _member_weights(self):
+        """One weight per member; None where the combiner has none, or foreign ones."""
+        n_members = len(self.cross_fit_.method_)
+        weights = own_weights(self.combiner_, n_members)
+        return [None] * n_members if weights is None else weights.tolist()
+
+    def _predictions(self, X):
+        """P of new rows; members the combiner gives no weight are not predicted."""
+        X = check_input_features(self, X, reset=False)
+        P = self._predict_needed(X)
+        # _predictions <- delegated or predict <- user
+        P = guarded(P, self._shown, self.guard, stacklevel=3)
+        return self._combiner_input(P, X)
+
+    def _predict_needed(self, X):
+        """Predict with the members that have weight; do without those that fail.
+
+        The weights of the others are renormalised, by the mean of these in the place
+        of the member that fails. Nothing that was fitted changes.
+        """
+        names, failed = self._needed_members(), {}
+        while True:
+            left = [name for name in names if name not in failed]
+            try:
+                P = self.cross_fit_.predict_members(X, left)
+            except MemberError as error:
+                if self.on_error == "raise":
+                    raise
+                failed[error.member] = error
+                continue
+            return self._without(P, failed)
+
+    def _without(self, P, failed):
+        if not failed:
+            return P
+        weights = np.array(self._member_weights(), dtype=np.float64)  # NaN for None
+        names = list(self.cross_fit_.method_)
+        weights[[names.index(name) for name in failed]] = 0.0
+        error = next(iter(failed.values()))
+        if not (weights.min() >= 0.0 and weights.sum() > 0.0):
+            raise error
+        warnings.warn(
+            f"{error} The weights of the other members are renormalised.",
+            UserWarning,
+            stacklevel=5,
+        )
+        blocks = dict(self.cross_fit_.column_blocks())
+        mean = sum(w * P[:, blocks[n]] for n, w in zip(names, weights, strict=True))
+        for name in failed:
+            P[:, blocks[name]] = mean / weights.sum()
+        return P
+
+    def _learn_ranges(self, sample_weight):
+        """Return what the members with weight predicted for held-out rows."""
+        P, methods = self.cross_fit_.oof_predictions_, self.cross_fit_.method_
+        rows = self.cross_fit_.covered_
+        if sample_weight is not None:
+            rows = rows & (np.asarray(sample_weight) > 0.0)
+        P = P if rows.all() else P[rows]
+        needed, comparable = set(self._needed_members()), set(methods)
+        if self._task == "classification":
+            comparable = {m for m in methods if methods[m] == "predict_proba"}
+        blocks = {m: c for m, c in self.cross_fit_.column_blocks() if m in needed}
+        return learn_groups(P, blocks, comparable, self._task == "classification")
+
+    def _join(self, P, X):
+        if not self.passthrough:
+            return P
+        if sparse.issparse(X):
+            return sparse.hstack([P, X], format=X.format)
+        if hasattr(self, "feature_names_in_"):
+            names = self.cross_fit_.column_names(type(self).__name__.lower())
+            return hstack_containers(P, names, X)
+        return np.hstack([P, X])
+
+    def _make_leaderboard(self):
+        weights = self._member_weights()
+        rows = [
+            {"name": report["name"], "loss": None, "loss_se": None, "weight": weight}
+            | {key: value for key, value in report.items() if key != "scores"}
+            for report, weight in zip(self.cross_fit_.report_, weights, strict=True)
+        ]
+        ensemble = {
+            **dict.fromkeys(rows[0]),
+            "name": "ensemble",
+            "frozen": any(row["frozen"] and row["weight"] != 0.0 for row in rows),
+        }
+        for row, scores in zip(
+            [*rows, ensemble], self._held_out_scores(), strict=False
+        ):
+            row.update(scores)
+        rows.append(ensemble)
+        return sorted(rows, key=lambda row: (row["loss"] is None, row["loss"] or 0.0))
+
+    def _held_out_scores(self):
+        """Scores on common rows; none where probabilities are lacking."""
+        library = self.library_
+        scorable = self._task == "regression" or hasattr(
+            self.combiner_, "predict_proba"
+        )
+        if library is None or self.passthrough or not scorable:
+            return []
+        if library.classes is not None:  # the combiner knows codes
+            codes = np.arange(len(library.classes))
+            library = PredictionLibrary(
+                library.P,
+                np.searchsorted(library.classes, library.y),
+                library.names,
+                classes=codes,
+                folds=library.folds,
+                sample_weight=library.sample_weight,
+            )
+        return rank(library, self.combiner_, self._weighted)
