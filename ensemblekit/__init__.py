@@ -7,7 +7,7 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
 - `StackedQuantileRegressor`: the same for quantiles; `PerLevelQuantileRegressor`,
   `ForestQuantileRegressor`, `ResidualQuantileRegressor`: its members.
 - `CrossFit`: members to out-of-fold predictions. `PredictionLibrary`: predictions made
-  elsewhere.
+  elsewhere. `PredictionCache`: a folder where predictions outlive the process.
 - `ConvexClassifier`, `EnsembleSelectionClassifier`, `AverageClassifier`,
   `LinearStackClassifier` and their regressors: the combiners.
 - `default_members`: a library to start from. `evaluate_loss`: the losses.
@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against __all__
+    from ._cache import PredictionCache
     from .combine._average import AverageClassifier, AverageRegressor
     from .combine._cma import CMAEnsembleClassifier, CMAEnsembleRegressor
     from .combine._convex_classifier import ConvexClassifier
@@ -78,7 +79,13 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         weighted_conformal_quantile,
     )
     from .crossfit import CrossFit
-    from .exceptions import GuardWarning, InfeasibleRankWarning, MemberError
+    from .exceptions import (
+        CacheWarning,
+        GuardWarning,
+        InfeasibleRankWarning,
+        MemberError,
+        UncacheableError,
+    )
     from .leaderboard import cross_fitted_predictions
     from .library import PredictionLibrary
     from .losses import evaluate_loss
@@ -165,6 +172,7 @@ __version__ = "0.1.0.dev0"
 _MODULES = {
     "AdaptiveConformalRegressor": "conformal",
     "AmbiguityDecomposition": "selective",
+    "CacheWarning": "exceptions",
     "CascadeClassifier": "selective",
     "CascadeCurve": "selective",
     "CascadeRegressor": "selective",
@@ -189,6 +197,7 @@ _MODULES = {
     "PairwiseDiversity": "selective",
     "PartitionVotingClassifier": "selective",
     "PerLevelQuantileRegressor": "quantile_members",
+    "PredictionCache": "_cache",
     "PredictionLibrary": "library",
     "RashomonCapacity": "selective",
     "RequiredMembers": "selective",
@@ -203,6 +212,7 @@ _MODULES = {
     "StackedClassifier": "stack",
     "StackedQuantileRegressor": "stack_quantiles",
     "StackedRegressor": "stack",
+    "UncacheableError": "exceptions",
     "UncertaintyDecomposition": "selective",
     "adaptive_interval": "conformal",
     "adaptive_thresholds": "conformal",

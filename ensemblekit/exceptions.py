@@ -6,12 +6,22 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 __all__ = [
+    "CacheWarning",
     "ConvergenceWarning",
     "GuardWarning",
     "InfeasibleRankWarning",
     "MemberError",
     "MemberTypeError",
+    "UncacheableError",
 ]
+
+
+class CacheWarning(UserWarning):
+    """A cache could not be written, or an entry of it was damaged and is made anew."""
+
+
+class UncacheableError(TypeError):
+    """A value has no content to name a cache entry by."""
 
 
 class InfeasibleRankWarning(UserWarning):

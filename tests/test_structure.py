@@ -20,9 +20,13 @@ LEVELS = {
     "kernels": 0,
     "exceptions": 0,
     "_npz": 0,
+    "_entries": 0,
+    "_model_files": 0,
     "_sklearn": 0,
     "_threads": 0,
     "losses": 1,
+    "_digest": 1,
+    "_cache": 1,
     "_votes": 1,
     "layout": 1,
     "_levels": 1,
@@ -179,6 +183,7 @@ HEAVY = [
     "lightgbm",
     "xgboost",
     "polars",
+    "skops",
 ]
 
 

@@ -1,0 +1,337 @@
+"""Digests of content: what a prediction depends on, as one short name."""
+
+import copyreg
+import hashlib
+import inspect
+import sys
+from functools import lru_cache
+from types import CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from .exceptions import UncacheableError
+
+_BLOCK = 1 << 22  # bytes of an array that are made contiguous at a time
+_PLAIN_ARRAYS = (np.ndarray, np.memmap, np.matrix)
+
+
+def digest(value, name="value"):
+    """Return the sha256 of a value's content, the same in every process.
+
+    Arrays count by dtype, shape and elements, whatever their layout in memory; frames
+    by columns, dtypes, categories and cells, not by index; estimators by class, code,
+    version of their package and what `sklearn.base.clone` would keep: parameters, and
+    the fitted state of what is frozen. Everything else counts as it would be pickled.
+
+    Parameters
+    ----------
+    value : object
+    name : str, default="value"
+        What the value is, for the message.
+
+    Returns
+    -------
+    digest : str of 64 characters
+
+    Raises
+    ------
+    UncacheableError
+        If some part has no content that outlives the process: a function without a
+        name of its own, a generator, an open file. The message says which part.
+
+    Notes
+    -----
+    Time is one pass: 100 MB of numbers take 0.08 s where the processor knows SHA.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> digest(np.arange(3)) == digest([0, 1, 2])
+    False
+    >>> digest({"depth": 3})[:8] == digest({"depth": 4})[:8]
+    False
+    """
+    try:
+        if type(value) is dict:
+            return _mapping(value, name, False).hex()
+        return _digest(value, name, False).hex()
+    except RecursionError:
+        raise UncacheableError(
+            f"{name} holds itself, or parts nested too deeply to be digested."
+        ) from None
+
+
+def _node(kind, *parts):
+    """Hash the parts with their lengths, so that no two lists of parts look alike."""
+    total = hashlib.sha256(kind.encode() + b"\0")
+    for part in parts:
+        total.update(len(part).to_bytes(8, "little"))
+        total.update(part)
+    return total.digest()
+
+
+def _digest(value, where, fitted):
+    """Digest any value; `fitted`: estimators count by their state as well."""
+    kind = type(value)
+    if kind in _SIMPLE:
+        return _node(kind.__name__, _SIMPLE[kind]([value]))
+    if kind in (list, tuple):
+        return _node(kind.__name__, _sequence(value, where, fitted))
+    if kind in (set, frozenset):
+        items = sorted(_digest(item, f"an item of {where}", fitted) for item in value)
+        return _node(kind.__name__, *items)
+    if kind is dict:  # which clone copies as it is, with what is fitted in it
+        return _mapping(value, where, True)
+    if kind in _PLAIN_ARRAYS:
+        return _array(value, where, fitted)
+    if isinstance(value, np.generic):
+        return _node("scalar", _array(np.asarray(value), where, fitted))
+    if sparse.issparse(value):
+        return _sparse(value)
+    if isinstance(value, type):
+        return _class(value, where)
+    if isinstance(value, CodeType):
+        return _code(value, where)
+    return _frame(value, where) or _object(value, where, fitted)
+
+
+def _mapping(value, where, fitted):
+    keys = _sequence(list(value), f"a key of {where}", fitted)
+    items = [_digest(item, f"{where}[{key!r}]", fitted) for key, item in value.items()]
+    return _node("dict", keys, *items)
+
+
+# -- many values at once ----------------------------------------------------------
+
+
+def _strings(values):
+    lengths = np.fromiter(map(len, values), np.int64, len(values))
+    return lengths.tobytes() + "".join(values).encode("utf-8", "surrogatepass")
+
+
+_SIMPLE = {
+    type(None): lambda values: b"",
+    bool: bytes,
+    int: lambda values: ",".join(map(str, values)).encode(),
+    float: lambda values: np.array(values, dtype="<f8").tobytes(),
+    complex: lambda values: np.array(values, dtype="<c16").tobytes(),
+    str: _strings,
+    bytes: lambda values: _node("bytes", *values),
+}
+
+
+def _sequence(items, where, fitted):
+    """Digest items in order: their types first, then the items of each type."""
+    kinds = list(map(type, items))
+    places = {kind: place for place, kind in enumerate(dict.fromkeys(kinds))}
+    parts = [np.fromiter(map(places.get, kinds), np.int32, len(kinds)).tobytes()]
+    for kind in places:
+        chosen = [number for number, other in enumerate(kinds) if other is kind]
+        if kind in _SIMPLE:
+            part = _SIMPLE[kind]([items[number] for number in chosen])
+        else:
+            part = b"".join(
+                _digest(items[number], f"{where}[{number}]", fitted)
+                for number in chosen
+            )
+        parts += [kind.__qualname__.encode(), part]
+    return _node("sequence", *parts)
+
+
+# -- arrays and tables ------------------------------------------------------------
+
+
+def _array(value, where, fitted):
+    shape = str(value.shape).encode()
+    if value.dtype.names:  # by field: the gaps between fields hold anything
+        fields = [_node(f, _array(value[f], where, fitted)) for f in value.dtype.names]
+        return _node("records", *fields)
+    if value.dtype.hasobject or value.dtype.kind == "T":  # strings of any length
+        cells = _sequence(value.ravel().tolist(), where, fitted)
+        return _node("objects", repr(value.dtype).encode(), shape, cells)
+    total = hashlib.sha256()
+    for block in _blocks(np.asarray(value)):
+        total.update(block)
+    return _node("array", value.dtype.str.encode(), shape, total.digest())
+
+
+def _blocks(value):
+    """Yield the elements in C order, as bytes, without a copy of all of them."""
+    if value.flags.c_contiguous:
+        yield value.reshape(-1).view(np.uint8) if value.size else b""
+        return
+    step = max(1, _BLOCK * len(value) // value.nbytes) if value.size else 1
+    for start in range(0, len(value), step):
+        block = np.ascontiguousarray(value[start : start + step])
+        yield block.reshape(-1).view(np.uint8) if block.size else b""
+
+
+def _sparse(value):
+    if value.format not in ("csr", "csc"):
+        value = value.tocoo()
+    names = ("row", "col") if value.format == "coo" else ("indices", "indptr")
+    arrays = [_array(getattr(value, name), name, False) for name in ("data", *names)]
+    return _node(f"sparse {value.format}", str(value.shape).encode(), *arrays)
+
+
+def _frame(value, where):
+    """Digest a data frame or a series; None for anything else."""
+    package = type(value).__module__.partition(".")[0]
+    kind = type(value).__name__
+    columns = {
+        ("pandas", "DataFrame"): _pandas_columns,
+        ("pandas", "Series"): _pandas_columns,
+        ("polars", "DataFrame"): _polars_columns,
+        ("polars", "Series"): _polars_columns,
+    }.get((package, kind))
+    if columns is None:
+        return None
+    return _node(f"{package} {kind}", str(value.shape).encode(), *columns(value, where))
+
+
+def _pandas_columns(frame, where):
+    if frame.ndim == 1:
+        frame = frame.to_frame()
+    yield _sequence(list(frame.columns), f"a column name of {where}", False)
+    dtypes = list(set(frame.dtypes))
+    if len(dtypes) == 1 and isinstance(dtypes[0], np.dtype):  # one block, as a rule
+        yield _array(frame.to_numpy(), where, True)
+        return
+    for name, column in frame.items():
+        yield _pandas_column(column, f"column {name!r} of {where}")
+
+
+def _pandas_column(column, where):
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype):
+        return _array(column.to_numpy(), where, True)
+    if hasattr(dtype, "categories"):
+        categories = _pandas_column(dtype.categories.to_series(), where)
+        codes = _array(column.cat.codes.to_numpy(), where, True)
+        return _node(f"categories {dtype.ordered}", categories, codes)
+    missing = column.isna().to_numpy()
+    values = column[~missing]
+    instants = f"M8[{dtype.unit}]" if hasattr(dtype, "tz") else None
+    cells = _array(values.to_numpy(dtype=instants), where, True)
+    return _node(f"column {dtype}", missing.tobytes(), cells)
+
+
+def _polars_columns(frame, where):
+    for column in [frame] if len(frame.shape) == 1 else frame.iter_columns():
+        missing = column.is_null().to_numpy().tobytes()
+        dtype, values = repr(column.dtype), column.drop_nulls()
+        yield _node(column.name, dtype.encode(), missing)
+        if column.dtype.is_temporal():
+            values = values.to_physical()
+        if values.dtype.is_numeric():
+            yield _array(values.to_numpy(), where, True)
+        else:
+            yield _sequence(
+                values.to_list(), f"column {column.name!r} of {where}", True
+            )
+
+
+# -- classes, functions and objects -----------------------------------------------
+
+
+def _object(value, where, fitted):
+    """Digest a function by name and code, an object as clone or pickle would take it.
+
+    A class or function is its name: what pickle finds under it must be the same thing.
+    """
+    owner = getattr(value, "__self__", None)  # of a function in C: its module
+    if hasattr(value, "__qualname__") and (owner is None or inspect.ismodule(owner)):
+        return _function(value, where)
+    if hasattr(value, "get_params") and not (fitted or _clones_itself(value)):
+        return _estimator(value, where)
+    return _state(value, where)
+
+
+def _clones_itself(value):
+    """Say whether clone asks the estimator; a frozen one keeps what it learned."""
+    clones = getattr(value, "__sklearn_clone__", None)
+    return clones is not None and clones.__module__ != "sklearn.base"
+
+
+def _estimator(value, where):
+    params = sorted(value.get_params(deep=False).items())
+    parts = [
+        _node(name, _digest(param, f"{where}.{name}", False)) for name, param in params
+    ]
+    return _node("estimator", _class(type(value), where), *parts)
+
+
+def _state(value, where):
+    """Digest what pickle would write; it knows the state of types in C as well."""
+    reduce = copyreg.dispatch_table.get(type(value))
+    try:
+        reduced: Any = reduce(value) if reduce else value.__reduce_ex__(4)
+    except Exception as error:
+        raise UncacheableError(
+            f"{where} is a {type(value).__name__}, which has no content to name a "
+            f"cache entry by ({error}). Leave it out, or fit without memory."
+        ) from error
+    if isinstance(reduced, str):  # a global: pd.NA, numpy.log
+        return _node("global", type(value).__module__.encode(), reduced.encode())
+    parts = [list(part) if hasattr(part, "__next__") else part for part in reduced]
+    return _node("object", _class(type(value), where), _sequence(parts, where, True))
+
+
+def _named(value, where):
+    """Return module and name of a class or function, if that is where it is found."""
+    module, name = getattr(value, "__module__", None), value.__qualname__
+    found = sys.modules.get(module or "builtins")
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is not value:
+        raise UncacheableError(
+            f"{where} is {name} ({type(value).__name__}), which no module knows by "
+            "that name. Define it at the top of a module, or fit without memory."
+        )
+    return f"{module}.{name}".encode()
+
+
+def _function(value, where):
+    name = _named(value, where)
+    code = getattr(inspect.unwrap(value), "__code__", None)
+    body = _code(code, where) if isinstance(code, CodeType) else b""
+    return _node("function", name, _version(value), body)
+
+
+@lru_cache(maxsize=1024)
+def _class_code(kind):
+    """Digest the bodies of a class's own methods and those it inherits."""
+    bodies = []
+    for base in kind.__mro__:
+        if _package(base) in sys.stdlib_module_names:
+            continue
+        for name, member in sorted(vars(base).items()):
+            function = inspect.unwrap(getattr(member, "__func__", member))
+            if isinstance(member, property):
+                function = member.fget
+            if isinstance(function, FunctionType):
+                bodies.append(_node(name, _code(function.__code__, name)))
+    return _node("methods", *bodies)
+
+
+def _class(kind, where):
+    return _node("class", _named(kind, where), _version(kind), _class_code(kind))
+
+
+def _code(code, where):
+    names = _sequence(list(code.co_names + code.co_varnames), where, True)
+    return _node("code", code.co_code, names, _sequence(code.co_consts, where, True))
+
+
+def _package(value):
+    return (getattr(value, "__module__", None) or "builtins").partition(".")[0]
+
+
+def _version(value):
+    """Return the version of the package; of what comes with Python, Python's."""
+    package = _package(value)
+    if package in sys.stdlib_module_names:
+        return sys.version.encode()
+    return str(getattr(sys.modules.get(package), "__version__", None)).encode()
