@@ -139,7 +139,8 @@ class _LightGBM(_Booster):
     def rounds(self):
         if not self.asks() or self._drops_trees():
             return None
-        return int(self.model.best_iteration_)
+        best = int(self.model.best_iteration_)
+        return best if best > 0 else None
 
     def fixed(self, rounds):
         settings = dict.fromkeys(self._known(_PATIENCE), 0)
@@ -171,7 +172,8 @@ class _XGBoost(_Booster):
         return {"eval_set": [(X, y)], **quiet, **self._lists(extras)}
 
     def rounds(self):
-        return int(self.model.best_iteration) + 1 if self.asks() else None
+        best = getattr(self.model, "best_iteration", None) if self.asks() else None
+        return None if best is None else int(best) + 1
 
     def fixed(self, rounds):
         callbacks = self.given.get("callbacks") or []

@@ -48,7 +48,7 @@ def fit_early(
     """Fit a member on a fold's training rows, with validation rows if it takes any.
 
     Steps before the last of a pipeline are fitted on rows that are trained on, and
-    transform the validation rows.
+    transform the validation rows. A pipeline's `memory` is not used.
 
     Parameters
     ----------
@@ -82,10 +82,14 @@ def fit_early(
     ValueError
         If there are too few rows to divide, or no validation rows.
     """
+    inner = isinstance(validation, str)
+    if inner and validation != "inner":
+        raise ValueError(
+            f"validation is {validation!r}; expected 'inner' or rows (X_val, y_val)."
+        )
     booster = find_booster(_last(member))
     if booster is None or not booster.stops(_num_samples(X)):
         return member.fit(X, y, **params)
-    inner = isinstance(validation, str)
     if _brings_rows(params) or not booster.open(inner, groups is not None):
         return member.fit(X, y, **params)
     if inner:
@@ -93,7 +97,7 @@ def fit_early(
             y,
             stratify=is_classifier(member),
             groups=groups,
-            weight=_find_weight(params),
+            weight=_find_weight(member, params),
             fraction=fraction,
             seed=seed,
         )
@@ -103,6 +107,7 @@ def fit_early(
         X, y = _safe_indexing(X, train), y[train]
     else:
         rows = _known_rows(validation, y if is_classifier(member) else None)
+        _check_weight(_find_weight(member, rows[-1]))
     return _fit_steps(member, X, y, params, *rows)
 
 
@@ -237,11 +242,13 @@ def _brings_rows(params):
     return bool(names & {"eval_set", "eval_X", "X_val"})
 
 
-def _find_weight(params):
-    for key, value in params.items():
-        if key.rpartition("__")[2] == "sample_weight":
-            return value
-    return None
+def _find_weight(member, params):
+    """Return the weights that reach the model, not those of a step before it."""
+    prefix = ""
+    while isinstance(member, Pipeline):
+        step, member = member.steps[-1]
+        prefix += f"{step}__"
+    return params.get(f"{prefix}sample_weight", params.get("sample_weight"))
 
 
 def _known_rows(validation, y):
@@ -260,13 +267,15 @@ def _known_rows(validation, y):
         raise ValueError(
             "Early stopping has no validation rows of the classes that are trained on."
         )
-    weight = _find_weight(extras)
+    return X_val, y_val, extras
+
+
+def _check_weight(weight):
     if weight is not None and not np.any(np.asarray(weight) > 0):
         raise ValueError(
             "Early stopping has validation rows of weight zero alone; expected a "
             "positive one."
         )
-    return X_val, y_val, extras
 
 
 class _Extras(dict):

@@ -83,13 +83,14 @@ def _draw_groups(groups, codes, counted, fraction, rng):
     totals = cells.sum(axis=0)
     cells, totals = cells[:, totals > 0], totals[totals > 0]
     chosen, have = [], np.zeros(len(totals))
+    missing = _miss(have, totals, fraction)
     for group in rng.permutation(shape[0]):
         new = have + cells[group]
-        if (new < totals).all() and _miss(new, totals, fraction) < _miss(
-            have, totals, fraction
-        ):
+        if (new < totals).all() and _miss(new, totals, fraction) < missing:
             chosen.append(group)
-            have = new
+            have, missing = new, _miss(new, totals, fraction)
+            if (have >= fraction * totals).all():  # more would only be worse
+                break
     if not chosen:  # all are larger than twice the fraction
         free = np.flatnonzero((cells < totals).all(axis=1) & cells.any(axis=1))
         if not free.size:

@@ -303,6 +303,23 @@ def test_pipeline_refuses_metadata_without_a_step():
         fit_early(pipeline, X, y, {"sample_weight": weight})
 
 
+def test_the_models_weights_count_not_those_of_a_step_before():
+    X, y, weight = data()
+    zero = np.where(np.arange(240) < 200, 0.0, weight)
+    pipeline = make_pipeline(StandardScaler(), xgb())
+    params = {
+        "standardscaler__sample_weight": weight,
+        "xgbregressor__sample_weight": zero,
+    }
+    model = fit_early(pipeline, X, y, params, seed=1)
+    train, held = inner_split(y, stratify=False, weight=zero, seed=1)
+    assert (held >= 200).all()
+    scaler = StandardScaler().fit(X[train], sample_weight=weight[train])
+    A, B = scaler.transform(X[train]), scaler.transform(X[held])
+    expected = by_hand(xgb(), A, y[train], B, y[held], zero[train], zero[held])
+    assert_array_equal(model.predict(X), expected.predict(scaler.transform(X)))
+
+
 def test_frozen_and_weighted_steps_before():
     X, y, weight = data()
     frozen = FrozenEstimator(StandardScaler().fit(X[:50]))
@@ -428,6 +445,8 @@ def test_refuses_weightless_and_uneven_validation_rows():
     rows = X[:9], y[:9], np.zeros(9)
     with pytest.raises(ValueError, match="weight zero alone"):
         fit_early(lgbm(), X, y, {}, validation=rows)
+    with pytest.raises(ValueError, match="validation is 'held_out'"):
+        fit_early(lgbm(), X, y, {}, validation="held_out")
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         fit_early(lgbm(), X, y, {}, validation=(X[:9], y[:8]))
 
