@@ -1,0 +1,265 @@
+"""How each boosting library is asked to stop early; none of them is imported here."""
+
+from inspect import signature
+from numbers import Real
+from typing import Any
+
+# LightGBM takes each of these names, and passes on what it does not know.
+_PATIENCE = (
+    "early_stopping_round",
+    "early_stopping_rounds",
+    "early_stopping",
+    "n_iter_no_change",
+)
+_ROUNDS = (
+    "n_estimators",
+    "num_iterations",
+    "num_iteration",
+    "num_boost_round",
+    "num_round",
+    "num_rounds",
+    "num_tree",
+    "num_trees",
+    "nrounds",
+    "n_iter",
+    "max_iter",
+)
+_BOOSTING = ("boosting", "boosting_type", "boost")
+_VERBOSITY = ("verbosity", "verbose")
+_SPLITTING = {
+    "BaseGradientBoosting": "n_iter_no_change",
+    "BaseMultilayerPerceptron": "early_stopping",
+    "BaseSGD": "early_stopping",
+}
+
+
+def find_booster(estimator):
+    """Return what knows this estimator's library, told by the names of its classes."""
+    for package, name in _ancestry(estimator):
+        if (package, name) in _BOOSTERS:
+            return _BOOSTERS[package, name](estimator)
+    return None
+
+
+def splits_rows_itself(estimator):
+    """Say whether it stops early on rows that it splits off, and can do no other."""
+    for package, name in _ancestry(estimator):
+        if package == "sklearn" and name in _SPLITTING:
+            return bool(getattr(estimator, _SPLITTING[name], False))
+    return False
+
+
+def _ancestry(estimator):
+    for kind in type(estimator).__mro__:
+        yield kind.__module__.partition(".")[0], kind.__name__
+
+
+class _Booster:
+    """A model and what its parameters say of early stopping."""
+
+    #: Name that fit's metadata has for the validation rows.
+    names: dict[str, str] = {}
+
+    def __init__(self, model):
+        self.model = model
+        self.given = model.get_params(deep=False)
+
+    def asks(self):
+        """Say whether it is to stop early."""
+        raise NotImplementedError
+
+    def stops(self, n_rows):
+        """Say whether it is to stop early, on so many rows, on rows from outside."""
+        return self.asks()
+
+    def needs(self):
+        """Say whether its fit fails without validation rows."""
+        return self.asks()
+
+    def open(self, inner, grouped):
+        """Make the model ready; say whether it is to be handed validation rows.
+
+        inner : whether these are some of its training rows
+        grouped : whether there are groups
+        """
+        return True
+
+    def limit(self, inner, grouped):
+        """Say what it cannot do as asked, or return None."""
+        return None
+
+    def arguments(self, X, y, extras, params):
+        """Return the keywords by which fit takes the validation rows."""
+        raise NotImplementedError
+
+    def rounds(self):
+        """Return the number of rounds a fitted model stopped at, or None."""
+        raise NotImplementedError
+
+    def fixed(self, rounds):
+        """Return the parameters of a fit of so many rounds without early stopping."""
+        raise NotImplementedError
+
+    def _lists(self, extras):
+        return {self.names[k]: [v] for k, v in extras.items() if k in self.names}
+
+
+class _LightGBM(_Booster):
+    names = {"sample_weight": "eval_sample_weight", "init_score": "eval_init_score"}
+
+    def asks(self):
+        first, *others = _PATIENCE
+        names = [first] if first in self.given else others
+        values: list[Any] = [self.given.get(name) for name in names]
+        return any(isinstance(value, Real) and float(value) > 0 for value in values)
+
+    def open(self, inner, grouped):
+        if not self._known(_VERBOSITY):  # else it prints when it stops
+            self.model.set_params(verbosity=-1)
+        if not self._drops_trees():
+            return True
+        self.model.set_params(**self.fixed(None))
+        return False
+
+    def limit(self, inner, grouped):
+        if not self._drops_trees():
+            return None
+        return (
+            "does not stop early with boosting_type='dart', whose later rounds change "
+            "earlier ones: all its rounds are fitted, on all training rows."
+        )
+
+    def arguments(self, X, y, extras, params):
+        if "eval_X" in signature(self.model.fit).parameters:
+            rows: dict[str, Any] = {"eval_X": (X,), "eval_y": (y,)}
+        else:  # before 4.7
+            rows = {"eval_set": [(X, y)]}
+        return rows | self._lists(extras)
+
+    def rounds(self):
+        if not self.asks() or self._drops_trees():
+            return None
+        best = int(self.model.best_iteration_)
+        return best if best > 0 else None
+
+    def fixed(self, rounds):
+        settings = dict.fromkeys(self._known(_PATIENCE), 0)
+        if rounds is not None:
+            settings |= dict.fromkeys(self._known(_ROUNDS), rounds)
+        return settings
+
+    def _known(self, names):
+        return [name for name in names if self.given.get(name) is not None]
+
+    def _drops_trees(self):
+        return any(self.given.get(name) == "dart" for name in _BOOSTING)
+
+
+class _XGBoost(_Booster):
+    names = {
+        "sample_weight": "sample_weight_eval_set",
+        "base_margin": "base_margin_eval_set",
+    }
+
+    def asks(self):
+        callbacks = self.given.get("callbacks") or []
+        return self.given.get("early_stopping_rounds") is not None or any(
+            map(_is_stopping, callbacks)
+        )
+
+    def arguments(self, X, y, extras, params):
+        quiet = {} if "verbose" in params else {"verbose": False}
+        return {"eval_set": [(X, y)], **quiet, **self._lists(extras)}
+
+    def rounds(self):
+        best = getattr(self.model, "best_iteration", None) if self.asks() else None
+        return None if best is None else int(best) + 1
+
+    def fixed(self, rounds):
+        callbacks = self.given.get("callbacks") or []
+        kept = [callback for callback in callbacks if not _is_stopping(callback)]
+        settings = {"early_stopping_rounds": None, "callbacks": kept or None}
+        return settings if rounds is None else {**settings, "n_estimators": rounds}
+
+
+def _is_stopping(callback):
+    return ("xgboost", "EarlyStopping") in _ancestry(callback)
+
+
+class _Histogram(_Booster):
+    """scikit-learn's; it splits rows off itself, and from 1.7 on takes others."""
+
+    names = {"sample_weight": "sample_weight_val"}
+
+    def asks(self):
+        return self.given["early_stopping"] is not False
+
+    def stops(self, n_rows):
+        wanted = self.given["early_stopping"]
+        if wanted == "auto":
+            return n_rows is None or n_rows > 10_000
+        return bool(wanted)
+
+    def needs(self):
+        return False
+
+    def open(self, inner, grouped):
+        if self._splits(inner, grouped) or not self._takes_rows():
+            return False
+        self.model.set_params(early_stopping=True)  # not less than 10 000 rows anew
+        return True
+
+    def limit(self, inner, grouped):
+        if self._splits(inner, grouped) or self._takes_rows():
+            return None
+        return (
+            "takes no validation rows before scikit-learn 1.7: it splits off its own, "
+            "which does not keep groups together."
+        )
+
+    def arguments(self, X, y, extras, params):
+        own = {self.names[k]: v for k, v in extras.items() if k in self.names}
+        return {"X_val": X, "y_val": y, **own}
+
+    def rounds(self):
+        stopping = getattr(self.model, "do_early_stopping_", False)
+        return self.model.n_iter_ if stopping else None
+
+    def fixed(self, rounds):
+        settings = {"early_stopping": False}
+        return settings if rounds is None else {**settings, "max_iter": rounds}
+
+    def _splits(self, inner, grouped):
+        """Say whether it does by itself what is wanted; it may watch training rows."""
+        return inner and (not grouped or self.given["validation_fraction"] is None)
+
+    def _takes_rows(self):
+        return "X_val" in signature(self.model.fit).parameters
+
+
+class _Staged(_Booster):
+    """scikit-learn's gradient boosting without histograms: rows of its own only."""
+
+    def asks(self):
+        return self.given["n_iter_no_change"] is not None
+
+    def stops(self, n_rows):
+        return False
+
+    def needs(self):
+        return False
+
+    def rounds(self):
+        return self.model.n_estimators_ if self.asks() else None
+
+    def fixed(self, rounds):
+        settings = {"n_iter_no_change": None}
+        return settings if rounds is None else {**settings, "n_estimators": rounds}
+
+
+_BOOSTERS = {
+    ("lightgbm", "LGBMModel"): _LightGBM,
+    ("xgboost", "XGBModel"): _XGBoost,
+    ("sklearn", "BaseHistGradientBoosting"): _Histogram,
+    ("sklearn", "BaseGradientBoosting"): _Staged,
+}
