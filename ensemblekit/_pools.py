@@ -12,6 +12,7 @@ import traceback
 import warnings
 from concurrent.futures import BrokenExecutor, Future, wait
 from contextlib import contextmanager, suppress
+from time import sleep
 from typing import Any, NamedTuple
 
 from joblib import parallel_config
@@ -161,7 +162,11 @@ class LokyPool:
         self.window = 2 * n_workers
         self._n_workers = n_workers
         self._path = _shipping.ship(job)
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            _shipping.remove(self._path)
+            raise
 
     def _open(self):
         self._parallel = Parallel(n_jobs=self._n_workers, backend="loky").__enter__()
@@ -218,9 +223,16 @@ class DaskPool:
 
     def reopen(self):
         """Send the data (again: it may have died with the workers)."""
-        self._data = self._client.scatter(
-            _Parcel(self._job), broadcast=True, hash=False
-        )
+        parcel = _Parcel(self._job)
+        for pause in (0.5, 1, 2, 4, None):
+            try:
+                self._data = self._client.scatter(parcel, broadcast=True, hash=False)
+                return
+            except OSError:  # a worker that is just dying was sent a copy
+                if pause is None:
+                    raise
+                sleep(pause)
+                self._client.wait_for_workers(1, timeout=30)
 
     def submit(self, index):
         """Queue a task."""

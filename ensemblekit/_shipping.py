@@ -58,9 +58,9 @@ def ship(job, folder=None):
     _Packer(stream, protocol=5, buffer_callback=_collect(buffers)).dump(job)
     n_bytes = stream.tell() + sum(buffer.raw().nbytes for buffer in buffers)
     home = tempfile.mkdtemp(prefix="ensemblekit-", dir=folder or _roomy(n_bytes))
-    resource_tracker.register(home, "folder")
     path = str(Path(home, "job"))
     try:
+        resource_tracker.register(home, "folder")
         _write(path, stream, buffers)
     except BaseException:
         remove(path)

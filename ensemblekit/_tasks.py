@@ -86,11 +86,12 @@ def run_tasks(
     tasks = list(tasks)
     run = _Run(tasks, on_error, time_limit, on_done)
     backend, _ = get_active_backend()
+    kind = type(backend).__name__
     workers = effective_n_jobs(n_jobs)
-    if min(workers, len(tasks)) <= 1:
+    # A dask cluster with one worker is still where the user wants the work done.
+    if min(workers, len(tasks)) <= 1 and kind != "DaskDistributedBackend":
         _run_here(run, function, shared)
     else:
-        kind = type(backend).__name__
         job = _describe_job(function, shared, tasks, min(workers, len(tasks)), backend)
         if kind in _POOLS:
             _run_in_pool(run, _POOLS[kind], backend, workers, job)
