@@ -12,7 +12,7 @@ from ._digest import digest
 from ._early_stopping import fit_early, rounds_of
 from ._members import fit_member, predict_member
 from ._model_files import trusted_packages
-from ._sklearn import _safe_indexing
+from ._sklearn import _check_method_params, _safe_indexing
 from ._tasks import Outcome, run_tasks
 from .exceptions import CacheWarning, UncacheableError
 
@@ -139,13 +139,14 @@ def _validation_rows(X, targets, validation, task):
     if isinstance(validation, str):
         if validation == "inner" or task.test is None:
             return "inner"
-        validation = _safe_indexing(X, task.test), targets[task.test]
-    X_val, y_val = validation
+        extras = _check_method_params(X, task.params, indices=task.test)
+        validation = _safe_indexing(X, task.test), targets[task.test], extras
+    X_val, y_val, *extras = validation
     if task.present is None:
-        return X_val, y_val
-    known = np.flatnonzero(np.isin(y_val, task.present))
-    codes = np.searchsorted(task.present, y_val[known])
-    return _safe_indexing(X_val, known), codes
+        return validation
+    codes = np.searchsorted(task.present, y_val)
+    unknown = ~np.isin(y_val, task.present)
+    return X_val, np.where(unknown, -1, codes), *extras
 
 
 def run_all(tasks, shared, memory, *, with_models, on_done, **options):

@@ -671,7 +671,7 @@ class CrossFit(FittedMembers):
 
     def _report(self, name, member, block, folds):
         stopped = [fold.rounds for fold in folds]
-        if not stopped or None in stopped:
+        if all(rounds is None for rounds in stopped):
             stopped = None
         return {
             "name": name,
