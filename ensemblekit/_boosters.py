@@ -143,7 +143,7 @@ class _LightGBM(_Booster):
         return best if best > 0 else None
 
     def fixed(self, rounds):
-        settings = dict.fromkeys(self._known(_PATIENCE), 0)
+        settings = dict.fromkeys(self._known(_PATIENCE))  # 4.3 refuses 0
         if rounds is not None:
             settings |= dict.fromkeys(self._known(_ROUNDS), rounds)
         return settings
