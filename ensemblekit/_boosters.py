@@ -1,5 +1,6 @@
 """How each boosting library is asked to stop early; none of them is imported here."""
 
+from collections.abc import Callable
 from inspect import signature
 from numbers import Real
 from typing import Any
@@ -57,16 +58,20 @@ def _ancestry(estimator):
 class _Booster:
     """A model and what its parameters say of early stopping."""
 
-    #: Name that fit's metadata has for the validation rows.
+    # Names that fit's metadata has for the validation rows.
     names: dict[str, str] = {}
+    # Whether it is to stop early.
+    asks: Callable[[], bool]
+    # Of X, y, their metadata and that of fit: the keywords of fit for validation rows.
+    arguments: Callable[[Any, Any, dict, dict], dict]
+    # The number of rounds at which a fitted model stopped, or None.
+    rounds: Callable[[], int | None]
+    # Of a number of rounds, or None: the parameters of a fit that does not stop early.
+    fixed: Callable[[int | None], dict]
 
     def __init__(self, model):
         self.model = model
         self.given = model.get_params(deep=False)
-
-    def asks(self):
-        """Say whether it is to stop early."""
-        raise NotImplementedError
 
     def stops(self, n_rows):
         """Say whether it is to stop early, on so many rows, on rows from outside."""
@@ -87,18 +92,6 @@ class _Booster:
     def limit(self, inner, grouped):
         """Say what it cannot do as asked, or return None."""
         return None
-
-    def arguments(self, X, y, extras, params):
-        """Return the keywords by which fit takes the validation rows."""
-        raise NotImplementedError
-
-    def rounds(self):
-        """Return the number of rounds a fitted model stopped at, or None."""
-        raise NotImplementedError
-
-    def fixed(self, rounds):
-        """Return the parameters of a fit of so many rounds without early stopping."""
-        raise NotImplementedError
 
     def _lists(self, extras):
         return {self.names[k]: [v] for k, v in extras.items() if k in self.names}
@@ -143,7 +136,7 @@ class _LightGBM(_Booster):
         return best if best > 0 else None
 
     def fixed(self, rounds):
-        settings = dict.fromkeys(self._known(_PATIENCE), 0)
+        settings = dict.fromkeys(self._known(_PATIENCE))  # 4.3 refuses 0
         if rounds is not None:
             settings |= dict.fromkeys(self._known(_ROUNDS), rounds)
         return settings
