@@ -8,6 +8,7 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
   `ForestQuantileRegressor`, `ResidualQuantileRegressor`: its members.
 - `CrossFit`: members to out-of-fold predictions. `PredictionLibrary`: predictions made
   elsewhere. `PredictionCache`: a folder where predictions outlive the process.
+  `PrefitMember`: a model trained elsewhere, with its out-of-fold predictions.
 - `ConvexClassifier`, `EnsembleSelectionClassifier`, `AverageClassifier`,
   `LinearStackClassifier` and their regressors: the combiners.
 - `default_members`: a library to start from. `evaluate_loss`: the losses.
@@ -100,6 +101,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         pit_from_quantiles,
         weighted_interval_score,
     )
+    from .prefit import PrefitMember
     from .quantile_members.defaults import default_quantile_members
     from .quantile_members.forest import ForestQuantileRegressor
     from .quantile_members.per_level import PerLevelQuantileRegressor
@@ -198,6 +200,7 @@ _MODULES = {
     "PartitionVotingClassifier": "selective",
     "PerLevelQuantileRegressor": "quantile_members",
     "PredictionCache": "_cache",
+    "PrefitMember": "prefit",
     "PredictionLibrary": "library",
     "RashomonCapacity": "selective",
     "RequiredMembers": "selective",

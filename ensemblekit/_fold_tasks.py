@@ -5,11 +5,10 @@ from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ._digest import digest
-from ._early_stopping import fit_early, rounds_of
+from ._early_stopping import fit_early, recode, rounds_of
 from ._members import fit_member, predict_member
 from ._model_files import trusted_packages
 from ._sklearn import _check_method_params, _safe_indexing
@@ -144,9 +143,7 @@ def _validation_rows(X, targets, validation, task):
     X_val, y_val, *extras = validation
     if task.present is None:
         return validation
-    codes = np.searchsorted(task.present, y_val)
-    unknown = ~np.isin(y_val, task.present)
-    return X_val, np.where(unknown, -1, codes), *extras
+    return X_val, recode(y_val, task.present), *extras
 
 
 def run_all(tasks, shared, memory, *, with_models, on_done, **options):

@@ -1,9 +1,9 @@
 """Workers for a list of calls, with the libraries' own threads capped."""
 
 from joblib import cpu_count, effective_n_jobs
-from threadpoolctl import ThreadpoolController
 
 from ._sklearn import Parallel, delayed
+from ._threads import capped_threads
 
 
 def map_tasks(function, tasks, n_jobs):
@@ -17,12 +17,9 @@ def map_tasks(function, tasks, n_jobs):
     if workers == 1:
         return parallel(delayed(function)(*task) for task in tasks)
     threads = max(1, cpu_count() // workers)
-    return parallel(delayed(run_capped)(threads, function, task) for task in tasks)
+    return parallel(delayed(_run_capped)(threads, function, task) for task in tasks)
 
 
-def run_capped(threads, function, task):
-    """Cap the libraries' threads, never above what the environment allows."""
-    controller = ThreadpoolController()
-    allowed = [library.num_threads for library in controller.lib_controllers]
-    with controller.limit(limits=min([threads, *allowed])):
+def _run_capped(threads, function, task):
+    with capped_threads(threads):
         return function(*task)

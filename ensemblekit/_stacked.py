@@ -45,6 +45,7 @@ from .library import PredictionLibrary
 from .members import default_members, request_weights
 from .prefit import check_prefit
 
+_SHOWN = ("loss", "loss_se", "frozen", "fit_time", "predict_time", "crossing")
 _OURS = (ClassificationCombinerMixin, RegressionCombinerMixin)
 
 
@@ -547,7 +548,7 @@ class Stacked(TransformerMixin, _BaseComposition):
         weights = self._member_weights()
         rows = [
             {"name": report["name"], "loss": None, "loss_se": None, "weight": weight}
-            | {key: value for key, value in report.items() if key != "scores"}
+            | {key: report[key] for key in _SHOWN if key in report}
             for report, weight in zip(self.cross_fit_.report_, weights, strict=True)
         ]
         ensemble = {

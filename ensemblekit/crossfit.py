@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from . import layout
 from ._cache import PredictionCache
 from ._digest import digest
-from ._early_stopping import refit_rounds, stops_early, with_rounds
+from ._early_stopping import describe_limits, refit_rounds, stops_early, with_rounds
 from ._fitted import FittedMembers
 from ._fold_tasks import Memory, Task, run_all
 from ._folds import (
@@ -539,6 +539,8 @@ class CrossFit(FittedMembers):
     def _fold_tasks(self, name, member, params):
         seeds = draw_seeds(self._seed, name, len(self.splits_))[1:]
         stopping = stops_early(member) and not is_frozen(member)
+        if stopping:
+            self._warn_of_stopping(name, member)
         return [
             Task(
                 name,
@@ -557,6 +559,14 @@ class CrossFit(FittedMembers):
                 zip(self.splits_, seeds, strict=True)
             )
         ]
+
+    def _warn_of_stopping(self, name, member):
+        """Say what of early stopping the member cannot do."""
+        label, groups = f"Member {name!r}", self._groups is not None
+        for limit in describe_limits(
+            label, member, validation=self.early_stopping, groups=groups
+        ):
+            warnings.warn(limit, UserWarning, stacklevel=7)
 
     def _prepare(self, name, member, seed):
         """Return a clone with its seed and, for quantiles, the levels."""
@@ -670,9 +680,8 @@ class CrossFit(FittedMembers):
             self.fold_estimators_[name] = [fold.model for fold in folds]
 
     def _report(self, name, member, block, folds):
-        stopped = [fold.rounds for fold in folds]
-        if all(rounds is None for rounds in stopped):
-            stopped = None
+        found = [fold.rounds for fold in folds]
+        stopped = found if any(rounds is not None for rounds in found) else None
         return {
             "name": name,
             **self._scores(name, block),

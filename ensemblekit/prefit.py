@@ -5,6 +5,7 @@ from sklearn.frozen import FrozenEstimator
 
 from . import layout
 from ._members import is_frozen
+from ._sklearn import HasMethods
 
 __all__ = ["PrefitMember"]
 
@@ -46,6 +47,12 @@ class PrefitMember(FrozenEstimator):
     array([ 4.,  6.,  8., 10.])
     """
 
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "oof_predictions": ["array-like", None],
+        "trained_on_other_rows": ["boolean"],
+    }
+
     def __init__(self, estimator, *, oof_predictions=None, trained_on_other_rows=False):
         super().__init__(estimator)
         self.oof_predictions = oof_predictions
@@ -78,6 +85,7 @@ def check_prefit(members):
     """
     for name, member in members:
         if isinstance(member, PrefitMember):
+            member._validate_params()
             given = member.oof_predictions is not None
             if given == bool(member.trained_on_other_rows):
                 raise ValueError(

@@ -15,7 +15,6 @@ from sklearn.model_selection import (
     GroupKFold,
     KFold,
     StratifiedKFold,
-    TimeSeriesSplit,
     cross_val_predict,
 )
 from sklearn.naive_bayes import GaussianNB
@@ -283,12 +282,6 @@ def test_lists_of_splits_and_generators(regression):
         assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("cv", [TimeSeriesSplit(3), [([0, 1], [2, 2])]])
-def test_splits_that_do_not_partition_are_refused(regression, cv):
-    with pytest.raises(ValueError, match="hold out each row exactly once, but row"):
-        CrossFit(REGRESSORS, cv=cv).fit(*regression)
-
-
 def test_get_and_set_params(regression):
     crossfit = CrossFit([("ridge", Ridge()), ("near", KNeighborsRegressor())])
     crossfit.set_params(ridge__alpha=3.0, near="drop").fit(*regression)
@@ -364,7 +357,7 @@ def test_splits_that_train_on_what_they_hold_out_are_refused(regression):
     with pytest.raises(ValueError, match="Fold 1 of cv trains on rows that it holds"):
         CrossFit(REGRESSORS, cv=leaky).fit(X, y)
     twice = [(rows[45:], np.r_[rows[:45], 0]), (rows[:45], rows[45:])]
-    with pytest.raises(ValueError, match="row 0 is held out 2 times"):
+    with pytest.raises(ValueError, match="Fold 1 of cv holds out row 0 2 times"):
         CrossFit(REGRESSORS, cv=twice).fit(X, y)
 
 

@@ -32,6 +32,7 @@ from ensemblekit import (
     ConvexRegressor,
     EnsembleSelectionRegressor,
     LinearStackClassifier,
+    PrefitMember,
     StackedClassifier,
     StackedRegressor,
     cross_fitted_predictions,
@@ -361,11 +362,12 @@ def test_leaderboard_hands_weights_to_pipelines(regression):
 
 def test_leaderboard_marks_what_was_trained_elsewhere(classification):
     X, y = classification
-    frozen = FrozenEstimator(DecisionTreeClassifier().fit(X, y))
+    model = DecisionTreeClassifier().fit(X, y)
+    frozen = PrefitMember(model, trained_on_other_rows=True)
     stacked = StackedClassifier([("frozen", frozen), ("bayes", GaussianNB())]).fit(X, y)
     marks = {row["name"]: row["frozen"] for row in stacked.leaderboard_}
     assert marks == {"frozen": True, "bayes": False, "ensemble": True}
-    nested = CalibratedClassifierCV(frozen)
+    nested = CalibratedClassifierCV(FrozenEstimator(model))
     stacked = StackedClassifier([("nested", nested)], cv=3).fit(X, y)
     assert all(row["frozen"] for row in stacked.leaderboard_)
 

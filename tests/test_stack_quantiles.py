@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingRegressor
 from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import QuantileRegressor, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
@@ -24,6 +23,7 @@ from ensemblekit import (
     GuardWarning,
     MemberError,
     PerLevelQuantileRegressor,
+    PrefitMember,
     QuantileAggregator,
     QuantilePoolRegressor,
     ResidualQuantileRegressor,
@@ -313,7 +313,8 @@ def test_default_members_take_routed_weights(table):
 
 def test_what_was_trained_elsewhere_keeps_its_levels(table):
     X, y = table
-    frozen = FrozenEstimator(ForestQuantileRegressor(TREES, LEVELS).fit(X, y))
+    forest = ForestQuantileRegressor(TREES, LEVELS).fit(X, y)
+    frozen = PrefitMember(forest, trained_on_other_rows=True)
     members = [MEMBERS[0], ("frozen", frozen)]
     stacked = StackedQuantileRegressor(members, Mean(), quantile_levels=LEVELS)
     expected = frozen.predict_quantiles(X)

@@ -73,7 +73,7 @@ def test_equals_models_fitted_by_hand(cv):
 
 def test_splits_that_are_no_partition_are_refused():
     X, y, _ = diabetes(40)
-    with pytest.raises(ValueError, match="cv must hold out each row exactly once"):
+    with pytest.raises(ValueError, match="cv that holds out each row exactly once"):
         cv_plus(cv=ShuffleSplit(3, random_state=0)).fit(X, y)
 
 
