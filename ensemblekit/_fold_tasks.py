@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from ._digest import digest
-from ._early_stopping import fit_early, recode, rounds_of
+from ._early_stopping import fit_early, recode, rounds_of, unreached_parts
 from ._members import fit_member, predict_member
 from ._model_files import trusted_packages
 from ._sklearn import _check_method_params, _safe_indexing
 from ._tasks import Outcome, run_tasks
-from .exceptions import CacheWarning, UncacheableError
+from .exceptions import CacheWarning, MemberError, UncacheableError
 
 _FORMAT = 1  # raise it where the same task would give another result
 
@@ -117,17 +117,16 @@ def _fit(X, targets, classes, groups, validation, task):
             groups=None if groups is None else groups[rows],
             seed=task.seed,
         )
-    return fit_member(
-        task.name,
-        task.member,
-        X,
-        targets,
-        task.train,
-        task.params,
-        classes,
-        task.where,
-        fit,
-    )
+    where = task.train, task.params, classes, task.where
+    try:
+        return fit_member(task.name, task.member, X, targets, *where, fit)
+    except MemberError as error:
+        if parts := unreached_parts(task.member):
+            error.add_note(
+                f"{', '.join(parts)} ask for early stopping, but no validation rows "
+                "reach a model inside another estimator."
+            )
+        raise
 
 
 def _validation_rows(X, targets, validation, task):

@@ -539,8 +539,7 @@ class CrossFit(FittedMembers):
     def _fold_tasks(self, name, member, params):
         seeds = draw_seeds(self._seed, name, len(self.splits_))[1:]
         stopping = stops_early(member) and not is_frozen(member)
-        if stopping:
-            self._warn_of_stopping(name, member)
+        self._warn_of_stopping(name, member)
         return [
             Task(
                 name,
