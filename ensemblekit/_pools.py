@@ -217,22 +217,23 @@ class DaskPool:
         self.deaths = (KilledWorker, CancelledError)
         self.window = 2 * n_workers
         self._client = client
-        self._job = job
+        self._parcel = _shipping.Parcel(job)
         self._flying: set = set()
         self.reopen()
 
     def reopen(self):
         """Send the data (again: it may have died with the workers)."""
-        parcel = _Parcel(self._job)
         for pause in (0.5, 1, 2, 4, None):
             try:
-                self._data = self._client.scatter(parcel, broadcast=True, hash=False)
+                self._data = self._client.scatter(
+                    self._parcel, broadcast=True, hash=False
+                )
                 return
             except OSError:  # a worker that is just dying was sent a copy
                 if pause is None:
                     raise
                 sleep(pause)
-                self._client.wait_for_workers(1, timeout=30)
+                self._client.wait_for_workers(1, timeout=120)
 
     def submit(self, index):
         """Queue a task."""
@@ -257,15 +258,8 @@ class DaskPool:
         del self._data
 
 
-class _Parcel:
-    """One object for dask to send, whatever is in it."""
-
-    def __init__(self, job):
-        self.job = job
-
-
 def _unpack(parcel, index):
-    return parcel.job.attempt(index)
+    return parcel.open().attempt(index)
 
 
 def settle(futures):

@@ -20,7 +20,7 @@ try:  # joblib's own copy where it has one: its workers know classes by it
 except ImportError:
     import cloudpickle
 
-__all__ = ["cloudpickle", "fetch", "remove", "ship"]
+__all__ = ["Parcel", "cloudpickle", "fetch", "remove", "ship"]
 
 _SHARED_MEMORY = Path("/dev/shm")
 _SMALL = 4096  # bytes; smaller arrays travel inside the pickle
@@ -53,19 +53,59 @@ def ship(job, folder=None):
     Whoever calls must `remove` it; if this process is killed, loky's resource tracker
     removes it.
     """
-    buffers: list[pickle.PickleBuffer] = []
-    stream = BytesIO()
-    _Packer(stream, protocol=5, buffer_callback=_collect(buffers)).dump(job)
+    stream, buffers = _pickle(job)
     n_bytes = stream.tell() + sum(buffer.raw().nbytes for buffer in buffers)
     home = tempfile.mkdtemp(prefix="ensemblekit-", dir=folder or _roomy(n_bytes))
     path = str(Path(home, "job"))
     try:
         resource_tracker.register(home, "folder")
-        _write(path, stream, buffers)
+        with open(path, "wb") as file:
+            _write(file, stream, buffers)
     except BaseException:
         remove(path)
         raise
     return path
+
+
+class Parcel:
+    """A job in memory, for workers that share no disk."""
+
+    def __init__(self, job):
+        file = BytesIO()
+        _write(file, *_pickle(job))
+        self._bytes = np.frombuffer(file.getbuffer(), np.uint8)
+        self._job = None
+
+    def __reduce__(self):
+        return _rebuild_parcel, (self._bytes,)
+
+    def __sizeof__(self):
+        return self._bytes.nbytes
+
+    def open(self):
+        """Return the job, read once per process."""
+        with _lock:
+            if self._job is None:
+                self._bytes = _aligned(self._bytes)
+                self._job = _read(self._bytes.data)
+            return self._job
+
+
+def _rebuild_parcel(blob):
+    parcel = Parcel.__new__(Parcel)
+    parcel._bytes, parcel._job = blob, None
+    return parcel
+
+
+def _aligned(blob):
+    """Copy bytes at an odd address: sums of such arrays are rounded otherwise."""
+    if blob.ctypes.data % _ALIGNED:
+        room = np.empty(blob.size + _ALIGNED, np.uint8)
+        start = -room.ctypes.data % _ALIGNED
+        room[start : start + blob.size] = blob
+        blob = room[start : start + blob.size]
+    blob.flags.writeable = False  # as in a mapped file
+    return blob
 
 
 def remove(path):
@@ -80,7 +120,9 @@ def fetch(path):
     with _lock:
         if path not in _held:
             _held.clear()
-            _held[path] = _read(path)
+            with open(path, "rb") as file:
+                whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            _held[path] = _read(memoryview(whole))
             threading.Thread(target=_forget_later, args=(path,), daemon=True).start()
         return _held[path]
 
@@ -95,6 +137,14 @@ def _forget_later(path):
         sleep(0.5)
     with _lock:
         _held.pop(path, None)
+
+
+def _pickle(job):
+    """Return the pickle, and the large buffers that were left out of it."""
+    buffers: list[pickle.PickleBuffer] = []
+    stream = BytesIO()
+    _Packer(stream, protocol=5, buffer_callback=_collect(buffers)).dump(job)
+    return stream, buffers
 
 
 def _collect(buffers):
@@ -121,22 +171,19 @@ def _roomy(n_bytes):
     return chosen
 
 
-def _write(path, stream, buffers):
+def _write(file, stream, buffers):
     spans = []
-    with open(path, "wb") as file:
-        for buffer in buffers:
-            file.write(bytes(-file.tell() % _ALIGNED))
-            spans.append((file.tell(), file.write(buffer.raw())))
-        start = file.tell()
-        file.write(stream.getbuffer())
-        index = file.tell()
-        file.write(pickle.dumps(spans))
-        file.write(_TAIL.pack(start, index))
+    for buffer in buffers:
+        file.write(bytes(-file.tell() % _ALIGNED))
+        spans.append((file.tell(), file.write(buffer.raw())))
+    start = file.tell()
+    file.write(stream.getbuffer())
+    index = file.tell()
+    file.write(pickle.dumps(spans))
+    file.write(_TAIL.pack(start, index))
 
 
-def _read(path):
-    with open(path, "rb") as file:
-        whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+def _read(whole):
     start, index = _TAIL.unpack(whole[-_TAIL.size :])
     spans = pickle.loads(whole[index : -_TAIL.size])
     parts = [whole[begin : begin + length] for begin, length in spans]

@@ -21,7 +21,31 @@ from sklearn.utils.validation import (
     _num_samples,
 )
 
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # before 1.9 there are no callbacks to call
+
+    class _NoCallbacks:
+        """A node of the tree of tasks that nobody listens to."""
+
+        def subcontext(self, *args, **kwargs):
+            return self
+
+        def call_on_fit_task_begin(self, **kwargs):
+            return self
+
+        def call_on_fit_task_end(self, **kwargs):
+            return False
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """What scikit-learn 1.9 gives an estimator that tells of its tasks."""
+
+        def _init_callback_context(self, *args, **kwargs):
+            return _NoCallbacks()
+
+
 __all__ = [
+    "CallbackSupportMixin",
     "HasMethods",
     "Integral",
     "Interval",

@@ -65,7 +65,8 @@ def run_tasks(
         workers are loky's, awaited elsewhere.
     on_done : callable or None, default=None
         Called in this process as ``on_done(task, outcome, n_done, n_tasks)``, once per
-        task, as tasks end.
+        task, as tasks end. If it returns True, no other task is started: these are
+        late.
 
     Returns
     -------
@@ -115,10 +116,11 @@ class _Run:
         self._deadline = math.inf if time_limit is None else monotonic() + time_limit
         self._on_done = on_done
         self._n_done = 0
+        self._stopped = False
 
     def take(self, alone):
         """Return the number of the next task, or None; a suspect only `alone`."""
-        while monotonic() < self._deadline:
+        while not self._stopped and monotonic() < self._deadline:
             if self.waiting:
                 index = self.waiting.popleft()
             elif self.suspects and alone:
@@ -174,8 +176,10 @@ class _Run:
     def _finish(self, index, outcome):
         self.outcomes[index] = outcome
         self._n_done += 1
-        if self._on_done is not None:
-            self._on_done(self.tasks[index], outcome, self._n_done, len(self.tasks))
+        if self._on_done is None:
+            return
+        if self._on_done(self.tasks[index], outcome, self._n_done, len(self.tasks)):
+            self._stopped = True
 
     def _describe_death(self, index, cause):
         task = self.tasks[index]
