@@ -1,12 +1,13 @@
 """Say how far a fit is: a line per finished task, and scikit-learn's callbacks."""
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from time import monotonic
 
+from joblib import effective_n_jobs
 from joblib.logger import short_format_time
 
-__all__ = ["FitCallbacks", "Progress"]
+__all__ = ["FitCallbacks", "FitReport", "Progress"]
 
 _PAUSE = 0.5  # seconds between two lines
 
@@ -139,3 +140,57 @@ class FitCallbacks:
     def _end_member(self, name):
         node = self._open.pop(name)
         self.stopped |= node.call_on_fit_task_end(estimator=self._estimator)
+
+
+class FitReport:
+    """What a fit tells of itself: lines if it is verbose, callbacks if it has some.
+
+    A context manager around all of a fit, and an ``on_done`` of `run_tasks`. Nothing is
+    told before `begin`, so that a fit that is refused tells nothing.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The one whose fit this is; its `verbose` and `n_jobs` are read.
+    steps : tuple of str, default=()
+        Steps beside the members' tasks.
+    callbacks : bool, default=True
+        Whether the estimator's callbacks are told.
+    X, y, metadata : default=None
+        What fit was given.
+    """
+
+    def __init__(self, estimator, steps=(), *, callbacks=True, **data):
+        self._estimator = estimator
+        self._steps = steps
+        self._data = data
+        self._wanted = callbacks
+        self._callbacks = None
+        self._told: set[str] = set()
+        self._lines = Progress(estimator.verbose, effective_n_jobs(estimator.n_jobs))
+
+    def begin(self, plan):
+        """Say which tasks may come: pairs of a member and a place."""
+        if self._wanted:
+            told = FitCallbacks(self._estimator, plan, self._steps, **self._data)
+            self._callbacks = told.__enter__()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self._callbacks is not None:
+            self._callbacks.__exit__(*error)
+
+    def __call__(self, task, outcome, n_done, n_tasks):
+        """Tell of one task that has ended."""
+        self._lines(task, outcome, n_done, n_tasks)
+        if self._callbacks is not None:
+            self._callbacks(task, outcome, n_done, n_tasks)
+
+    def step(self, name):
+        """Tell of another step while it runs, the first time it does."""
+        if self._callbacks is None or name in self._told:
+            return nullcontext()
+        self._told.add(name)
+        return self._callbacks.step(name)

@@ -17,8 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 from ._members import check_members, find_task, weight_parameter
 from ._model_files import pickle_size
 from ._options import SHARED_CONSTRAINTS
+from ._progress import FitReport
 from ._routing import make_router, merge_member_tags, route
 from ._sklearn import (
+    CallbackSupportMixin,
     HasMethods,
     Integral,
     Interval,
@@ -84,7 +86,7 @@ def delegate(method, summary):
     return available_if(combiner_has(method))(delegated)
 
 
-class Stacked(TransformerMixin, _BaseComposition):
+class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
     """All of a stacked estimator but `_task` and `_default_combiner`, and `predict`."""
 
     _task: str
@@ -182,8 +184,13 @@ class Stacked(TransformerMixin, _BaseComposition):
         forget_fitted(self)
         X = check_input_features(self, X, reset=True)
         routed = route(self, members, X, sample_weight, groups, params)
-        self.cross_fit_ = cross_fit._fit(X, y, members, routed, sample_weight)
-        self._combine(X, cross_fit._encode(y), members, sample_weight, routed)
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        with FitReport(self, ("combiner",), X=X, y=y, metadata=metadata) as report:
+            self.cross_fit_ = cross_fit._fit(
+                X, y, members, routed, sample_weight, report=report
+            )
+            targets = cross_fit._encode(y)
+            self._combine(X, targets, members, sample_weight, routed, report)
         return self
 
     def add(self, name, estimator, X, y, *, sample_weight=None, groups=None, **params):
@@ -424,20 +431,22 @@ class Stacked(TransformerMixin, _BaseComposition):
         X = check_input_features(self, X, reset=False)
         routed = route(self, members, X, sample_weight, None, params)
         targets = self.cross_fit_._encode(y)
-        self._combine(X, targets, members, sample_weight, routed)
+        report = FitReport(self, callbacks=False)
+        self._combine(X, targets, members, sample_weight, routed, report)
         return self
 
-    def _combine(self, X, targets, members, sample_weight, routed):
+    def _combine(self, X, targets, members, sample_weight, routed, report):
         """Fit the combiner and refit what it needs, until no member is dropped."""
         self._leaderboard = None
         names: list[str] = []
         while names != (names := list(self.cross_fit_.method_)):
-            self._fit_combiner(X, targets, sample_weight, routed)
+            with report.step("combiner"):
+                self._fit_combiner(X, targets, sample_weight, routed)
             self._shown = self._learn_ranges(sample_weight)
             if self.refit == "selected":
                 done = self.cross_fit_.estimators_
                 needed = [n for n in self._needed_members() if n not in done]
-                self.cross_fit_._refit(X, targets, members, needed, routed)
+                self.cross_fit_._refit(X, targets, members, needed, routed, report)
 
     def _fit_combiner(self, X, targets, sample_weight, routed):
         """Fit the combiner on the rows that are held out."""

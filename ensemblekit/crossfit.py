@@ -35,9 +35,11 @@ from ._members import (
     with_seed,
 )
 from ._options import SHARED_CONSTRAINTS
+from ._progress import FitReport
 from ._routing import make_router, merge_member_tags, route
 from ._same_rows import fingerprint
 from ._sklearn import (
+    CallbackSupportMixin,
     Integral,
     Interval,
     StrOptions,
@@ -52,8 +54,10 @@ from .prefit import check_prefit, stored_predictions
 
 __all__ = ["CrossFit"]
 
+_ALL_ROWS = "all rows"
 
-class CrossFit(FittedMembers):
+
+class CrossFit(CallbackSupportMixin, FittedMembers):
     """Fit every member on every fold and keep the out-of-fold predictions.
 
     The splits are made once and shared by all members. The result, `library_`, is all
@@ -261,7 +265,9 @@ class CrossFit(FittedMembers):
         members = self._check_members()
         X = check_input_features(self, X, reset=True)
         routed = route(self, members, X, sample_weight, groups, params)
-        return self._fit(X, y, members, routed, sample_weight)
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        with FitReport(self, X=X, y=y, metadata=metadata) as report:
+            return self._fit(X, y, members, routed, sample_weight, report=report)
 
     def fit_transform(self, X, y, **params):
         """Fit and return the out-of-fold predictions (not those of `transform`).
@@ -291,7 +297,8 @@ class CrossFit(FittedMembers):
         """
         members, X, targets, routed = self._again(X, y, sample_weight, None, params)
         self._check_names(names)
-        self._refit(X, targets, members, names, routed)
+        report = FitReport(self, callbacks=False)
+        self._refit(X, targets, members, names, routed, report)
         return self
 
     def add(self, name, estimator, X, y, *, sample_weight=None, groups=None, **params):
@@ -326,7 +333,8 @@ class CrossFit(FittedMembers):
                 X, y, sample_weight, groups, params
             )
             self.method_[name] = self._method_of(*members[-1])
-            self._take(X, targets, members[-1:], routed)
+            report = FitReport(self, callbacks=False)
+            self._take(X, targets, members[-1:], routed, report)
         except BaseException:
             self.estimators = before
             self.method_.pop(name, None)
@@ -351,11 +359,23 @@ class CrossFit(FittedMembers):
         check_prefit(members)
         return members
 
-    def _fit(self, X, y, members, routed, sample_weight, *, every_row_for=None):
+    def _fit(
+        self,
+        X,
+        y,
+        members,
+        routed,
+        sample_weight,
+        *,
+        every_row_for=None,
+        report=None,
+    ):
         """Fit with metadata that is already routed to members and splitter.
 
         every_row_for : str or None
             Whose splits have to hold out each row exactly once.
+        report : FitReport or None
+            Is told of the tasks.
         """
         forget_fitted(self)
         check_input_features(self, X, reset=True)
@@ -374,9 +394,12 @@ class CrossFit(FittedMembers):
         self.estimators_, self.fold_estimators_, self._widths = {}, {}, {}
         self.dropped_, self.report_, self.n_fits_ = [], [], 0
         self.oof_predictions_ = np.empty((len(self._targets), 0))
-        self._take(X, self._targets, members, routed)
+        report = FitReport(self, callbacks=False) if report is None else report
+        report.begin(self._plan())
+        self._take(X, self._targets, members, routed, report)
         if self.refit == "all":
-            self._refit(X, self._targets, members, list(self.method_), routed)
+            names = list(self.method_)
+            self._refit(X, self._targets, members, names, routed, report)
         return self
 
     def _split(self, X, y, routed, every_row_for):
@@ -399,6 +422,14 @@ class CrossFit(FittedMembers):
         self.fold_classes_ = find_fold_classes(
             self.classes_, self._targets, self.splits_
         )
+
+    def _plan(self):
+        """Return member and place of all tasks that may come."""
+        n_folds = len(self.splits_)
+        places = [_place(fold, n_folds) for fold in range(n_folds)]
+        if self.refit != "none":
+            places.append(_ALL_ROWS)
+        return [(name, where) for name in self.method_ for where in places]
 
     def _check_covered(self):
         """Refuse splits that hold out too little of a class for a combiner."""
@@ -503,7 +534,7 @@ class CrossFit(FittedMembers):
             )
         return targets
 
-    def _take(self, X, targets, members, routed):
+    def _take(self, X, targets, members, routed, report):
         """Cross-fit members and put their predictions beside those that are there."""
         blocks = {
             name: stored_predictions(
@@ -517,7 +548,7 @@ class CrossFit(FittedMembers):
             if blocks[name] is None
             for task in self._fold_tasks(name, member, routed.members[name])
         ]
-        done = self._run(X, targets, tasks)
+        done = self._run(X, targets, tasks, report)
         crossing = {}
         for name, folds in done.items():
             blocks[name] = average_folds(
@@ -543,7 +574,7 @@ class CrossFit(FittedMembers):
         return [
             Task(
                 name,
-                f"fold {fold + 1} of {len(self.splits_)}",
+                _place(fold, len(self.splits_)),
                 self._prepare(name, member, seed),
                 self.method_[name],
                 params,
@@ -574,7 +605,7 @@ class CrossFit(FittedMembers):
             return member
         return with_levels(f"Member {name!r}", member, self._levels)
 
-    def _run(self, X, targets, tasks, *, refitting=False):
+    def _run(self, X, targets, tasks, report, *, refitting=False):
         """Run tasks; return the results of the members of which none is missing.
 
         The others are dropped, unless they still have their fold models.
@@ -585,7 +616,7 @@ class CrossFit(FittedMembers):
             shared,
             self._memory,
             with_models=refitting or self.refit == "none",
-            on_done=None,
+            on_done=report,
             n_jobs=self.n_jobs,
             on_error=self.on_error,
             time_limit=self._time_left(),
@@ -626,7 +657,7 @@ class CrossFit(FittedMembers):
             stacklevel=6,
         )
 
-    def _refit(self, X, targets, members, names, routed):
+    def _refit(self, X, targets, members, names, routed, report):
         """Fit the named members on all rows; those that fail are dropped."""
         known = dict(members)
         fitted_already = [name for name in names if is_frozen(known[name])]
@@ -636,7 +667,7 @@ class CrossFit(FittedMembers):
             if name not in fitted_already
         ]
         models = {name: [known[name]] for name in fitted_already}
-        done = self._run(X, targets, tasks, refitting=True)
+        done = self._run(X, targets, tasks, report, refitting=True)
         models |= {name: [each.model for each in parts] for name, parts in done.items()}
         for name, (model,) in models.items():
             self.estimators_[name] = model
@@ -651,7 +682,7 @@ class CrossFit(FittedMembers):
             member, stopping = with_rounds(member, self._refit_rounds(rounds)), False
         return Task(
             name,
-            "all rows",
+            _ALL_ROWS,
             member,
             self.method_[name],
             params,
@@ -714,3 +745,7 @@ class CrossFit(FittedMembers):
             probabilities = layout.class_probabilities(block)
             return score_folds("log_loss", self._targets, probabilities, *known)
         return {"scores": None, "loss": None, "loss_se": None}
+
+
+def _place(fold, n_folds):
+    return f"fold {fold + 1} of {n_folds}"
