@@ -16,6 +16,7 @@ from ._sklearn import Integral, _num_samples
 from .exceptions import describe_rows
 
 _N_FOLDS = 5
+_SHUFFLE_IF_ASKED = (KFold, StratifiedKFold, GroupKFold, StratifiedGroupKFold)
 
 
 def make_splits(cv, n_repeats, X, y, stratify, params, rng):
@@ -69,7 +70,7 @@ def _repeat(splitter, n_repeats, rng):
     if n_repeats == 1:
         return [splitter]
     kind = type(splitter)
-    if kind in (KFold, StratifiedKFold) and not splitter.shuffle:
+    if kind in _SHUFFLE_IF_ASKED and not getattr(splitter, "shuffle", True):
         splitter = kind(splitter.n_splits, shuffle=True)
     if not hasattr(splitter, "random_state") or not getattr(splitter, "shuffle", True):
         raise ValueError(

@@ -414,9 +414,9 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
             check_partition(self.splits_, n_rows, every_row_for)
         counts = count_held_out(self.splits_, n_rows)
         self._check_labels(counts)
-        warn_of_coverage(counts)
         self.covered_ = counts > 0
         self._check_covered()
+        warn_of_coverage(counts)
         groups = routed.split.get("groups")
         self._groups = None if groups is None else np.asarray(groups)
         self.fold_classes_ = find_fold_classes(
@@ -438,10 +438,10 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         codes = self._targets[self.covered_]
         counts = np.bincount(codes, minlength=len(self.classes_))
         if counts.min() < 2:
+            rarest = self.classes_.tolist()[np.argmin(counts)]
             raise ValueError(
-                f"cv holds out {counts.min()} rows of class "
-                f"{self.classes_[np.argmin(counts)]!r}; expected 2 at least. Use a cv "
-                "that holds out more rows."
+                f"cv holds out {counts.min()} rows of class {rarest!r}; expected 2 at "
+                "least. Use a cv that holds out more rows."
             )
 
     def _open_memory(self, X, groups):
