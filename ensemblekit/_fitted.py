@@ -106,7 +106,7 @@ class FittedMembers(TransformerMixin, _BaseComposition):
         >>> folds.only_fold(1).transform([[4.0]]).round(6)
         array([[4.]])
         """
-        check_is_fitted(self)
+        self._require("only_fold")
         refitted = [name for name in self.method_ if name not in self.fold_estimators_]
         if refitted:
             raise ValueError(
@@ -141,8 +141,7 @@ class FittedMembers(TransformerMixin, _BaseComposition):
         ValueError
             If there is no such member, or no other.
         """
-        check_is_fitted(self)
-        self._require("oof_predictions_", "remove")
+        self._require("remove")
         self._check_names([name])
         if len(self.method_) == 1:
             raise ValueError(f"Member {name!r} is the only one; expected another.")
@@ -171,14 +170,15 @@ class FittedMembers(TransformerMixin, _BaseComposition):
             both.
         """
         for cross_fit in (self, other):
-            check_is_fitted(cross_fit)
-            cross_fit._require("oof_predictions_", "merge")
+            cross_fit._require("merge")
         check_same_rows(self, other)
         common = self.method_.keys() & other.method_.keys()
         if common:
             raise ValueError(f"Members {sorted(common)} are in both; rename them.")
         taken = [pair for pair in other.estimators if pair[0] in other.method_]
-        self.estimators = [*self.estimators, *taken]
+        names = {name for name, _ in taken}  # of which ours may have been left out
+        kept = [pair for pair in self.estimators if pair[0] not in names]
+        self.estimators = [*kept, *taken]
         for part in ("method_", "estimators_", "fold_estimators_", "_widths"):
             setattr(self, part, getattr(self, part) | getattr(other, part))
         self.oof_predictions_ = np.hstack(
@@ -254,7 +254,13 @@ class FittedMembers(TransformerMixin, _BaseComposition):
             first += width
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "report_")
+        return "report_" in vars(self)
+
+    def __getattr__(self, name):
+        problem = f"{type(self).__name__!r} object has no attribute {name!r}"
+        if name in _NOT_FOR_PREDICTION and "report_" in vars(self):
+            problem = f"{name} is gone: compact() keeps only what predicts new rows."
+        raise AttributeError(problem)
 
     def _check_names(self, names):
         unknown = [name for name in names if name not in self.method_]
@@ -264,11 +270,21 @@ class FittedMembers(TransformerMixin, _BaseComposition):
                 f"{list(self.method_)}."
             )
 
-    def _require(self, part, doing):
-        if not hasattr(self, part):
+    def _require(self, doing):
+        check_is_fitted(self)
+        if "oof_predictions_" not in vars(self):
             raise ValueError(
-                f"{doing} needs the out-of-fold predictions, which compact() dropped."
+                f"{doing} needs the out-of-fold predictions and splits, which "
+                "compact() dropped. Fit again."
             )
+
+    def _fork(self):
+        """Return a copy whose members can be edited without this one's changing."""
+        fork = copy(self)
+        for part, value in vars(self).items():
+            if isinstance(value, dict | list):
+                setattr(fork, part, copy(value))
+        return fork
 
     def _forget(self, names):
         """Delete all that there is of some members."""

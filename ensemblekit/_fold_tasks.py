@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ._digest import digest
 from ._early_stopping import fit_early, recode, rounds_of, unreached_parts
-from ._members import fit_member, predict_member
+from ._members import fit_member, is_frozen, predict_member
 from ._model_files import trusted_packages
 from ._sklearn import _check_method_params, _safe_indexing
 from ._tasks import Outcome, run_tasks
@@ -28,7 +28,7 @@ class Memory(NamedTuple):
         """Return a seed that is the same for the same data."""
         return int(self.data[:8], 16) >> 1
 
-    def place(self, task, with_model):
+    def place(self, task, models):
         """Return where the task's result is kept; None where its key is unknown."""
         try:
             key = digest((_FORMAT, self.data, task._replace(name="", where="")))
@@ -39,15 +39,19 @@ class Memory(NamedTuple):
                 stacklevel=7,
             )
             return None
-        return Stored(self.cache, key, with_model)
+        return Stored(self.cache, key, models)
 
 
 class Stored(NamedTuple):
-    """Where the result of a task is kept, and whether its model is needed."""
+    """Where the result of a task is kept, and what of its model.
+
+    models is ``"none"``, ``"wanted"`` (kept where that can be done) or ``"needed"``: a
+    result that is found without its model is then of no use.
+    """
 
     cache: Any
     key: str
-    with_model: bool
+    models: str
 
 
 class Task(NamedTuple):
@@ -145,7 +149,7 @@ def _validation_rows(X, targets, validation, task):
     return X_val, recode(y_val, task.present), *extras
 
 
-def run_all(tasks, shared, memory, *, with_models, on_done, **options):
+def run_all(tasks, shared, memory, *, models, on_done, **options):
     """Run tasks, but for those found in memory.
 
     Parameters
@@ -154,8 +158,8 @@ def run_all(tasks, shared, memory, *, with_models, on_done, **options):
     shared : tuple
         What `run_task` takes before the task.
     memory : Memory or None
-    with_models : bool
-        Whether the models are needed: what is found without one is fitted again.
+    models : {"none", "wanted", "needed"}
+        What of the models is kept in memory, as `Stored` has it.
     on_done : callable or None
         As `_tasks.run_tasks` takes it.
     **options : as `_tasks.run_tasks` takes them
@@ -167,35 +171,41 @@ def run_all(tasks, shared, memory, *, with_models, on_done, **options):
     lost : dict of str to Outcome and where
         First task of each other member that was not done.
     n_fits : int
-        Tasks that were not found.
+        Calls of members' fit; what is fitted already is not fitted again.
     """
     found: dict[int, Done] = {}
     if memory is not None:
-        tasks = _placed(tasks, memory, with_models)
+        tasks = _placed(tasks, memory, models)
         loaded = ((i, load(task)) for i, task in enumerate(tasks) if task.stored)
         found = {i: done for i, done in loaded if done is not None}
     missing = [task for i, task in enumerate(tasks) if i not in found]
     ran = iter(run_tasks(run_task, shared, missing, on_done=on_done, **options))
     done: dict[str, list] = {}
     lost: dict[str, tuple] = {}
+    n_fits = 0
     for i, task in enumerate(tasks):
         outcome = Outcome(found[i], None, "done") if i in found else next(ran)
+        n_fits += i not in found and _has_fitted(task, outcome)
         if outcome.state == "done":
             _remember(task.stored, outcome.result)
             done.setdefault(task.name, []).append(outcome.result)
         elif outcome.state != "skipped":
             lost.setdefault(task.name, (task.where, outcome))
     complete = {name: results for name, results in done.items() if name not in lost}
-    return complete, lost, len(missing)
+    return complete, lost, n_fits
 
 
-def _placed(tasks, memory, with_models):
+def _has_fitted(task, outcome):
+    return outcome.state in ("done", "failed", "died") and not is_frozen(task.member)
+
+
+def _placed(tasks, memory, models):
     """Tell the tasks where to store; members without a key are not asked twice."""
     unknown: set[str] = set()
     placed = []
     for task in tasks:
         if task.name not in unknown:
-            stored = memory.place(task, with_models)
+            stored = memory.place(task, models)
             if stored is None:
                 unknown.add(task.name)
             task = task._replace(stored=stored)
@@ -210,10 +220,10 @@ def load(task):
     if entry is None:
         return None
     model = None
-    if stored.with_model:
+    if stored.models != "none":
         trusted = trusted_packages(task.member)
         model = stored.cache.load_model(stored.key, trusted)
-        if model is None:
+        if model is None and stored.models == "needed":
             return None
     times = entry.meta["fit_time"], entry.meta["predict_time"]
     predictions = entry.arrays.get("predictions")
@@ -222,7 +232,7 @@ def load(task):
 
 def _remember(stored, done):
     """Keep a worker's model at hand in the process that began the fit."""
-    if stored is not None and stored.with_model:
+    if stored is not None and stored.models != "none":
         stored.cache.remember_model(stored.key, done.model)
 
 
@@ -233,6 +243,6 @@ def _store(stored, done):
         "predict_time": done.predict_time,
         "rounds": done.rounds,
     }
-    if stored.with_model:  # first, so that an entry never lacks its model
+    if stored.models != "none":  # first, so that an entry never lacks its model
         stored.cache.store_model(stored.key, done.model)
     stored.cache.store(stored.key, arrays, meta)

@@ -40,6 +40,7 @@ def check_same_rows(ours, theirs):
         "quantile_levels": not np.array_equal(ours._levels, theirs._levels),
         "X, y or sample_weight": ours._fingerprint != theirs._fingerprint,
         "splits_": not _equal_splits(ours.splits_, theirs.splits_),
+        "groups": not _equal_groups(ours._groups, theirs._groups),
     }
     for part, different in differs.items():
         if different:
@@ -47,6 +48,11 @@ def check_same_rows(ours, theirs):
                 f"The cross-fits differ in {part}; merge needs the same rows, split "
                 "alike. Hand the splits_ of one to the other as cv."
             )
+
+
+def _equal_groups(ours, theirs):
+    """Equal splits may come as a list, which needs no groups."""
+    return ours is None or theirs is None or np.array_equal(ours, theirs)
 
 
 def _equal_splits(ours, theirs):

@@ -1,6 +1,7 @@
 """What stacked estimators share: a cross-fit and one combiner, nothing else."""
 
 import warnings
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -190,7 +191,11 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
                 X, y, members, routed, sample_weight, report=report
             )
             targets = cross_fit._encode(y)
-            self._combine(X, targets, members, sample_weight, routed, report)
+            try:
+                self._combine(X, targets, members, sample_weight, routed, report)
+            except BaseException:
+                forget_fitted(self)
+                raise
         return self
 
     def add(self, name, estimator, X, y, *, sample_weight=None, groups=None, **params):
@@ -211,9 +216,12 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
             rows.
         """
         check_is_fitted(self)
+        self._check_combiner([(name, estimator)])
         given = {"sample_weight": sample_weight, "groups": groups, **params}
-        self.cross_fit_.add(name, estimator, X, y, **given)
-        return self._combine_again(X, y, sample_weight, params)
+        with self._editing() as cross_fit:
+            cross_fit.add(name, estimator, X, y, **given)
+            self._combine_again(X, y, sample_weight, params)
+        return self
 
     def remove(self, name, X, y, *, sample_weight=None, **params):
         """Forget a member and fit the combiner anew.
@@ -229,9 +237,12 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
             No member is fitted, but for those that have weight only now, on all rows.
         """
         check_is_fitted(self)
+        self.cross_fit_._require("remove")
         self.cross_fit_._check_same(X, y, sample_weight)
-        self.cross_fit_.remove(name)
-        return self._combine_again(X, y, sample_weight, params)
+        with self._editing() as cross_fit:
+            cross_fit.remove(name)
+            self._combine_again(X, y, sample_weight, params)
+        return self
 
     def compact(self):
         """Drop what `predict` does not need: predictions, splits, unused models.
@@ -424,6 +435,17 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
     def _new_combiner(self):
         return clone(self._resolve_combiner())
 
+    @contextmanager
+    def _editing(self):
+        """Edit the members, or leave all as it was where that fails."""
+        before = dict(vars(self))
+        self.cross_fit_ = self.cross_fit_._fork()
+        try:
+            yield self.cross_fit_
+        except BaseException:
+            self.__dict__.update(before)
+            raise
+
     def _combine_again(self, X, y, sample_weight, params):
         """Fit the combiner on the members that there are now."""
         self.estimators = self.cross_fit_.estimators
@@ -433,7 +455,6 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         targets = self.cross_fit_._encode(y)
         report = FitReport(self, callbacks=False)
         self._combine(X, targets, members, sample_weight, routed, report)
-        return self
 
     def _combine(self, X, targets, members, sample_weight, routed, report):
         """Fit the combiner and refit what it needs, until no member is dropped."""

@@ -6,7 +6,7 @@ from time import perf_counter
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
 from . import layout
 from ._cache import PredictionCache
@@ -267,7 +267,15 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         routed = route(self, members, X, sample_weight, groups, params)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         with FitReport(self, X=X, y=y, metadata=metadata) as report:
-            return self._fit(X, y, members, routed, sample_weight, report=report)
+            return self._fit(
+                X,
+                y,
+                members,
+                routed,
+                sample_weight,
+                report=report,
+                fold_models="wanted" if self.refit == "selected" else "none",
+            )
 
     def fit_transform(self, X, y, **params):
         """Fit and return the out-of-fold predictions (not those of `transform`).
@@ -295,8 +303,9 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         -------
         self : CrossFit
         """
-        members, X, targets, routed = self._again(X, y, sample_weight, None, params)
+        self._require("refit_members")
         self._check_names(names)
+        members, X, targets, routed = self._again(X, y, sample_weight, None, params)
         report = FitReport(self, callbacks=False)
         self._refit(X, targets, members, names, routed, report)
         return self
@@ -322,12 +331,12 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         ValueError
             If the name is taken, or X, y or the weights are not those of `fit`.
         """
-        check_is_fitted(self)
-        self._require("oof_predictions_", "add")
+        self._require("add")
         if name in self.method_:
             raise ValueError(f"There is a member {name!r} already; use another name.")
-        before = self.estimators
-        self.estimators = [*(p for p in before if p[0] != name), (name, estimator)]
+        before = self._fork()
+        others = [pair for pair in self.estimators if pair[0] != name]
+        self.estimators = [*others, (name, estimator)]
         try:
             members, X, targets, routed = self._again(
                 X, y, sample_weight, groups, params
@@ -335,9 +344,10 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
             self.method_[name] = self._method_of(*members[-1])
             report = FitReport(self, callbacks=False)
             self._take(X, targets, members[-1:], routed, report)
+            if self.refit == "all" and name in self.method_:
+                self._refit(X, targets, members, [name], routed, report)
         except BaseException:
-            self.estimators = before
-            self.method_.pop(name, None)
+            self.__dict__.update(vars(before))
             raise
         return self
 
@@ -369,6 +379,7 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         *,
         every_row_for=None,
         report=None,
+        fold_models="none",
     ):
         """Fit with metadata that is already routed to members and splitter.
 
@@ -376,8 +387,26 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
             Whose splits have to hold out each row exactly once.
         report : FitReport or None
             Is told of the tasks.
+        fold_models : {"none", "wanted", "needed"}
+            What of them is kept in memory; with ``refit="none"`` they are needed.
         """
         forget_fitted(self)
+        self._fold_models = "needed" if self.refit == "none" else fold_models
+        report = FitReport(self, callbacks=False) if report is None else report
+        try:
+            self._prepare_fit(X, y, members, routed, sample_weight, every_row_for)
+            report.begin(self._plan())
+            self._take(X, self._targets, members, routed, report)
+            if self.refit == "all":
+                names = list(self.method_)
+                self._refit(X, self._targets, members, names, routed, report)
+        except BaseException:
+            forget_fitted(self)
+            raise
+        return self
+
+    def _prepare_fit(self, X, y, members, routed, sample_weight, every_row_for):
+        """Set all that is known before a member is fitted."""
         check_input_features(self, X, reset=True)
         self._started = perf_counter()
         self._weight = (
@@ -394,13 +423,6 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         self.estimators_, self.fold_estimators_, self._widths = {}, {}, {}
         self.dropped_, self.report_, self.n_fits_ = [], [], 0
         self.oof_predictions_ = np.empty((len(self._targets), 0))
-        report = FitReport(self, callbacks=False) if report is None else report
-        report.begin(self._plan())
-        self._take(X, self._targets, members, routed, report)
-        if self.refit == "all":
-            names = list(self.method_)
-            self._refit(X, self._targets, members, names, routed, report)
-        return self
 
     def _split(self, X, y, routed, every_row_for):
         """Make the splits, once for all members."""
@@ -515,7 +537,6 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
 
     def _again(self, X, y, sample_weight, groups, params):
         """Check the rows of an earlier fit that are given once more."""
-        check_is_fitted(self)
         members = self._check_members()
         X = check_input_features(self, X, reset=False)
         routed = route(self, members, X, sample_weight, groups, params)
@@ -615,7 +636,7 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
             tasks,
             shared,
             self._memory,
-            with_models=refitting or self.refit == "none",
+            models="needed" if refitting else self._fold_models,
             on_done=report,
             n_jobs=self.n_jobs,
             on_error=self.on_error,

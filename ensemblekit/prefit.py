@@ -1,7 +1,9 @@
 """PrefitMember: a member that was trained elsewhere, and what is known of that."""
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from . import layout
 from ._members import is_frozen
@@ -82,6 +84,7 @@ def check_prefit(members):
     Raises
     ------
     ValueError
+        NotFittedError, if a model that is said to be fitted is not.
     """
     for name, member in members:
         if isinstance(member, PrefitMember):
@@ -93,6 +96,7 @@ def check_prefit(members):
                     f"{'both' if given else 'neither'} oof_predictions and "
                     "trained_on_other_rows=True; expected one of them."
                 )
+            _check_fitted(name, member.estimator)
         elif is_frozen(member):
             raise ValueError(
                 f"Member {name!r} is fitted already, and its predictions of rows that "
@@ -100,6 +104,16 @@ def check_prefit(members):
                 "PrefitMember(model, oof_predictions=...), or in PrefitMember(model, "
                 "trained_on_other_rows=True) if it has seen none of these rows."
             )
+
+
+def _check_fitted(name, model):
+    try:
+        check_is_fitted(model)
+    except NotFittedError as error:
+        raise NotFittedError(
+            f"Member {name!r} is a PrefitMember, but its {type(model).__name__} is not "
+            "fitted; expected a fitted model."
+        ) from error
 
 
 def stored_predictions(name, member, classes, n_outputs, covered):

@@ -236,7 +236,7 @@ class StackedQuantileRegressor(RegressorMixin, Stacked):
     def quantile_levels_(self):
         """Levels that are predicted."""
         check_is_fitted(self)
-        return self.library_.quantile_levels
+        return self.cross_fit_._levels
 
     def _combined(self, P, X):
         extras = self._combiner_extras(X)
