@@ -126,16 +126,16 @@ def _sequence(items, where, fitted):
     """Digest items in order: their types first, then the items of each type."""
     kinds = list(map(type, items))
     places = {kind: place for place, kind in enumerate(dict.fromkeys(kinds))}
-    parts = [np.fromiter(map(places.get, kinds), np.int32, len(kinds)).tobytes()]
-    for kind in places:
-        chosen = [number for number, other in enumerate(kinds) if other is kind]
+    order = np.fromiter(map(places.__getitem__, kinds), np.int32, len(kinds))
+    parts = [order.tobytes()]
+    for kind, place in places.items():
+        numbers = np.flatnonzero(order == place).tolist()
+        chosen = items if len(places) == 1 else [items[number] for number in numbers]
         if kind in _SIMPLE:
-            part = _SIMPLE[kind]([items[number] for number in chosen])
+            part = _SIMPLE[kind](chosen)
         else:
-            part = b"".join(
-                _digest(items[number], f"{where}[{number}]", fitted)
-                for number in chosen
-            )
+            pairs = zip(numbers, chosen, strict=True)
+            part = b"".join(_digest(x, f"{where}[{n}]", fitted) for n, x in pairs)
         parts += [kind.__qualname__.encode(), part]
     return _node("sequence", *parts)
 
@@ -221,7 +221,8 @@ def _pandas_column(column, where):
 def _polars_columns(frame, where):
     for column in [frame] if len(frame.shape) == 1 else frame.iter_columns():
         missing = column.is_null().to_numpy().tobytes()
-        dtype, values = repr(column.dtype), column.drop_nulls()
+        dtype = repr(column.dtype)
+        values = column.drop_nulls() if column.null_count() else column
         yield _node(column.name, dtype.encode(), missing)
         if column.dtype.is_temporal():
             values = values.to_physical()

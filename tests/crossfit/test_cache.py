@@ -92,7 +92,7 @@ def test_a_missing_entry_is_none_and_a_later_one_replaces(cache):
     "array", [np.array([None]), np.zeros(2, "i4,f8"), np.array(["a", 1], object)]
 )
 def test_arrays_of_objects_are_refused(cache, array):
-    with pytest.raises(TypeError, match="Array 'a' has dtype .* expected numbers"):
+    with pytest.raises(TypeError, match=r"Array 'a' has dtype .* expected numbers"):
         cache.store("k", {"a": array}, {})
 
 
@@ -133,7 +133,6 @@ def test_headers_are_checked_before_memory_is_taken(cache):
         [["a", "|V8", [8]]],
         [["a", "<U0", [10**12]]],
         [["a", "nonsense", [8]]],
-        [["a", None, [8]]],
         [["a", {"names": ["x"]}, [8]]],
         [["a", "<f8"]],
         [[["a"], "<f8", [8]]],
@@ -275,7 +274,7 @@ def test_boosted_models_come_back_bit_equal(cache, library):
     assert trusted_packages(model) == {library}
     assert cache.store_model("k", model)
     forget()
-    with pytest.warns(CacheWarning, match="which are no classes of the packages"):
+    with pytest.warns(CacheWarning, match="which are no classes of its member's"):
         assert cache.load_model("k", frozenset({"sklearn"})) is None
     back = cache.load_model("k", trusted_packages(model))
     assert_array_equal(back.predict_proba(X), model.predict_proba(X))
@@ -302,11 +301,13 @@ def test_models_none_writes_nothing(tmp_path):
 def test_a_model_that_cannot_be_written_is_left_out(tmp_path, models):
     cache = PredictionCache(tmp_path / "cache", models=models).prepare()
     model = FunctionTransformer(lambda X: X).fit(*rows())
-    stored = cache.store_model("k", model)
-    assert cache.load_model("k", trusted_packages(model)) is (None)
-    assert stored == (
-        models == "skops"
-    )  # which writes the name, and refuses to read it
+    if not cache.store_model("k", model):
+        assert models == "joblib"
+        assert cache.load_model("k") is None
+        return
+    # skops writes the function's name, and is not told to trust it.
+    with pytest.warns(CacheWarning, match=r"is not read: it holds .*<lambda>"):
+        assert cache.load_model("k", trusted_packages(model)) is None
 
 
 def test_without_skops_models_are_fitted_again(cache, monkeypatch):
@@ -416,7 +417,7 @@ def test_nothing_but_classes_of_the_package_is_called(
 ):
     canary = tmp_path / "canary"
     write_model(cache, calls(module, name, str(canary), "w"))
-    with pytest.warns(CacheWarning, match=rf"{module}\.{name}.*fitted again"):
+    with pytest.warns(CacheWarning, match=rf"holds \['{module}\.{name}'\]"):
         assert cache.load_model("k", package) is None
     assert not canary.exists()
 
@@ -436,7 +437,7 @@ def test_classes_of_the_package_are_made(cache, package):
 def test_pickles_are_not_read_where_skops_is_asked_for(cache, tmp_path):
     poison = pickle.dumps(Poison(tmp_path / "canary"))
     write_model(cache, poison)
-    with pytest.warns(CacheWarning, match="cannot be read"):
+    with pytest.warns(CacheWarning, match="is not read"):
         assert cache.load_model("k", frozenset({"sklearn"})) is None
     for name in ("k.skops", "k.oof", "k.joblib"):
         (cache.folder / name).write_bytes(poison)
@@ -502,9 +503,16 @@ def test_what_cannot_be_pickled_is_not_kept(tmp_path):
     assert cache.load_model("k") is None
 
 
-@pytest.mark.parametrize(
-    "value", [None, b"x" * 100_000, np.zeros((300, 400)), np.zeros((300, 400), order="F"),
-              {"a": [1, "b"]}, RandomForestClassifier(3, random_state=0).fit(*rows())]
-)  # fmt: skip
+SIZED = [
+    None,
+    b"x" * 100_000,
+    np.zeros((300, 400)),
+    np.zeros((300, 400), order="F"),
+    {"a": [1, "b"]},
+    RandomForestClassifier(3, random_state=0).fit(*rows()),
+]
+
+
+@pytest.mark.parametrize("value", SIZED, ids=lambda value: type(value).__name__)
 def test_the_size_of_a_pickle_is_counted_without_making_it(value):
     assert pickle_size(value) == len(pickle.dumps(value, protocol=5))
