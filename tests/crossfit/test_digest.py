@@ -252,6 +252,10 @@ def test_values_that_look_alike_differ():
     assert_all_differ([["a", "b"], ["ab", ""], ["ab"], ["", "ab"], ["a", b"b"]])
 
 
+def test_whole_numbers_have_no_largest():
+    assert_all_differ([10**5000, 10**5000 + 1, -(10**5000)])
+
+
 def test_sets_have_no_order_and_dicts_do():
     assert digest({"a", "b", 3}) == digest({3, "b", "a"})
     assert digest({"a": 1, "b": 2}) != digest({"b": 2, "a": 1})
@@ -327,11 +331,13 @@ def test_a_members_state_is_the_same_after_a_pickle(tmp_path):
     assert digest(joblib.load(tmp_path / "model")) == digest(model)
 
 
-def test_the_version_of_a_members_package_counts(monkeypatch):
-    before = digest(Ridge()), digest(Doubler())
+def test_the_versions_of_a_members_packages_count(monkeypatch):
+    members = [Ridge(), make_pipeline(Ridge()), Doubler()]  # by what it inherits from
+    before = [digest(member) for member in members]
+    function = digest(double)
     monkeypatch.setattr(sklearn, "__version__", "0.0")
-    assert digest(Ridge()) != before[0]
-    assert digest(Doubler()) == before[1]
+    assert not set(before) & {digest(member) for member in members}
+    assert digest(double) == function
 
 
 MODULE = """
@@ -341,6 +347,9 @@ class Changed(BaseEstimator):
         return {body}
 def changed(X):
     return {body}
+class Defaults(BaseEstimator):
+    def predict(self, X, *, column="{body}"):
+        return X
 class Kept(BaseEstimator):
     def predict(self, X):
         return X[:, 0] if X.ndim in {{1, 2}} else None
@@ -351,7 +360,7 @@ import mine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import FunctionTransformer
 from ensemblekit._digest import digest
-changed = [mine.Changed(), FunctionTransformer(mine.changed)]
+changed = [mine.Changed(), FunctionTransformer(mine.changed), mine.Defaults()]
 kept = [mine.Kept(), RandomForestClassifier(), {"b", "a", "c"}, {"X": [1, "x", None]}]
 print(*map(digest, [*changed, *kept, np.arange(3)]))
 """
@@ -374,7 +383,38 @@ def test_own_code_counts_and_the_process_does_not(tmp_path):
     before = digests_elsewhere(tmp_path, "X[:, 0]", hash_seed="0")
     after = digests_elsewhere(tmp_path, "X[:, 1]", hash_seed="1")
     same = [one == other for one, other in zip(before, after, strict=True)]
-    assert same == [False, False, True, True, True, True, True]
+    assert same == [False, False, False, True, True, True, True, True]
+
+
+def test_anything_a_fit_depends_on_changes_its_key():
+    X, y, weight = np.arange(12.0).reshape(6, 2), np.arange(6) % 2, np.ones(6)
+    train, test = np.arange(4), np.arange(4, 6)
+    frame = pd.DataFrame(X, columns=["a", "b"])
+
+    def key(tol=1e-4, X=frame, y=y, weight=weight, train=train):
+        member = LogisticRegression(tol=tol)
+        return digest((member, X, y, {"sample_weight": weight}, train, test, 7))
+
+    assert key() == key(1e-4, frame.copy(), y.copy(), weight.copy(), train.copy())
+    other = X.copy()
+    other[5, 1] = np.nextafter(other[5, 1], np.inf)
+    keys = [
+        key(),
+        key(tol=1e-5),
+        key(X=pd.DataFrame(other, columns=["a", "b"])),
+        key(X=frame.rename(columns={"b": "c"})),
+        key(X=frame[["b", "a"]]),
+        key(X=frame.astype(np.float32)),
+        key(X=X),
+        key(X=frame[::-1]),
+        key(y=1 - y),
+        key(y=y.astype(float)),
+        key(weight=2 * weight),
+        key(weight=None),
+        key(train=train[::-1]),
+        key(train=train[1:]),
+    ]
+    assert len(set(keys)) == len(keys)
 
 
 # -- what has no digest -----------------------------------------------------------
