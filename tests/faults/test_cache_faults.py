@@ -152,6 +152,23 @@ def test_links_are_not_followed(cache, tmp_path):
     assert not entry_path(cache, "a1").is_symlink()
 
 
+def test_no_file_stays_open(cache, monkeypatch):
+    before = os.listdir("/proc/self/fd") if os.path.exists("/proc") else None
+    cache.store("a1", PARTS, META)
+    entry_path(cache, "a1").write_bytes(b"short")
+    with pytest.warns(CacheWarning):
+        cache.load("a1")
+    entry_path(cache, "a1").mkdir()
+    with pytest.warns(CacheWarning):
+        cache.load("a1")
+    cache.prepare()
+    monkeypatch.setattr(os, "write", FullDisk(10))
+    with pytest.warns(CacheWarning):
+        cache.store("b2", PARTS, META)
+    after = os.listdir("/proc/self/fd") if os.path.exists("/proc") else None
+    assert after == before
+
+
 # -- F5 ---------------------------------------------------------------------------
 
 
