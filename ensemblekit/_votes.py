@@ -27,6 +27,8 @@ __all__ = [
 
 # Up to so many votes, the table in whole numbers takes milliseconds.
 IN_TABLE = 1000
+# Below this level floats of tails lose their digits.
+_LEAST_LEVEL = 1e-100
 # p-values this close to the level, relative to it, are beyond what floats can tell.
 _NEAR = 1e-9
 # With more votes than this, whole numbers would take seconds for one row.
@@ -67,13 +69,18 @@ def cutoffs(alpha, n_members: int) -> NDArray:
     ``n_members + 1``, which nobody has, where no number of votes wins.
     """
     cut = np.full(n_members + 1, n_members + 1, dtype=np.int64)
-    few = min(n_members, IN_TABLE)
+    few = n_members if has_table(alpha, n_members) else IN_TABLE
     for m, a in _cutoffs_in_whole_numbers(alpha, few):
         cut[m] = a
     m = np.arange(few + 1, n_members + 1)
     least = _cutoffs_of_many(alpha, m)
     cut[m] = np.where(least <= m, least, n_members + 1)
     return cut
+
+
+def has_table(alpha, n_members: int) -> bool:
+    """Say whether all cutoffs are found in whole numbers; p-values decide otherwise."""
+    return n_members <= IN_TABLE or float(alpha) < _LEAST_LEVEL
 
 
 def _cutoffs_in_whole_numbers(alpha, n_members):
