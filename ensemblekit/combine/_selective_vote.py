@@ -142,7 +142,7 @@ class SelectiveVoteClassifier(
             share = (P > 0.5).mean(axis=1, dtype=np.float64)
             return layout.class_probabilities(share[:, None])
         codes = layout.to_cube(P, n_classes).argmax(axis=2)
-        counts = _votes.count(codes.T, n_classes)
+        counts, _ = _votes.count(codes.T, n_classes)  # in range, as an argmax is
         return counts / len(codes)
 
 

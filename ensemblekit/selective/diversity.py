@@ -186,13 +186,16 @@ def residual_correlation(
     [[1.0, -0.756], [-0.756, 1.0]]
     """
     residuals, weight = _residuals(P, y, sample_weight)
-    residuals = residuals - weight @ residuals
+    residuals -= weight @ residuals
     # Rounding leaves no exact 0: residuals all equal up to it have no correlation.
-    level = np.abs(check_matrix(P)).max(axis=0) + np.abs(np.asarray(y, float)).max()
-    scale = np.sqrt(weight @ residuals**2)
+    given = check_matrix(P, finite=False)
+    level = np.maximum(given.max(axis=0), -given.min(axis=0))
+    level = level + np.abs(np.asarray(y, float)).max()
+    scale = np.sqrt(np.einsum("i,ij,ij->j", weight, residuals, residuals))
     scale[scale <= 8.0 * np.finfo(float).eps * level] = np.nan
-    standard = np.sqrt(weight)[:, None] * (residuals / scale)
-    return np.clip(standard.T @ standard, -1.0, 1.0)
+    residuals /= scale
+    residuals *= np.sqrt(weight)[:, None]
+    return np.clip(residuals.T @ residuals, -1.0, 1.0)
 
 
 def ambiguity_decomposition(
@@ -235,11 +238,12 @@ def ambiguity_decomposition(
     residuals, rows = _residuals(P, y, sample_weight)
     shares = _check_shares(weights, residuals.shape[1])
     ensemble = residuals @ shares
-    spread = residuals - ensemble[:, None]
+    member_error = _mean_square(residuals, rows, shares)
+    residuals -= ensemble[:, None]  # now the spread
     return AmbiguityDecomposition(
         float(rows @ ensemble**2),
-        float(rows @ residuals**2 @ shares),
-        float(rows @ spread**2 @ shares),
+        member_error,
+        _mean_square(residuals, rows, shares),
     )
 
 
@@ -334,8 +338,13 @@ def _mean_of_pairs(matrix):
     return values.mean() if values.size else np.nan
 
 
+def _mean_square(values, rows, columns):
+    """Return the mean of squares by weights of rows and columns, without a copy."""
+    return float(np.einsum("i,ij,ij->j", rows, values, values) @ columns)
+
+
 def _residuals(P, y, sample_weight):
-    """Return P - y and the weights of rows, of sum 1."""
+    """Return P - y, as a new array, and the weights of rows, of sum 1."""
     P, y = check_matrix(P), np.asarray(y, dtype=np.float64)
     if y.shape != P.shape[:1] or not np.isfinite(y).all():
         raise ValueError(

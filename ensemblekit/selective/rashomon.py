@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import kernels, layout
-from ._matrix import check_matrix, column_numbers, vote_codes
+from ._matrix import ROWS_AT_ONCE, check_matrix, column_numbers, vote_codes
 
 __all__ = [
     "RashomonCapacity",
@@ -339,7 +339,12 @@ def conflicts_with(P, baseline, delta, n_outputs, members):
     _check_baseline(baseline, len(whole))
     if delta is None:
         return vote_codes(cube) != vote_codes(whole[[baseline]])
-    return (np.abs(cube - whole[baseline]) >= delta).any(axis=2)
+    conflicts = np.empty(cube.shape[:2], dtype=bool)
+    for first in range(0, cube.shape[1], ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        apart = np.abs(cube[:, rows] - whole[baseline, rows])
+        conflicts[:, rows] = (apart >= delta).any(axis=2)
+    return conflicts
 
 
 def _check_baseline(baseline, n_members):
