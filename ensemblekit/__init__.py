@@ -10,6 +10,7 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
   elsewhere.
 - `ConvexClassifier`, `EnsembleSelectionClassifier`, `AverageClassifier`,
   `LinearStackClassifier` and their regressors: the combiners.
+- `audit`: are held-out predictions held out, and what leaks into them.
 - `default_members`: a library to start from. `evaluate_loss`: the losses.
 - `SelectiveVotingClassifier`: answers only where another training would agree.
 - `pinball_loss`, `interval_coverage`, `crps_from_quantiles` and the rest of
@@ -20,6 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against __all__
+    from .auditing import AuditReport, audit
     from .combine._average import AverageClassifier, AverageRegressor
     from .combine._cma import CMAEnsembleClassifier, CMAEnsembleRegressor
     from .combine._convex_classifier import ConvexClassifier
@@ -165,6 +167,7 @@ __version__ = "0.1.0.dev0"
 _MODULES = {
     "AdaptiveConformalRegressor": "conformal",
     "AmbiguityDecomposition": "selective",
+    "AuditReport": "auditing",
     "CascadeClassifier": "selective",
     "CascadeCurve": "selective",
     "CascadeRegressor": "selective",
@@ -209,6 +212,7 @@ _MODULES = {
     "ambiguity": "selective",
     "ambiguity_decomposition": "selective",
     "attribution_consistency": "selective",
+    "audit": "auditing",
     "augrc": "selective",
     "augrc_scorer": "selective",
     "aurc": "selective",
