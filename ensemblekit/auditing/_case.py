@@ -106,8 +106,8 @@ class Case:
         return block if self.levels is None else sort_levels(block)[0]
 
 
-def line(check, subject, value, threshold, verdict, message):
-    """Return one line of the table."""
+def line(check, subject, value, threshold, verdict, message, advice=""):
+    """Return one line of the table: what was found and, of a finding, what to do."""
     return {
         "check": check,
         "subject": subject,
@@ -115,4 +115,5 @@ def line(check, subject, value, threshold, verdict, message):
         "threshold": None if threshold is None else float(threshold),
         "verdict": verdict,
         "message": message,
+        "advice": advice if verdict in ("warn", "fail") else "",
     }

@@ -30,75 +30,78 @@ MAX_COLUMNS = 2000
 def check_splits(case):
     """No row is trained on and held out by the same split."""
     both = sum(len(np.intersect1d(train, test)) for train, test in case.splits)
-    message = "No row is trained on and held out at once."
-    if both:
-        message = "Rows are trained on by the split that holds them out; mend cv."
-    return [line("splits", "all", both, 0, "fail" if both else "ok", message)]
+    message = f"{both or 'no'} rows trained on and held out at once"
+    advice = "These rows are scored by models that saw them: mend cv."
+    verdict = "fail" if both else "ok"
+    return [line("splits", "all", both, 0, verdict, message, advice)]
 
 
 def check_coverage(case):
     """Enough rows are held out for the scores to speak of the data."""
     share = case.covered.mean()
-    message = f"{case.covered.sum()} of {case.n_rows} rows are held out."
-    if share < COVERED:
-        message += " Scores and weights rest on a part of the data; hold out more."
+    message = f"{case.covered.sum()} of {case.n_rows} rows are held out"
+    verdict = "warn" if share < COVERED else "ok"
     if case.classes is not None:
         lacking = np.setdiff1d(case.targets, case.targets[case.covered])
         if lacking.size:
-            message += f" No row of {case.classes[lacking].tolist()} is among them."
-            share = min(share, 0.0)
-    verdict = "warn" if share < COVERED else "ok"
-    return [line("coverage", "all", share, COVERED, verdict, message)]
+            message += f", none of the classes {case.classes[lacking].tolist()}"
+            verdict = "warn"
+    advice = "Scores and weights rest on a part of the data: hold out more."
+    return [line("coverage", "all", share, COVERED, verdict, message, advice)]
 
 
 def check_prefit(case):
     """Members trained elsewhere may have seen the rows they predict."""
     names = [row["name"] for row in case.cross_fit.report_ if row.get("frozen")]
     if not names:
-        message = "Every member was trained here, on the folds."
+        message = "every member was trained here, on the folds"
         return [line("prefit", "all", 0, 0, "ok", message)]
-    message = (
-        "Trained elsewhere: if on these rows, its predictions are not held out. Give "
-        "it unfitted, or train it on other data."
+    message = "trained elsewhere, on rows that nobody knows here"
+    advice = (
+        "If it has seen these rows, its score is no held-out score and it takes too "
+        "much weight: give it unfitted, or audit on rows it has not seen."
     )
-    return [line("prefit", name, 1, 0, "warn", message) for name in names]
+    return [line("prefit", name, 1, 0, "warn", message, advice) for name in names]
 
 
 def check_early_stopping(case):
     """Rows that stop the training flatter the scores on them."""
-    sources = {row["name"]: row.get("early_stopping") for row in case.cross_fit.report_}
-    names = [name for name, source in sources.items() if source == "held_out"]
+    report = case.cross_fit.report_
+    names = [r["name"] for r in report if r.get("early_stopping") == "held_out"]
     if not names:
-        message = "No member stops its training by the rows that score it."
+        message = "no training is stopped by the rows that score it"
         return [line("early stopping", "all", 0, 0, "ok", message)]
-    message = (
-        "Held-out rows chose the number of rounds, so its score is optimistic. Use "
-        "early_stopping='inner'."
-    )
-    return [line("early stopping", name, 1, 0, "warn", message) for name in names]
+    message = "held-out rows chose its number of rounds"
+    advice = "Its score is optimistic: use early_stopping='inner'."
+    return [line("early stopping", n, 1, 0, "warn", message, advice) for n in names]
 
 
 def check_reproduced(case):
     """The fold models give the stored predictions of the rows they held out."""
-    lines, checked = [], []
-    for name, models in getattr(case.cross_fit, "fold_estimators_", {}).items():
-        difference = _largest_difference(case, name, models)
-        checked.append(name)
-        if difference > 1e-6:
-            message = (
-                "Its fold models predict held-out rows otherwise than stored: is this "
-                "the X of fit, in the same order, or are predictions random?"
-            )
-            lines.append(line("reproduced", name, difference, 1e-6, "fail", message))
-    if not checked:
-        message = "Not checked: members were fitted again, their fold models are gone."
+    models = getattr(case.cross_fit, "fold_estimators_", {})
+    if not models:
+        message = "not checked: refitted members keep no fold models"
         return [line("reproduced", "all", None, 1e-6, "unknown", message)]
-    message = f"Fold models give the stored predictions ({len(checked)} members)."
-    return lines or [line("reproduced", "all", 0, 1e-6, "ok", message)]
+    differences = {
+        name: _largest_difference(case, name, models[name]) for name in models
+    }
+    wrong = [name for name in models if differences[name] > 1e-6]
+    advice = (
+        "Is this the X of fit, with its rows in the same order? Or is what the member "
+        "predicts random?"
+    )
+    message = "its fold models do not predict what is stored"
+    lines = [
+        line("reproduced", name, differences[name], 1e-6, "fail", message, advice)
+        for name in wrong
+    ]
+    message = "fold models predict what is stored"
+    largest = max(differences.values())
+    return lines or [line("reproduced", "all", largest, 1e-6, "ok", message)]
 
 
 def _largest_difference(case, name, models, n_rows=200):
-    """Compare rows that the first fold alone holds out, in units of the spread."""
+    """Compare rows that the first fold alone holds out, in units of the largest."""
     times = np.zeros(case.n_rows, dtype=np.int64)
     for _, test in case.splits:
         times[test] += 1
@@ -107,8 +110,8 @@ def _largest_difference(case, name, models, n_rows=200):
     if not len(rows):
         return 0.0
     stored = case.blocks[name]
-    spread = np.nanmax(np.abs(stored)) or 1.0
-    return np.abs(case.predict(name, models[0], rows, 0) - stored[rows]).max() / spread
+    scale = np.nanmax(np.abs(stored)) or 1.0
+    return np.abs(case.predict(name, models[0], rows, 0) - stored[rows]).max() / scale
 
 
 def check_gap(case):
@@ -120,30 +123,30 @@ def check_gap(case):
 def _gap(case, name, n_tests):
     inside = _in_sample(case, name)
     if inside is None:
-        message = "Not checked: the member has no models any more."
+        message = "not checked: the member's models are gone"
         return line("gap", name, None, None, "unknown", message)
-    losses = case.lose(name, inside)
-    paired = ~np.isnan(losses) & ~np.isnan(case.losses[name])
-    gap, error, n = case.measure(np.where(paired, case.losses[name] - losses, np.nan))
+    held_out, seen = case.losses[name], case.lose(name, inside)
+    paired = ~np.isnan(held_out) & ~np.isnan(seen)
+    gap, error, n = case.measure(np.where(paired, held_out - seen, np.nan))
     limit = -critical_value(n_tests, n) * error
     ours, theirs = (
-        case.measure(np.where(paired, values, np.nan))[0]
-        for values in (losses, case.losses[name])
+        case.measure(np.where(paired, values, np.nan))[0] for values in (seen, held_out)
     )
-    message = f"Loss {ours:.3g} on rows it was trained on, {theirs:.3g} on held-out."
-    if theirs > 0.0 and _learns_nothing(case.blocks[name][paired], inside[paired]):
-        message += (
-            " Equal predictions by models with and without the row: its fit learns "
-            "nothing here. Was it trained elsewhere?"
-        )
-        return line("gap", name, gap, limit, "warn", message)
+    message = f"loss {ours:.3g} on rows it was trained on, {theirs:.3g} held out"
+    verdict, advice = "ok", ""
     if gap < limit:
-        message += " Better on held-out rows: are these predictions held out?"
-        return line("gap", name, gap, limit, "warn", message)
-    return line("gap", name, gap, limit, "ok", message)
+        verdict = "warn"
+        advice = "Better on rows it was not trained on: are these predictions held out?"
+    if theirs > 0.0 and _equal_and_varied(case.blocks[name][paired], inside[paired]):
+        verdict = "warn"
+        advice = (
+            "Models with and without a row predict the same for it, so its fit learns "
+            "nothing: was it trained elsewhere, on these rows?"
+        )
+    return line("gap", name, gap, limit, verdict, message, advice)
 
 
-def _learns_nothing(outside, inside):
+def _equal_and_varied(outside, inside):
     constant = np.all(outside == outside[:1])
     return len(outside) > 0 and not constant and np.array_equal(outside, inside)
 
@@ -159,70 +162,77 @@ def _in_sample(case, name):
     if models is None:
         return None
     total[rows] = 0.0
-    times = np.zeros(case.n_rows)
+    times = np.zeros((case.n_rows, 1))
     chosen = training_folds(case.splits, rows, case.n_rows)
     for fold, (model, taken) in enumerate(zip(models, chosen, strict=True)):
         if len(taken):
-            times += np.bincount(taken, minlength=case.n_rows)
-            block = case.predict(name, model, taken, fold)
-            np.add.at(total, taken, block)
-    with np.errstate(invalid="ignore"):
-        return total / times[:, None]  # NaN where no model trained on the row
+            np.add.at(times, taken, 1.0)
+            np.add.at(total, taken, case.predict(name, model, taken, fold))
+    total[times[:, 0] == 0] = np.nan  # no model trained on the row
+    return total / np.maximum(times, 1.0)
 
 
 def check_far_ahead(case):
     """One member far ahead of all others may know what it should not."""
     names = case.comparable()
     if len(names) < 2:
-        message = "Not checked: there are no two members of one kind to compare."
+        message = "not checked: no two members of one kind to compare"
         return [line("far ahead", "all", None, FAR_AHEAD, "unknown", message)]
     means = {name: case.measure(case.losses[name])[0] for name in names}
     first, second = sorted(names, key=means.__getitem__)[:2]
-    gain, error, n = case.measure(case.losses[second] - case.losses[first])
+    lead, error, n = case.measure(case.losses[second] - case.losses[first])
     ratio = means[first] / means[second] if means[second] > 0.0 else 1.0
-    ahead = ratio < FAR_AHEAD and gain > critical_value(len(names), n) * error
-    message = f"Its loss is {ratio:.2g} times that of {second!r}, the second best."
-    if ahead:
-        message += " Does it read something that holds the target?"
+    ahead = ratio < FAR_AHEAD and lead > critical_value(len(names), n) * error
+    message = f"{ratio:.2g} times the loss of {second!r}, the second best"
+    advice = "Does it read something that holds the target, or was it trained on it?"
     verdict = "warn" if ahead else "ok"
-    return [line("far ahead", first, ratio, FAR_AHEAD, verdict, message)]
+    return [line("far ahead", first, ratio, FAR_AHEAD, verdict, message, advice)]
 
 
 def check_duplicates(case):
     """Equal rows on both sides of a split let members remember the answer."""
     exposed = exposed_rows(case.twins, case.splits)
-    share = exposed.sum() / max(case.covered.sum(), 1)
-    if not exposed.any():
-        message = "No held-out row has an equal one in training."
+    n_exposed = exposed.sum()
+    share = n_exposed / max(case.covered.sum(), 1)
+    if not n_exposed:
+        message = "no held-out row has an equal one in training"
         return [line("duplicates", "all", 0, FEW_COPIES, "ok", message)]
-    targets = np.unique(case.targets, return_inverse=True)[1]
-    pairs = case.twins * (targets.max() + 1) + targets
-    copies = exposed & exposed_rows(
-        np.unique(pairs, return_inverse=True)[1], case.splits
-    )
+    n_copies = (exposed & exposed_rows(_number_with_targets(case), case.splits)).sum()
     message = (
-        f"{exposed.sum()} held-out rows have an equal one in training, "
-        f"{copies.sum()} with the same target."
+        f"{n_exposed} held-out rows have an equal one in training, {n_copies} with an "
+        "equal target"
     )
     if share < FEW_COPIES:
         return [line("duplicates", "all", share, FEW_COPIES, "ok", message)]
     found, effect = _effect_of(case, exposed)
-    agreeing = copies.sum() >= SAME_TARGET * exposed.sum()
-    failed = found and agreeing and share >= MANY_COPIES
-    message += f" {effect} Hold equal rows out together: groups= and GroupKFold."
-    verdict = "fail" if failed else "warn"
-    return [line("duplicates", "all", share, FEW_COPIES, verdict, message)]
+    agree = n_copies >= SAME_TARGET * n_exposed
+    verdict = "fail" if found and agree and share >= MANY_COPIES else "warn"
+    advice = (
+        "Copies of one case flatter the scores"
+        if agree
+        else "Rows may be equal by chance; copies of one case flatter the scores"
+    ) + ": hold them out together, with groups= and GroupKFold, or keep one of each."
+    return [
+        line("duplicates", "all", share, FEW_COPIES, verdict, message + effect, advice)
+    ]
+
+
+def _number_with_targets(case):
+    """Number rows by their values and their target."""
+    targets = np.unique(case.targets, return_inverse=True)[1]
+    pairs = case.twins * (targets.max() + 1) + targets
+    return np.unique(pairs, return_inverse=True)[1]
 
 
 def _effect_of(case, exposed):
     """Say which member gains most on exposed rows, and whether that is no chance."""
     if (exposed | ~case.covered).all():
-        return True, "No other row is held out."
+        return True, "; there are no other rows"
     gains = {name: _gain_on(case, exposed, name) for name in case.losses}
     name = max(gains, key=lambda name: gains[name][0])
     _, _, ours, theirs = gains[name]
     found = any(z > limit for z, limit, _, _ in gains.values())
-    return found, f"Loss of {name!r} on these {ours:.3g}, on others {theirs:.3g}."
+    return found, f"; loss of {name!r} {ours:.3g} on these, {theirs:.3g} on others"
 
 
 def _gain_on(case, exposed, name):
@@ -238,20 +248,20 @@ def _gain_on(case, exposed, name):
 def check_groups(case):
     """Rows of one group on both sides of a split share what the group has in common."""
     if case.groups is None:
-        message = "Not checked: give groups= where rows belong together."
+        message = "not checked: groups= was not given"
         return [line("groups", "all", None, 0, "unknown", message)]
     exposed = exposed_rows(case.groups, case.splits)
-    share = exposed.sum() / max(case.covered.sum(), 1)
-    if not exposed.any():
-        message = "Every split keeps groups whole."
+    n_groups, n_split = (len(np.unique(g)) for g in (case.groups, case.groups[exposed]))
+    if not n_split:
+        message = f"every split keeps the {n_groups} groups whole"
         return [line("groups", "all", 0, 0, "ok", message)]
-    split = len(np.unique(case.groups[exposed]))
+    share = exposed.sum() / max(case.covered.sum(), 1)
     message = (
-        f"{exposed.sum()} held-out rows have others of their group in training "
-        f"({split} of {len(np.unique(case.groups))} groups are split). "
-        f"{_effect_of(case, exposed)[1]} Use GroupKFold."
-    )
-    return [line("groups", "all", share, 0, "fail", message)]
+        f"{exposed.sum()} held-out rows have others of their group in training; "
+        f"{n_split} of {n_groups} groups are split"
+    ) + _effect_of(case, exposed)[1]
+    advice = "Scores are those of known groups, not of new ones: use GroupKFold."
+    return [line("groups", "all", share, 0, "fail", message, advice)]
 
 
 def check_columns(case):
@@ -261,15 +271,13 @@ def check_columns(case):
     known = targets[:, None] if classes is None else _one_hot(targets, len(classes))
     shares = [explained_share(column, known) for column in columns]
     best = int(np.argmax(shares))
-    message = f"Explains {shares[best]:.1%} of the target's variance by itself."
+    message = f"explains {shares[best]:.1%} of the target's variance alone"
     if len(columns) < case.cross_fit.n_features_in_:
-        message += f" (The first {len(columns)} columns were looked at.)"
-    verdict = "ok"
-    if shares[best] > ONE_COLUMN:
-        verdict = "warn"
-        message += " Was it known before the target was?"
+        message += f" (of the first {len(columns)} columns)"
+    advice = "Is it known before the target is, or was it made from it?"
+    verdict = "warn" if shares[best] > ONE_COLUMN else "ok"
     subject = str(names[best])
-    return [line("column", subject, shares[best], ONE_COLUMN, verdict, message)]
+    return [line("column", subject, shares[best], ONE_COLUMN, verdict, message, advice)]
 
 
 def _one_hot(codes, n_classes):

@@ -87,29 +87,39 @@ def _mixed(bits):
 
 
 def columns_of(X):
-    """Return the columns as arrays; those of arrays and of most frames are views."""
+    """Return the columns: numbers as arrays, other columns of pandas as series."""
     if hasattr(X, "iloc"):
-        return [X.iloc[:, j].to_numpy() for j in range(X.shape[1])]
+        return [_plain_column(X.iloc[:, j]) for j in range(X.shape[1])]
     if hasattr(X, "get_columns"):
         return [column.to_numpy() for column in X.get_columns()]
     return list(np.asarray(X).T)
 
 
+def _plain_column(series):
+    return series.to_numpy() if _holds_numbers(series) else series
+
+
+def _holds_numbers(column):
+    return isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiubmM"
+
+
 def column_bits(column):
     """Return 64 bits for each value of a column: equal where the values are."""
+    if not _holds_numbers(column):
+        return value_codes(column).view(np.uint64)
     kind = column.dtype.kind
     if kind == "f":
         column = column.astype(np.float64) + 0.0  # -0.0 becomes 0.0
         column[np.isnan(column)] = np.nan  # one NaN of many
         return column.view(np.uint64)
-    if kind in "iubmM":  # never by way of float64, which rounds large integers
-        wide = np.uint64 if kind == "u" else np.int64
-        return column.astype(wide).view(np.uint64)
-    return value_codes(column).view(np.uint64)
+    # Integers never by way of float64, which rounds large ones.
+    return column.astype(np.uint64 if kind == "u" else np.int64).view(np.uint64)
 
 
 def value_codes(column):
     """Number the values of a column of text or objects by their first appearance."""
+    if hasattr(column, "factorize"):  # pandas has it in C
+        return column.factorize()[0].astype(np.int64)
     codes: dict = {}
     return np.fromiter(
         (codes.setdefault(_key(value), len(codes)) for value in column.tolist()),
@@ -282,8 +292,8 @@ def explained_share(column, targets, rows_per_bin=10):
 
 
 def _bin_rows(column, rows_per_bin):
-    if column.dtype.kind not in "fiubmM":
-        return value_codes(column)
+    if not _holds_numbers(column):
+        return value_codes(column) + 1  # pandas numbers missing values -1
     _, codes, counts = np.unique(column, return_inverse=True, return_counts=True)
     first = np.cumsum(counts) - counts
     return (first // rows_per_bin)[codes]

@@ -22,30 +22,29 @@ def check_ensemble(case):
     """The combiner, cross-fitted on stored predictions, is no worse than one member."""
     reason = _not_scorable(case)
     if reason:
-        message = f"Not checked: {reason}."
-        return [line("ensemble", "all", None, None, "unknown", message)]
+        message = f"not checked: {reason}"
+        return [line("combiner", "all", None, None, "unknown", message)]
     library = coded_library(case.cross_fit, case.splits)
     combiner = _combiner(case, library)
     ours = _combined_losses(case, combiner, library)
     single, best = _picked_losses(library)
     weight, clusters = case.weight[case.covered], case.clusters[case.covered]
-    both = ~np.isnan(ours) & ~np.isnan(single)
-    gain, error, n = mean_and_error(
-        np.where(both, single - ours, np.nan), weight, clusters
-    )
-    name = type(combiner).__name__
+    gain, error, n = mean_and_error(single - ours, weight, clusters)
     limit = -critical_value(1, n) * error
+    both = ~np.isnan(single - ours) & (weight > 0.0)
+    if not both.any():
+        message = "not checked: each fold's training rows lack a class"
+        return [line("combiner", "all", None, None, "unknown", message)]
     message = (
-        f"{name} {_mean(ours, weight, both):.4g}, the best single member "
-        f"({best!r}) {_mean(single, weight, both):.4g}, se of the difference "
-        f"{error:.2g}."
+        f"{type(combiner).__name__} {_mean(ours, weight, both):.4g}, best single "
+        f"member ({best!r}) {_mean(single, weight, both):.4g}"
     )
     if gain < limit:
-        message += " Worse: use the member alone, or another combiner."
-        return [line("ensemble", name, gain, limit, "warn", message)]
+        advice = "The member alone is better: use it, or another combiner."
+        return [line("combiner", "all", gain, limit, "warn", message, advice)]
     if not gain > -limit:
-        message += " No proven gain."
-    return [line("ensemble", name, gain, limit, "ok", message)]
+        message += ": no proven gain"
+    return [line("combiner", "all", gain, limit, "ok", message)]
 
 
 def _not_scorable(case):
@@ -149,26 +148,28 @@ def check_permuted(case, permute):
     """On targets that were permuted no strategy can beat chance."""
     if not permute:
         n_fits = len(case.cross_fit.method_) * len(case.splits)
-        message = f"Not checked: permute=True costs {n_fits} fits."
+        message = f"not checked: permute=True takes {n_fits} fits"
         return [line("permuted", "all", None, None, "unknown", message)]
     targets = _permuted(case)
     losses = _permuted_losses(case, targets)
-    methods = {} if case.classes is None else case.cross_fit.method_
+    advice = "Held-out targets reach its fit: look for state that fits share."
+    if case.groups is not None:
+        advice = "It knows held-out rows by their groups: hold groups out together."
     lines = []
     for name, ours in losses.items():
-        default = None if case.classes is None else "predict_proba"
-        chance = _chance_losses(case, targets, methods.get(name, default))
+        chance = _chance_losses(case, targets, _method(case, name))
         gain, error, n = case.measure(chance - ours)
         limit = critical_value(len(losses), n) * error
-        message = "Gains nothing from targets that were permuted."
-        if gain > limit:
-            message = (
-                f"Beats chance on permuted targets by {gain / error:.1f} standard "
-                "errors: held-out targets reach its fit."
-            )
+        message = f"{gain / error if error else 0.0:+.1f} standard errors from chance"
         verdict = "fail" if gain > limit else "ok"
-        lines.append(line("permuted", name, gain, limit, verdict, message))
+        lines.append(line("permuted", name, gain, limit, verdict, message, advice))
     return lines
+
+
+def _method(case, name):
+    if case.classes is None:
+        return None
+    return case.cross_fit.method_.get(name, "predict_proba")
 
 
 def _permuted(case):

@@ -18,8 +18,8 @@ from ._rows import value_codes
 
 __all__ = ["AuditReport", "audit"]
 
-_ORDER = ("ok", "unknown", "warn", "fail")
-_WIDTH = 100
+_ORDER = ("fail", "warn", "unknown", "ok")
+_WIDTH = 110
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class AuditReport:
         One for each check and subject: ``check`` and ``subject`` (str; a member, a
         column, the combiner or ``"all"``), ``value`` and ``threshold`` (float, or None
         where there is none), ``verdict`` (``"ok"``, ``"warn"``, ``"fail"`` or
-        ``"unknown"``, where the check could not be made) and ``message`` (str).
+        ``"unknown"``, where the check was not made), ``message`` (str, what was found)
+        and ``advice`` (str, what to do; empty where nothing is).
     """
 
     rows: list[dict[str, Any]]
@@ -54,38 +55,41 @@ class AuditReport:
         return {"verdict": self.verdict, "rows": [dict(row) for row in self.rows]}
 
     def __str__(self):
-        table = [("verdict", "check", "subject", "value", "limit", "")]
+        table = [("", "check", "subject", "value", "limit", "")]
         table += [_cells(row) for row in self.rows]
         widths = [
             max(map(len, column)) for column in list(zip(*table, strict=True))[:5]
         ]
-        return "\n".join([*_lines(table, widths), "", self._summary()])
+        return "\n".join([*_lines(table, widths), "", *self._summary()])
 
     def __repr__(self):
         return str(self)
 
-    def _summary(self):
+    def _repr_html_(self):
+        names = ("verdict", "check", "subject", "value", "limit", "message", "advice")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+            for cells in ([*_cells(row), row["advice"]] for row in self.rows)
+        )
+        return (
+            f"<table><caption>{escape(self._headline())}</caption><thead><tr>{head}"
+            f"</tr></thead><tbody>{body}</tbody></table>"
+        )
+
+    def _headline(self):
         count = dict.fromkeys(_ORDER, 0)
         for row in self.rows:
             count[row["verdict"]] += 1
-        said = [f"{n} {word}" for word, n in reversed(count.items()) if n]
-        return f"Audit: {self.verdict} ({', '.join(said)})."
+        said = ", ".join(f"{n} {word}" for word, n in count.items() if n)
+        return f"Audit: {self.verdict} ({said})"
 
-    def _repr_html_(self):
-        head = "".join(
-            f"<th>{name}</th>"
-            for name in ("verdict", "check", "subject", "value", "limit", "message")
-        )
-        body = "".join(
-            "<tr>"
-            + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(row))
-            + "</tr>"
-            for row in self.rows
-        )
-        return (
-            f"<table><caption>{escape(self._summary())}</caption><thead><tr>{head}"
-            f"</tr></thead><tbody>{body}</tbody></table>"
-        )
+    def _summary(self):
+        yield self._headline()
+        for row in self.findings:
+            subject = "" if row["subject"] == "all" else f" ({row['subject']})"
+            text = f"- {row['check']}{subject}: {row['advice']}"
+            yield from wrap(text, _WIDTH, subsequent_indent="  ")
 
 
 def _cells(row):
@@ -172,7 +176,8 @@ def audit(
       no fault; it warns below ``-z`` standard errors, and where predictions are
       equal with and without the row, though they err.
     - far ahead: loss of the best member over that of the second; warns below 0.02, if
-      more than ``z`` standard errors apart.
+      more than ``z`` standard errors apart. So does, rightly, the only member of the
+      right form on targets almost without noise.
     - duplicates: share of the held-out rows with an equal row in training; warns from
       0.001, fails from 0.01 if 95 % of them have equal targets too and a member's loss
       on them is lower than on others by ``z`` standard errors.
@@ -180,7 +185,7 @@ def audit(
       above 0.
     - column: largest share of the target's variance that a column explains by itself
       (rows in bins of ten, each predicted by the others); warns above 0.95.
-    - ensemble: loss of the member that is best on the other folds less that of the
+    - combiner: loss of the member that is best on the other folds less that of the
       combiner fitted on them; warns below ``-z`` standard errors.
     - permuted: gain over the best constant answer on permuted targets, which nobody
       can have; fails above ``z`` standard errors. With `groups` the targets of
@@ -211,7 +216,7 @@ def audit(
     >>> report.verdict
     'ok'
     >>> report.rows[0]["message"]
-    'No row is trained on and held out at once.'
+    'no rows trained on and held out at once'
     """
     case = _make_case(
         fitted, X, y, sample_weight, groups, max_rows, check_random_state(random_state)
