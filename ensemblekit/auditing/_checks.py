@@ -132,7 +132,7 @@ def _gap(case, name, n_tests):
     ours, theirs = (
         case.measure(np.where(paired, values, np.nan))[0] for values in (seen, held_out)
     )
-    message = f"loss {ours:.3g} on rows it was trained on, {theirs:.3g} held out"
+    message = f"loss {ours:.3g} on training rows, {theirs:.3g} held out"
     verdict, advice = "ok", ""
     if gap < limit:
         verdict = "warn"

@@ -27,10 +27,10 @@ def check_ensemble(case):
     library = coded_library(case.cross_fit, case.splits)
     combiner = _combiner(case, library)
     ours = _combined_losses(case, combiner, library)
-    single, best = _picked_losses(library)
     weight, clusters = case.weight[case.covered], case.clusters[case.covered]
+    single, best = _single_losses(library, weight)
     gain, error, n = mean_and_error(single - ours, weight, clusters)
-    limit = -critical_value(1, n) * error
+    limit = -critical_value(library.n_members, n) * error
     both = ~np.isnan(single - ours) & (weight > 0.0)
     if not both.any():
         message = "not checked: each fold's training rows lack a class"
@@ -122,22 +122,11 @@ def _losses(library, block):
     return losses
 
 
-def _picked_losses(library):
-    """Loss of each row by the member that is best on the other folds.
-
-    The best on the same rows would owe a part of its lead to chance. Returns the
-    losses, and the name of the best on all rows.
-    """
+def _single_losses(library, weight):
+    """Loss of each row by the member of the least loss, and its name."""
     losses = np.array([_losses(library, block) for block in library.cube])
-    weight = library.sample_weight
-    weight = np.ones(library.n_samples) if weight is None else weight
-    picked = np.full(library.n_samples, np.nan)
-    for fold in np.unique(library.folds):
-        held_out = library.folds == fold
-        if weight[~held_out].any():
-            best = np.argmin(losses[:, ~held_out] @ weight[~held_out])
-            picked[held_out] = losses[best, held_out]
-    return picked, library.names[int(np.argmin(losses @ weight))]
+    best = int(np.argmin(losses @ weight))
+    return losses[best], library.names[best]
 
 
 def _mean(values, weight, rows):

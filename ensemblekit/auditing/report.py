@@ -185,8 +185,9 @@ def audit(
       above 0.
     - column: largest share of the target's variance that a column explains by itself
       (rows in bins of ten, each predicted by the others); warns above 0.95.
-    - combiner: loss of the member that is best on the other folds less that of the
-      combiner fitted on them; warns below ``-z`` standard errors.
+    - combiner: loss of the best single member less that of the combiner, of each row
+      as fitted on the other folds; warns below ``-z`` standard errors. The member was
+      chosen by the same rows, which favours it a little.
     - permuted: gain over the best constant answer on permuted targets, which nobody
       can have; fails above ``z`` standard errors. With `groups` the targets of
       whole groups are moved, so that a leak through groups shows.

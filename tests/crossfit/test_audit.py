@@ -239,7 +239,7 @@ def clean_draw(seed, classify):
 
 @pytest.mark.parametrize("classify", [False, True])
 def test_false_alarms_on_clean_data(classify):
-    n_draws, counts = 100, {}
+    n_draws, counts = 50, {}
     for seed in range(n_draws):
         crossfit, X, y = clean_draw(seed, classify)
         report = audit(crossfit.fit(X, y), X, y, permute=seed % 5 == 0)
