@@ -116,12 +116,17 @@ class CascadeClassifier(ClassifierMixin, Cascade):
     -----
     The paper has the window symmetric in rank around the threshold; here it also keeps
     its share where an end of the ranks cuts it off. Number of fits:
-    n_members * (n_folds + 1). Measured at a cost of 1.25, on the three to seven tables
-    where the ensemble is clearly better than its first member: 94 to 97 % of its gain
-    in accuracy is kept, but 42 to 62 % of that in log loss, to which sure rows add as
-    well; on most tables there is no gain to keep. New rows cost
-    what held-out rows did where confidences differ; of confidences that are nearly all
-    equal, any share may fall into a window (the most seen was 1.70 instead of 1.25).
+    n_members * (n_folds + 1). Of members of equal cost list the best first.
+
+    Measured at a cost of 1.25 on the three to nine of 24 real tables where the ensemble
+    is clearly better than its first member, two and four members: 94 to 97 % of its
+    gain in accuracy is kept, but 42 to 51 % of that in log loss. With `calibrate` the
+    cascade gets 87 to 148 % of that gain, as most of it is calibration; of what a
+    calibrated ensemble gains over a calibrated first member it keeps 69 to 76 %. On
+    most tables there is no gain to keep. New rows cost what held-out rows did where
+    confidences differ; of confidences that are nearly all equal, any share may fall
+    into a window (the most seen was 1.70 instead of 1.25). For a coverage of 0.8, 0.77
+    to 0.87 of the test rows were answered.
 
     References
     ----------
