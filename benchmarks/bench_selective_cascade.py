@@ -92,15 +92,15 @@ def compare(table, losses, cost):
     )
 
 
-def answer(known, known_sure, new, new_sure, centre, gate_cost=0.0):
+def answer(known_sure, new, new_sure, centre, gate_cost=0.0, window=None):
     """Choose the widest window in the budget on known rows; answer new ones.
+
+    A window given is taken as it is.
 
     Returns
     -------
     predictions : ndarray of shape (n_samples, n_outputs)
     cost : float
-    places : ndarray of shape (n_samples,)
-        Rank of each row's confidence at the stage that answers it.
     """
     n, m = known_sure.shape
     weight, no_loss = np.ones(n), [(slice(None), np.zeros((n, m)))]
@@ -108,20 +108,14 @@ def answer(known, known_sure, new, new_sure, centre, gate_cost=0.0):
     curve = windows.CascadeCurve(
         *_tracing.trace(reached, answered, no_loss, np.ones(m), weight, gate_cost)
     )
-    window = curve.widest(BUDGET)
+    window = curve.widest(BUDGET) if window is None else window
     needed = _tracing.needed_windows(_tracing.ranks(known_sure, weight)[:, :-1], centre)
     low, high = _tracing.find_limits(known_sure[:, :-1], needed, centre, window).T
     inside = (low <= new_sure[:, :-1]) & (new_sure[:, :-1] <= high)
     stage = np.cumprod(inside, axis=1).sum(axis=1)
     rows = np.arange(len(stage))
-    places = np.array(
-        [
-            _tracing.rank_values(own, weight).find(theirs)
-            for own, theirs in zip(known_sure.T, new_sure.T, strict=True)
-        ]
-    )
     judged = gate_cost if 0.0 < window < 1.0 else 0.0
-    return new[stage, rows], 1.0 + stage.mean() + judged, places[stage, rows]
+    return new[stage, rows], 1.0 + stage.mean() + judged
 
 
 def outputs(table, P, names):
@@ -156,12 +150,12 @@ def judge_classes(table, seed, names):
     ]
     sure = [windows.confidence_of(means, "max_proba").T for means in plain]
     for measure, (coverage, loss) in MEASURES.items():
-        said, cost, _ = answer(plain[0], sure[0], plain[1], sure[1], 1.0 - coverage)
+        said, cost = answer(sure[0], plain[1], sure[1], 1.0 - coverage)
         losses = [loss(p, y_test) for p in (plain[1][0], said, plain[1][-1])]
         yield measure, compare(table.name, losses, cost)
     stages = calibrated(lambda: LogCalibrator(False, _RIDGE), plain[0], y, plain[1])
     sure = [windows.confidence_of(means, "max_proba").T for means in stages]
-    said, cost, _ = answer(stages[0], sure[0], stages[1], sure[1], 0.0)
+    said, cost = answer(sure[0], stages[1], sure[1], 0.0)
     for label, first, whole in against(plain[1], stages[1]):
         losses = [log_loss(p, y_test) for p in (first, said, whole)]
         yield f"log loss, {label}", compare(table.name, losses, cost)
@@ -191,7 +185,7 @@ def judge_values(table, seed, names):
             )
             for g, c in zip(said, cubes, strict=True)
         ]
-        return answer(known, sure[0], new, sure[1], 0.0, _GATE_COST)[:2]
+        return answer(sure[0], new, sure[1], 0.0, _GATE_COST)
 
     said, cost = cascade(*plain)
     losses = [(y_test - p) ** 2 for p in (plain[1][0], said, plain[1][-1])]
@@ -326,10 +320,8 @@ def run_small_reproduction():
         "| risk at | first | window | cost | threshold | cost | both | window keeps |"
     )
     print("|" + "---|" * 8)
-    for coverage in (0.5, 0.8):
-        found = np.array(
-            [reproduce(seed, coverage) for seed in range(3)]  # first, .., both; costs
-        ).mean(axis=0)
+    seeds = np.mean([reproduce(seed) for seed in range(3)], axis=0)
+    for coverage, found in zip((0.5, 0.8), seeds, strict=True):
         first, window, threshold, both, cost, other = found
         print(
             f"| {coverage} | {first:.4f} | {window:.4f} | {cost:.2f} | {threshold:.4f} "
@@ -337,20 +329,27 @@ def run_small_reproduction():
         )
 
 
-def reproduce(seed, coverage):
+def reproduce(seed):
     """Return risks of first, window, threshold, both; costs of window, threshold."""
     settings = {"n_informative": 10, "n_classes": 4, "flip_y": 0.03, "class_sep": 0.8}
     X, y = make_classification(9000, 20, random_state=seed, **settings)
     split = train_test_split(X, y, train_size=3000, random_state=seed)
-    risks, costs = [], []
-    for centre in (coverage, 1.0):
-        cascade = CascadeClassifier(networks(2), window=0.2, coverage=centre)
-        cascade.fit(split[0], split[2])
-        risks.append(risk(cascade.predict_proba(split[1]), split[3], coverage).mean())
-        costs.append(1.0 + cascade.stage(split[1]).mean())
-    cube = cascade._cube(cascade.cross_fit_.transform(split[1]))
-    ends = [risk(p, split[3], coverage).mean() for p in (cube[0], cube.mean(axis=0))]
-    return ends[0], *risks, ends[1], *costs
+    crossfit = CrossFit(networks(2), refit="all").fit(split[0], split[2])
+    known, new = (
+        windows.running_means(layout.to_cube(P, 4), np.ones(2))
+        for P in (crossfit.oof_predictions_, crossfit.transform(split[1]))
+    )
+    sure = [windows.confidence_of(means, "max_proba").T for means in (known, new)]
+    lines = []
+    for coverage in (0.5, 0.8):
+        said, costs = zip(
+            *(answer(sure[0], new, sure[1], c, window=0.2) for c in (1 - coverage, 0)),
+            strict=True,
+        )
+        answers = (new[0], *said, new[-1])
+        risks = [risk(p, split[3], coverage).mean() for p in answers]
+        lines.append([*risks, *costs])
+    return lines
 
 
 def run_seconds():
