@@ -314,7 +314,9 @@ def test_partition_votes(estimator, check):
     [
         CascadeClassifier([LOGISTIC, TREE_C]),
         CascadeClassifier([LOGISTIC, TREE_C], tolerance=0.1, coverage=0.8),
+        CascadeClassifier([LOGISTIC, TREE_C], calibrate=True, window=0.5),
         CascadeRegressor([RIDGE, TREE_R]),
+        CascadeRegressor([RIDGE, TREE_R], calibrate=True, max_cost=1.5),
         CascadeRegressor([RIDGE, TREE_R], window=0.5, gate=Ridge()),
     ]
 )
