@@ -8,6 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._members import is_frozen, with_seed
+from .._rows import calibration_rows, fit_rows, hold_out, used_rows
 from .._sklearn import (
     HasMethods,
     Integral,
@@ -24,7 +25,6 @@ from ..stack import StackedClassifier
 from ._cells import Cells
 from ._groups import check_groups
 from ._probabilities import held_out_probabilities, probabilities_of
-from ._rows import calibration_rows, fit_rows, hold_out, used_rows
 from ._split import SplitConformalMixin, start_random
 from ._tuning import TUNING_SHARE, best_k_reg, best_penalty, tuning_rows
 from .ranks import exact_levels, warn_if_infeasible

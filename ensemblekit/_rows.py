@@ -18,9 +18,10 @@ import numpy as np
 from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import check_random_state
 
-from .._members import is_frozen
-from .._sklearn import Integral, _check_method_params, _safe_indexing
-from .ranks import exact_level
+from ._levels import exact_level
+from ._members import is_frozen
+from ._sklearn import Integral, _check_method_params, _safe_indexing
+from .exceptions import describe_rows
 
 _N_FOLDS = 5
 
@@ -157,3 +158,36 @@ def _first_split(splitter, X, y, groups, rows):
     if not len(train):
         raise ValueError("No row is left to train on; give more rows.")
     return train, held
+
+
+def check_groups(groups, n_rows):
+    """Return groups as (n_rows,), or None; refuse any that cannot be told apart."""
+    if groups is None:
+        return None
+    if not hasattr(groups, "dtype"):  # a list: its types are not to be made one
+        groups = np.asarray(groups, dtype=object)
+    groups = np.asarray(groups)
+    if groups.shape != (n_rows,):
+        raise ValueError(
+            f"groups has shape {groups.shape}; expected ({n_rows},), one for each row."
+        )
+    if groups.dtype.kind in "biuUS":
+        return groups
+    missing = [i for i, g in enumerate(groups.tolist()) if _is_missing(g)]
+    if missing:
+        raise ValueError(
+            f"groups is None or NaN ({describe_rows(missing)}); give such rows a name "
+            "of their own, or leave them out."
+        )
+    kinds = sorted({type(g).__name__ for g in groups.tolist()})
+    if len(kinds) > 1:
+        raise ValueError(f"groups holds values of {kinds}; expected one type.")
+    return groups
+
+
+def _is_missing(group):
+    """Say whether a group is None, NaN, NaT or pandas' NA, which equals nothing."""
+    try:
+        return group is None or bool(group != group)
+    except TypeError:
+        return True
