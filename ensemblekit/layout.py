@@ -99,6 +99,16 @@ def class_probabilities(outputs: NDArray) -> NDArray:
     return np.hstack([1.0 - outputs, outputs])
 
 
+def vote_codes(cube: NDArray) -> NDArray:
+    """Return the most probable class of each member: (n_members, n_samples) int64.
+
+    Ties go to the first class: a probability of exactly 0.5 is a vote against class 1.
+    """
+    if cube.shape[2] == 1:
+        return (cube[:, :, 0] > 0.5).astype(np.int64)
+    return cube.argmax(axis=2)
+
+
 def weighted_mean(P: NDArray, weights: NDArray, n_outputs: int) -> NDArray:
     """Mix the members; those of weight 0 are not read.
 

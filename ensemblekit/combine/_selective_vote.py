@@ -137,13 +137,12 @@ class SelectiveVoteClassifier(
 
     def _combine(self, P):
         """Return the share of the votes that each class has."""
+        return self._count(P) / (len(self.cutoffs_) - 1)
+
+    def _count(self, P):
         n_classes = len(self.classes_)
-        if n_classes == 2:
-            share = (P > 0.5).mean(axis=1, dtype=np.float64)
-            return layout.class_probabilities(share[:, None])
-        codes = layout.to_cube(P, n_classes).argmax(axis=2)
-        counts = _votes.count(codes.T, n_classes)
-        return counts / len(codes)
+        codes = layout.vote_codes(layout.to_cube(P, layout.n_outputs_for(n_classes)))
+        return _votes.count(codes.T, n_classes)
 
 
 def _warn_of_too_few(n_members, n_min, alpha):

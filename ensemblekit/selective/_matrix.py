@@ -141,11 +141,19 @@ def member_losses(judged, loss):
     )
 
 
-def vote_codes(cube):
-    """Return the most probable class of each member: (n_members, n_samples) int64.
-
-    Ties go to the first class: a probability of exactly 0.5 is a vote against class 1.
-    """
-    if cube.shape[2] == 1:
-        return (cube[:, :, 0] > 0.5).astype(np.int64)
-    return cube.argmax(axis=2)
+def check_shares(weights, n_members):
+    """Return weights of members that sum to 1; equal ones for None."""
+    if weights is None:
+        return np.full(n_members, 1.0 / n_members)
+    shares = np.asarray(weights, dtype=np.float64)
+    if shares.shape != (n_members,):
+        raise ValueError(
+            f"weights has shape {shares.shape}; expected ({n_members},), one for each "
+            "member."
+        )
+    if not (shares >= 0.0).all() or abs(shares.sum() - 1.0) > 1e-9:
+        raise ValueError(
+            f"weights are {shares.min():.6g} at least and sum to {shares.sum():.6g}; "
+            "expected non-negative ones that sum to 1. Divide them by their sum."
+        )
+    return shares

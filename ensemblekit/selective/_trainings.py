@@ -8,16 +8,14 @@ import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length
 
 from .. import layout
 from .._members import fit_member
-from .._sklearn import _check_y, _safe_indexing, check_sample_weight
-from ..quantile_members._base import check_columns, require_target
+from .._sklearn import _safe_indexing, check_sample_weight
+from ..quantile_members._base import check_columns, check_labels
 
 
-def check_rows(owner, X, y, sample_weight):
+def encode_rows(owner, X, y, sample_weight):
     """Check what fit is given; set the owner's `classes_`; leave out weights of 0.
 
     Returns
@@ -27,10 +25,7 @@ def check_rows(owner, X, y, sample_weight):
     weight : ndarray of shape (n_samples,), or None
     """
     X = check_columns(owner, X)
-    require_target(owner, y)
-    y = _check_y(y)
-    check_consistent_length(X, y)
-    check_classification_targets(y)
+    y = check_labels(owner, X, y)
     owner.classes_, codes = layout.encode_labels(y)
     if sample_weight is None:
         return X, codes, None

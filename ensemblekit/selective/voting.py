@@ -25,7 +25,7 @@ from .._sklearn import (
 from ..quantile_members._base import weight_arguments
 from ._sentinel import check_abstain_label, with_abstentions
 from ._trainings import (
-    check_rows,
+    encode_rows,
     fit_training,
     seeded,
     warn_if_seeds_change_nothing,
@@ -194,7 +194,7 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         forget_fitted(self)
         members = self._members()
         self._check_size(len(members))
-        X, codes, weight = check_rows(self, X, y, sample_weight)
+        X, codes, weight = encode_rows(self, X, y, sample_weight)
         check_abstain_label(self.abstain_label, self.classes_)
         tasks = self._tasks(members, X, codes, weight)
         fitted = run_tasks(fit_training, tasks, self.n_jobs, verbose=0)

@@ -323,3 +323,10 @@ def test_a_member_at_the_edge_of_the_set_is_in_it():
     for wrong in range(1, 100):
         losses = [0.01, wrong / 100]
         assert rashomon_set(losses, round(losses[1] - losses[0], 2)).all()
+
+
+@pytest.mark.parametrize("baseline", ["a", 1.5, True, None, 6, -1])
+def test_a_baseline_is_a_position(baseline):
+    P = np.random.default_rng(0).random((20, 6))
+    with pytest.raises(ValueError, match=r"baseline is .*; expected a position"):
+        ambiguity(P, baseline=baseline)
