@@ -3,10 +3,10 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _votes
+from .. import _votes, layout
 from .._folds import run_tasks
 from .._members import check_members, find_task, predict_member
 from .._routing import merge_member_tags
@@ -23,7 +23,7 @@ from .._sklearn import (
     forget_fitted,
 )
 from ..quantile_members._base import weight_arguments
-from ._sentinel import check_abstain_label, with_abstentions
+from ._sentinel import accuracy, check_abstain_label, with_abstentions
 from ._trainings import (
     encode_rows,
     fit_training,
@@ -237,11 +237,9 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
             In [0, 1]. `rejection_cost_scorer` and `selective_accuracy_scorer` see
             abstentions.
         """
-        labels, _, _, accepted = self._decide(X)
-        right = self.classes_[labels] == column_or_1d(y)
-        if self.abstain_label is not None:  # compared by itself: types may differ
-            right &= accepted
-        return float(np.average(right, weights=sample_weight))
+        codes, _, _, accepted = self._decide(X)
+        labels = self.classes_[codes]
+        return accuracy(labels, accepted, self.abstain_label, y, sample_weight)
 
     def predict_proba(self, X):
         """Return the share of the votes that each class has.
@@ -411,6 +409,29 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
             )
             votes[i] = found[:, 0]
         return votes.T
+
+    def _member_probabilities(self, X):
+        """Return what each member says of each class: (n_members, n_rows, n_classes).
+
+        `SelectiveClassifier` asks for it.
+        """
+        members = zip(self._names, self.estimators_, self._present, strict=True)
+        return np.stack(
+            [
+                layout.class_probabilities(
+                    predict_member(
+                        name,
+                        model,
+                        X,
+                        "predict_proba",
+                        present,
+                        self.classes_,
+                        "the rows given",
+                    )
+                )
+                for name, model, present in members
+            ]
+        )
 
     def _counts(self, X):
         return vote_counts(self._votes(X), len(self.classes_))
