@@ -10,9 +10,10 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from .. import layout
-from .._members import fit_member
-from .._sklearn import _safe_indexing, check_sample_weight
+from .._members import fit_member, predict_member
+from .._sklearn import _check_method_params, _safe_indexing, check_sample_weight
 from ..quantile_members._base import check_columns, check_labels
+from .votes import vote_dtype
 
 
 def encode_rows(owner, X, y, sample_weight):
@@ -77,7 +78,8 @@ def draw_rows(randomness, codes, seed):
             rows = rng.randint(n_rows, size=n_rows)
         return np.sort(rows)
     n_each = np.bincount(codes)
-    spare = np.flatnonzero(n_each[codes] > 1) if len(n_each) == 2 else np.arange(n_rows)
+    two = np.count_nonzero(n_each) == 2
+    spare = np.flatnonzero(n_each[codes] > 1) if two else np.arange(n_rows)
     if not spare.size:
         raise ValueError(
             "randomness='loo' leaves out one row, but with n_samples=2 that leaves one "
@@ -93,6 +95,26 @@ def fit_training(name, member, X, codes, classes, params, randomness, seed):
     where = "all rows" if rows is None else f"rows drawn ({randomness})"
     model, _ = fit_member(name, member, X, codes, rows, params, classes, where)
     return model, present
+
+
+def vote_held_out(
+    name, member, X, codes, classes, params, randomness, seed, train, test
+):
+    """Fit one training without the rows of a fold; return the codes it gives these."""
+    own = _check_method_params(X, params, indices=train)
+    X_train, known = _safe_indexing(X, train), codes[train]
+    if np.ptp(known) == 0:
+        raise ValueError(
+            "A fold of cv leaves rows of one class to train on; expected two at least. "
+            "Give more rows, or a splitter that keeps the classes apart."
+        )
+    model, present = fit_training(
+        name, member, X_train, known, classes, own, randomness, seed
+    )
+    held = _safe_indexing(X, test)
+    where = "rows held out"
+    found = predict_member(name, model, held, "predict", present, classes, where)
+    return found[:, 0].astype(vote_dtype(len(classes)))
 
 
 def warn_if_seeds_change_nothing(models):
