@@ -43,9 +43,21 @@ def train_part(owner, model, X, y, groups, params, seed):
         whole=True,
     )
     if not frozen:
+        if weight is not None and len(np.unique(y)) > 1:
+            refuse_one_class(y[weight > 0.0])
         model = fit_rows(with_seed(model, seed), X, y, train, arguments)
         _warn_of_unknown(np.setdiff1d(y[held_out], y[train]))
     return model, held_out
+
+
+def refuse_one_class(labels):
+    """Refuse labels of the rows of positive weight that are all the same."""
+    if (labels == labels[0]).all():
+        raise ValueError(
+            "sample_weight is zero in all rows but those of class "
+            f"{labels.tolist()[0]!r}; expected positive weights in two classes at "
+            "least."
+        )
 
 
 def _groups_for(model, groups):

@@ -10,9 +10,16 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from .. import layout
+from .._folds import make_splits
 from .._members import fit_member, predict_member
-from .._sklearn import _check_method_params, _safe_indexing, check_sample_weight
+from .._sklearn import (
+    Integral,
+    _check_method_params,
+    _safe_indexing,
+    check_sample_weight,
+)
 from ..quantile_members._base import check_columns, check_labels
+from ._training import refuse_one_class
 from .votes import vote_dtype
 
 
@@ -24,27 +31,34 @@ def encode_rows(owner, X, y, sample_weight):
     X : as it was, or its rows of positive weight
     codes : ndarray of shape (n_samples,), int64
     weight : ndarray of shape (n_samples,), or None
+    used : ndarray of int
+        Their row numbers.
     """
     X = check_columns(owner, X)
     y = check_labels(owner, X, y)
     owner.classes_, codes = layout.encode_labels(y)
     if sample_weight is None:
-        return X, codes, None
+        return X, codes, None, np.arange(len(codes))
     weight = check_sample_weight(sample_weight, X)
-    rows = np.flatnonzero(weight)
-    _check_two_classes(codes[rows], owner.classes_)
-    if len(rows) == len(codes):
-        return X, codes, weight
-    return _safe_indexing(X, rows), codes[rows], weight[rows]
+    used = np.flatnonzero(weight)
+    refuse_one_class(y[used])
+    if len(used) == len(codes):
+        return X, codes, weight, used
+    return _safe_indexing(X, used), codes[used], weight[used], used
 
 
-def _check_two_classes(codes, classes):
-    if np.ptp(codes) == 0:
-        raise ValueError(
-            "sample_weight is zero in all rows but those of class "
-            f"{classes.tolist()[codes[0]]!r}; expected positive weights in two classes "
-            "at least."
-        )
+def split_used(cv, X, codes, used):
+    """Return the folds of the rows in use; splits that are given number all rows."""
+    if not isinstance(cv, Integral) and not hasattr(cv, "split"):
+        parts = [[_positions(part, used) for part in split] for split in cv]
+        cv = [(train, test) for train, test in parts if len(test)]
+    return make_splits(cv, X, codes, True, {})
+
+
+def _positions(part, used):
+    part = np.asarray(part)
+    rows = np.flatnonzero(part) if part.dtype == bool else part
+    return np.flatnonzero(np.isin(used, rows))
 
 
 def seeded(member, seed, *, every):

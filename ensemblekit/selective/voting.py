@@ -7,7 +7,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _votes, layout
-from .._folds import make_splits, run_tasks
+from .._folds import run_tasks
 from .._members import check_members, find_task, predict_member
 from .._routing import merge_member_tags
 from .._sklearn import (
@@ -28,6 +28,7 @@ from ._trainings import (
     encode_rows,
     fit_training,
     seeded,
+    split_used,
     vote_held_out,
     warn_if_seeds_change_nothing,
 )
@@ -73,7 +74,7 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
     coverage : float, default=None
         Share of the training rows to answer, held out, in (0, 1]. Given one, the level
         is not `alpha` but the least that answers so many.
-    cv : int, splitter or None, default=None
+    cv : int, splitter, iterable of (train, test) or None, default=None
         Folds to hold rows out by; every training is repeated without each fold, for
         `coverage` and `abstention_rate_oob_`. None is 5 with `coverage`, and else no
         folds. An int keeps the proportions of the classes.
@@ -160,7 +161,7 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         "randomness": [StrOptions({"seed", "bootstrap", "loo"})],
         "alpha": [Interval(Real, 0, 1, closed="neither")],
         "coverage": [Interval(Real, 0, 1, closed="right"), None],
-        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split"]), None],
+        "cv": ["cv_object"],
         "abstain_label": "no_validation",
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -219,7 +220,7 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         members = self._members()
         if self.coverage is None:
             self._set_level(self.alpha, len(members))
-        X, codes, weight = encode_rows(self, X, y, sample_weight)
+        X, codes, weight, used = encode_rows(self, X, y, sample_weight)
         check_abstain_label(self.abstain_label, self.classes_)
         rng = check_random_state(self.random_state)
         tasks = self._tasks(members, X, codes, weight, rng)
@@ -230,7 +231,9 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         if self.estimators is None and self.randomness == "seed":
             warn_if_seeds_change_nothing(self.estimators_)
         if not (self.cv is None and self.coverage is None):
-            self._hold_out(members, X, codes, weight, rng)
+            cv = 5 if self.cv is None else self.cv
+            splits = split_used(cv, X, codes, used)
+            self._hold_out(members, X, codes, weight, rng, splits)
         self._bound_conflicts(len(members))
         return self
 
@@ -399,9 +402,9 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
             )
         self.cutoffs_ = _votes.cutoffs(alpha, n_members)
 
-    def _hold_out(self, members, X, codes, weight, rng):
+    def _hold_out(self, members, X, codes, weight, rng, splits):
         """Repeat all trainings without each fold, and let these judge the level."""
-        counts = self._held_out_counts(members, X, codes, weight, rng)
+        counts = self._held_out_counts(members, X, codes, weight, rng, splits)
         if self.coverage is not None:
             any_table = _votes.cutoffs(0.5, len(members))
             _, best, second, _ = _votes.decide(counts, any_table)
@@ -416,8 +419,7 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         accepted = _votes.decide(counts, self.cutoffs_)[3]
         self.abstention_rate_oob_ = float(1.0 - accepted.mean())
 
-    def _held_out_counts(self, members, X, codes, weight, rng):
-        splits = make_splits(5 if self.cv is None else self.cv, X, codes, True, {})
+    def _held_out_counts(self, members, X, codes, weight, rng, splits):
         tasks = [
             (*task, train, test)
             for train, test in splits

@@ -734,3 +734,9 @@ def test_members_that_are_not_there(data):
     bagging = BaggingClassifier(LinearSVC(), 3)
     with pytest.raises(ValueError, match="member LinearSVC has no predict_proba"):
         SelectiveClassifier(bagging, confidence="vote").fit(X, y)
+
+
+def test_weights_of_one_class(data):
+    X, y, _, _ = data
+    with pytest.raises(ValueError, match="zero in all rows but those of class 1"):
+        SelectiveClassifier(LOGISTIC).fit(X, y, sample_weight=(y == 1) * 1.0)

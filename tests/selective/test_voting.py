@@ -537,3 +537,17 @@ def test_what_is_set_after_fit_counts_from_the_next_fit_on(rows):
     assert model.required_members(X, 0.4) == needed
     with pytest.raises(ValueError, match="abstain_label is 1, which is a class"):
         model.set_params(abstain_label=1).predict(X)
+
+
+def test_splits_that_are_given_number_all_rows(rows):
+    X, y = rows()
+    weight = (np.arange(len(y)) % 3).astype(float)
+    kept = weight > 0
+    halves = [np.arange(240) < 120, np.arange(240) >= 120, np.zeros(240, bool)]
+    masks = [(~half, half) for half in halves]
+    model = voting(cv=masks).fit(X, y, sample_weight=weight)
+    own = [(~half[kept], half[kept]) for half in halves[:2]]
+    other = voting(cv=own).fit(X[kept], y[kept], sample_weight=weight[kept])
+    assert model.abstention_rate_oob_ == other.abstention_rate_oob_ > 0
+    with pytest.raises(ValueError, match="hold out each row exactly once"):
+        voting(cv=masks[:1]).fit(X, y)
