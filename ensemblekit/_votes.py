@@ -8,6 +8,7 @@ what is as near to the level as rounding could reach.
 
 from fractions import Fraction
 from math import comb
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +16,19 @@ from numpy.typing import NDArray
 from . import kernels
 
 __all__ = [
+    "SelectiveVote",
     "count",
     "cutoffs",
     "decide",
     "decide_codes",
     "least_members",
     "p_values",
+    "selected",
     "tail",
     "wins",
 ]
 
+CORRECTIONS = ("holm", "benjamini-hochberg")
 # Up to so many votes, the table in whole numbers takes milliseconds.
 IN_TABLE = 1000
 # Below this level floats of tails lose their digits.
@@ -33,6 +37,24 @@ _LEAST_LEVEL = 1e-100
 _NEAR = 1e-9
 # With more votes than this, whole numbers would take seconds for one row.
 _IN_WHOLE_NUMBERS = 2**17
+
+
+class SelectiveVote(NamedTuple):
+    """Labels, and which of them are answers.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_samples,)
+        The class of most votes, of the rows that are not accepted as well.
+    accepted : ndarray of shape (n_samples,), bool
+        True where the row is answered.
+    p_value : ndarray of shape (n_samples,), float64
+        In (0, 1]; of a fair coin between the two leading classes.
+    """
+
+    labels: NDArray
+    accepted: NDArray
+    p_value: NDArray
 
 
 def exact_alpha(alpha) -> Fraction:
@@ -204,3 +226,75 @@ def decide_codes(codes: NDArray, n_classes: int, cut: NDArray):
 def members_first(codes: NDArray) -> bool:
     """Say whether the votes of a member are contiguous."""
     return codes.flags.f_contiguous and not codes.flags.c_contiguous
+
+
+def check_correction(correction):
+    """Refuse a correction that is not known."""
+    if correction is not None and correction not in CORRECTIONS:
+        raise ValueError(
+            f"correction is {correction!r}; expected None, 'holm' or "
+            "'benjamini-hochberg'."
+        )
+
+
+def selected(decided, alpha, correction=None) -> SelectiveVote:
+    """Return what `decide` returns with p-values; accepted anew under a correction.
+
+    Where `accepted` is None, p-values decide.
+    """
+    labels, best, second, accepted = decided
+    p = p_values(best, second)
+    if accepted is None:
+        accepted = wins(best, second, p, alpha)
+    if correction is not None:
+        accepted = corrected(p, alpha, correction)
+    return SelectiveVote(labels, accepted, p)
+
+
+def corrected(p_value: NDArray, alpha: float, correction: str) -> NDArray:
+    """Return which rows pass Holm's, or Benjamini and Hochberg's, procedure."""
+    n = len(p_value)
+    order = np.argsort(p_value, kind="stable")
+    ranks = np.arange(1, n + 1)
+    accepted = np.zeros(n, dtype=bool)
+    if correction == "holm":
+        passing = p_value[order] <= alpha / (n - ranks + 1)
+        n_passing = n if passing.all() else int(np.argmin(passing))
+    else:
+        n_passing = max(ranks[p_value[order] <= alpha * ranks / n], default=0)
+    accepted[order[:n_passing]] = True
+    return accepted
+
+
+def attainable_level(best: NDArray, second: NDArray, coverage: float) -> float | None:
+    """Return the least level that accepts a share of the rows; None if below 1 none.
+
+    In whole numbers; the float is rounded so that `cutoffs` accepts the same rows.
+    """
+    pairs, n_rows = np.unique(
+        np.column_stack([best, second]), axis=0, return_counts=True
+    )
+    exact = [_exact_p_value(int(a), int(b)) for a, b in pairs]
+    answered, needed = 0, Fraction(str(float(coverage))) * len(best)
+    for i in sorted(range(len(exact)), key=exact.__getitem__):
+        answered += int(n_rows[i])
+        if exact[i] >= 1:
+            return None
+        if answered >= needed:
+            return _rounded_up(exact[i])
+    return None
+
+
+def _exact_p_value(a, b):
+    if a <= b:
+        return Fraction(1)
+    heads = sum(comb(a + b, k) for k in range(a, a + b + 1))
+    return min(Fraction(1), Fraction(2 * heads, 2 ** (a + b)))
+
+
+def _rounded_up(level):
+    """Return the float whose decimal is the level, or just above."""
+    value = float(level)
+    while exact_alpha(value) < level:
+        value = float(np.nextafter(value, 1.0))
+    return value

@@ -275,6 +275,7 @@ def test_conformal_selection(estimator, check):
 
 # Fifteen rows, and some of these checks have fewer to calibrate on.
 @pytest.mark.filterwarnings("ignore:No threshold keeps the risk:UserWarning")
+@pytest.mark.filterwarnings("ignore:No calibration row has a conf:UserWarning")
 @pytest.mark.filterwarnings("ignore:Labels .* in none of the training:UserWarning")
 @parametrize_with_checks(
     [

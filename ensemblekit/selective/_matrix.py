@@ -10,7 +10,6 @@ from ..library import PredictionLibrary
 from ..losses import LOSSES, evaluate_loss
 
 # Rows whose temporary arrays stay small beside P.
-ROWS_AT_ONCE = 4096
 _MEMBERS_AT_ONCE = 8
 
 
@@ -156,16 +155,19 @@ def _loss_of(judged, outputs, loss, checked):
     return np.average(per_row(judged.y, prediction), weights=judged.weight)
 
 
-def vote_codes(cube):
-    """Return the most probable class of each member: (n_members, n_samples) integers.
-
-    Ties go to the first class: a probability of exactly 0.5 is a vote against class 1.
-    They are as small as the number of classes allows: there is one for each cell of P.
-    """
-    if cube.shape[2] == 1:
-        return (cube[:, :, 0] > 0.5).view(np.int8)
-    codes = np.empty(cube.shape[:2], np.min_scalar_type(-cube.shape[2]))
-    for first in range(0, cube.shape[1], ROWS_AT_ONCE):
-        rows = slice(first, first + ROWS_AT_ONCE)
-        codes[:, rows] = cube[:, rows].argmax(axis=2)
-    return codes
+def check_shares(weights, n_members):
+    """Return weights of members that sum to 1; equal ones for None."""
+    if weights is None:
+        return np.full(n_members, 1.0 / n_members)
+    shares = np.asarray(weights, dtype=np.float64)
+    if shares.shape != (n_members,):
+        raise ValueError(
+            f"weights has shape {shares.shape}; expected ({n_members},), one for each "
+            "member."
+        )
+    if not (shares >= 0.0).all() or abs(shares.sum() - 1.0) > 1e-9:
+        raise ValueError(
+            f"weights are {shares.min():.6g} at least and sum to {shares.sum():.6g}; "
+            "expected non-negative ones that sum to 1. Divide them by their sum."
+        )
+    return shares

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import kernels
+from .._sklearn import check_sample_weight
 from . import _matrix
-from ._matrix import check_matrix
+from ._matrix import check_matrix, check_shares
 
 __all__ = [
     "AmbiguityDecomposition",
@@ -236,7 +237,7 @@ def ambiguity_decomposition(
     AmbiguityDecomposition(ensemble_error=0.25, member_error=1.25, ambiguity=1.0)
     """
     residuals, rows = _residuals(P, y, sample_weight)
-    shares = _check_shares(weights, residuals.shape[1])
+    shares = check_shares(weights, residuals.shape[1])
     ensemble = residuals @ shares
     member_error = _mean_square(residuals, rows, shares)
     residuals -= ensemble[:, None]  # now the spread
@@ -350,24 +351,5 @@ def _residuals(P, y, sample_weight):
         raise ValueError(
             f"y has shape {y.shape} or is not finite; expected ({len(P)},) numbers."
         )
-    if sample_weight is None:
-        return P - y[:, None], np.full(len(y), 1.0 / len(y))
-    weight = np.asarray(sample_weight, dtype=np.float64)
-    legal = weight.shape == y.shape and np.isfinite(weight).all()
-    if not legal or weight.min() < 0.0 or not weight.any():
-        raise ValueError(
-            f"sample_weight must hold {len(y)} non-negative numbers, not all zero."
-        )
+    weight = check_sample_weight(sample_weight, P)
     return P - y[:, None], weight / weight.sum()
-
-
-def _check_shares(weights, n_members):
-    if weights is None:
-        return np.full(n_members, 1.0 / n_members)
-    shares = np.asarray(weights, dtype=np.float64)
-    legal = shares.shape == (n_members,) and (shares >= 0.0).all()
-    if not legal or abs(shares.sum() - 1.0) > 1e-9:
-        raise ValueError(
-            f"weights must hold {n_members} non-negative numbers that sum to 1."
-        )
-    return shares

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..layout import ROWS_AT_ONCE
 from . import _matrix
 from .rashomon import (
     conflicts_with,
@@ -221,8 +222,8 @@ def _spread(judged, members):
     """Return width and variance of values, or of the true class's probabilities."""
     n, cube = len(judged.y), judged.cube
     width, variance = np.empty(n), np.empty(n)
-    for first in range(0, n, _matrix.ROWS_AT_ONCE):
-        rows = slice(first, first + _matrix.ROWS_AT_ONCE)
+    for first in range(0, n, ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
         scores = cube[members, rows].astype(np.float64, copy=False)
         # Of two classes, both have the same width and variance.
         truth = judged.y[rows] if cube.shape[2] > 1 else 0

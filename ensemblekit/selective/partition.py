@@ -5,8 +5,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import check_array, check_random_state, get_tags
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from .. import kernels, layout
 from .._members import fit_member, is_frozen, last_step, with_seed
@@ -17,7 +16,6 @@ from .._sklearn import (
     Interval,
     Parallel,
     StrOptions,
-    _check_y,
     _fit_context,
     _num_samples,
     _safe_indexing,
@@ -26,7 +24,7 @@ from .._sklearn import (
     delayed,
     forget_fitted,
 )
-from ..quantile_members._base import weight_arguments
+from ..quantile_members._base import check_labels, weight_arguments
 from ._hashing import part_seed, row_hashes
 from .certificates import _certify, _check_scores, _is_runoff
 
@@ -253,14 +251,7 @@ class PartitionVotingClassifier(ClassifierMixin, BaseEstimator):
     def _check_rows(self, X, y, sample_weight):
         """Return X as it was, labels and weights."""
         X = self._check_features(X, reset=True)
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
-        y = _check_y(y)
-        check_classification_targets(y)
-        check_consistent_length(X, y)
+        y = check_labels(self, X, y)
         weight = sample_weight
         if weight is not None:
             weight = check_sample_weight(weight, X)

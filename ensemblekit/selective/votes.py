@@ -1,33 +1,12 @@
 """The selective vote on arrays: answer where the two leading classes differ enough."""
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _votes, kernels
+from .._votes import SelectiveVote
 
 __all__ = ["SelectiveVote", "selective_cutoffs", "selective_vote", "vote_counts"]
-
-CORRECTIONS = ("holm", "benjamini-hochberg")
-
-
-class SelectiveVote(NamedTuple):
-    """Labels, and which of them are answers.
-
-    Attributes
-    ----------
-    labels : ndarray of shape (n_samples,)
-        The class of most votes, of the rows that are not accepted as well.
-    accepted : ndarray of shape (n_samples,), bool
-        True where the row is answered.
-    p_value : ndarray of shape (n_samples,), float64
-        In (0, 1]; of a fair coin between the two leading classes.
-    """
-
-    labels: NDArray
-    accepted: NDArray
-    p_value: NDArray
 
 
 def selective_cutoffs(alpha: float, n_members: int) -> NDArray:
@@ -173,33 +152,9 @@ def selective_vote(
     >>> vote.p_value
     array([0.03125, 0.21875])
     """
-    if correction is not None and correction not in CORRECTIONS:
-        raise ValueError(
-            f"correction is {correction!r}; expected None, 'holm' or "
-            "'benjamini-hochberg'."
-        )
-    labels, best, second, accepted = decide_rows(votes, counts, n_classes, alpha)
-    p = _votes.p_values(best, second)
-    if accepted is None:
-        accepted = _votes.wins(best, second, p, alpha)
-    if correction is not None:
-        accepted = corrected(p, alpha, correction)
-    return SelectiveVote(labels, accepted, p)
-
-
-def corrected(p_value: NDArray, alpha: float, correction: str) -> NDArray:
-    """Return which rows pass Holm's, or Benjamini and Hochberg's, procedure."""
-    n = len(p_value)
-    order = np.argsort(p_value, kind="stable")
-    ranks = np.arange(1, n + 1)
-    accepted = np.zeros(n, dtype=bool)
-    if correction == "holm":
-        passing = p_value[order] <= alpha / (n - ranks + 1)
-        n_passing = n if passing.all() else int(np.argmin(passing))
-    else:
-        n_passing = max(ranks[p_value[order] <= alpha * ranks / n], default=0)
-    accepted[order[:n_passing]] = True
-    return accepted
+    _votes.check_correction(correction)
+    decided = decide_rows(votes, counts, n_classes, alpha)
+    return _votes.selected(decided, alpha, correction)
 
 
 def check_count(value: int, name: str) -> int:

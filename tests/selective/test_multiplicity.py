@@ -342,3 +342,10 @@ def test_report_without_capacity():
     assert "disagreement" in str(bare)
     with pytest.raises(ValueError, match="tol is 0"):
         multiplicity_report(P, y, epsilon=1.0, tol=0.0)
+
+
+@pytest.mark.parametrize("baseline", ["a", 1.5, True, None, 6, -1])
+def test_a_baseline_is_a_position(baseline):
+    P = np.random.default_rng(0).random((20, 6))
+    with pytest.raises(ValueError, match=r"baseline is .*; expected a position"):
+        ambiguity(P, baseline=baseline)

@@ -12,8 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import binom, binomtest
 
 from ensemblekit import _votes, selective_cutoffs, selective_vote, vote_counts
-from ensemblekit._votes import least_members, p_values
-from ensemblekit.selective.votes import CORRECTIONS, corrected
+from ensemblekit._votes import CORRECTIONS, corrected, least_members, p_values
 
 from . import oracles_votes as oracles
 
