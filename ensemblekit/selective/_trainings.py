@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from .. import layout
-from .._folds import make_splits
+from .._folds import check_partition, make_splits
 from .._members import fit_member, predict_member
 from .._sklearn import (
     Integral,
@@ -52,7 +52,9 @@ def split_used(cv, X, codes, used):
     if not isinstance(cv, Integral) and not hasattr(cv, "split"):
         parts = [[_positions(part, used) for part in split] for split in cv]
         cv = [(train, test) for train, test in parts if len(test)]
-    return make_splits(cv, X, codes, True, {})
+    splits = make_splits(cv, 1, X, codes, True, {}, None)
+    check_partition(splits, len(codes), "SelectiveVotingClassifier")
+    return splits
 
 
 def _positions(part, used):
