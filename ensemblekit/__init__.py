@@ -11,6 +11,7 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
   `PrefitMember`: a model trained elsewhere, with its out-of-fold predictions.
 - `ConvexClassifier`, `EnsembleSelectionClassifier`, `AverageClassifier`,
   `LinearStackClassifier` and their regressors: the combiners.
+- `audit`: are held-out predictions held out, and what leaks into them.
 - `default_members`: a library to start from. `evaluate_loss`: the losses.
 - `SelectiveVotingClassifier`: answers only where another training would agree.
 - `pinball_loss`, `interval_coverage`, `crps_from_quantiles` and the rest of
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against __all__
     from ._cache import PredictionCache
+    from .auditing import AuditReport, audit
     from .combine._average import AverageClassifier, AverageRegressor
     from .combine._cma import CMAEnsembleClassifier, CMAEnsembleRegressor
     from .combine._convex_classifier import ConvexClassifier
@@ -175,6 +177,7 @@ _MODULES = {
     "AdaptiveConformalRegressor": "conformal",
     "AmbiguityDecomposition": "selective",
     "CacheWarning": "exceptions",
+    "AuditReport": "auditing",
     "CascadeClassifier": "selective",
     "CascadeCurve": "selective",
     "CascadeRegressor": "selective",
@@ -222,6 +225,7 @@ _MODULES = {
     "ambiguity": "selective",
     "ambiguity_decomposition": "selective",
     "attribution_consistency": "selective",
+    "audit": "auditing",
     "augrc": "selective",
     "augrc_scorer": "selective",
     "aurc": "selective",

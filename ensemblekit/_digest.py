@@ -14,7 +14,7 @@ from scipy import sparse
 from .exceptions import UncacheableError
 
 _BLOCK = 1 << 22  # bytes of an array that are made contiguous at a time
-_PLAIN_ARRAYS = (np.ndarray, np.memmap, np.matrix)
+_PLAIN_ARRAYS = (np.ndarray, np.memmap)
 
 
 def digest(value, name="value"):
@@ -114,7 +114,7 @@ def _strings(values):
 _SIMPLE = {
     type(None): lambda values: b"",
     bool: bytes,
-    int: lambda values: ",".join(map(str, values)).encode(),
+    int: lambda values: ",".join(map(hex, values)).encode(),
     float: lambda values: np.array(values, dtype="<f8").tobytes(),
     complex: lambda values: np.array(values, dtype="<c16").tobytes(),
     str: _strings,
@@ -126,16 +126,16 @@ def _sequence(items, where, fitted):
     """Digest items in order: their types first, then the items of each type."""
     kinds = list(map(type, items))
     places = {kind: place for place, kind in enumerate(dict.fromkeys(kinds))}
-    parts = [np.fromiter(map(places.get, kinds), np.int32, len(kinds)).tobytes()]
-    for kind in places:
-        chosen = [number for number, other in enumerate(kinds) if other is kind]
+    order = np.fromiter(map(places.__getitem__, kinds), np.int32, len(kinds))
+    parts = [order.tobytes()]
+    for kind, place in places.items():
+        numbers = np.flatnonzero(order == place).tolist()
+        chosen = items if len(places) == 1 else [items[number] for number in numbers]
         if kind in _SIMPLE:
-            part = _SIMPLE[kind]([items[number] for number in chosen])
+            part = _SIMPLE[kind](chosen)
         else:
-            part = b"".join(
-                _digest(items[number], f"{where}[{number}]", fitted)
-                for number in chosen
-            )
+            pairs = zip(numbers, chosen, strict=True)
+            part = b"".join(_digest(x, f"{where}[{n}]", fitted) for n, x in pairs)
         parts += [kind.__qualname__.encode(), part]
     return _node("sequence", *parts)
 
@@ -144,17 +144,17 @@ def _sequence(items, where, fitted):
 
 
 def _array(value, where, fitted):
-    shape = str(value.shape).encode()
+    dtype, shape = repr(value.dtype).encode(), str(value.shape).encode()
     if value.dtype.names:  # by field: the gaps between fields hold anything
         fields = [_node(f, _array(value[f], where, fitted)) for f in value.dtype.names]
         return _node("records", *fields)
     if value.dtype.hasobject or value.dtype.kind == "T":  # strings of any length
         cells = _sequence(value.ravel().tolist(), where, fitted)
-        return _node("objects", repr(value.dtype).encode(), shape, cells)
+        return _node("objects", dtype, shape, cells)
     total = hashlib.sha256()
     for block in _blocks(np.asarray(value)):
         total.update(block)
-    return _node("array", value.dtype.str.encode(), shape, total.digest())
+    return _node("array", dtype, shape, total.digest())
 
 
 def _blocks(value):
@@ -220,9 +220,9 @@ def _pandas_column(column, where):
 
 def _polars_columns(frame, where):
     for column in [frame] if len(frame.shape) == 1 else frame.iter_columns():
-        missing = column.is_null().to_numpy().tobytes()
-        dtype, values = repr(column.dtype), column.drop_nulls()
-        yield _node(column.name, dtype.encode(), missing)
+        yield _node("column", column.name.encode(), repr(column.dtype).encode())
+        yield _node("missing", column.is_null().to_numpy().tobytes())
+        values = column.drop_nulls() if column.null_count() else column
         if column.dtype.is_temporal():
             values = values.to_physical()
         if values.dtype.is_numeric():
@@ -294,10 +294,15 @@ def _named(value, where):
 
 
 def _function(value, where):
-    name = _named(value, where)
-    code = getattr(inspect.unwrap(value), "__code__", None)
-    body = _code(code, where) if isinstance(code, CodeType) else b""
-    return _node("function", name, _version(value), body)
+    plain = inspect.unwrap(value)
+    body = _body(plain) if isinstance(plain, FunctionType) else b""
+    return _node("function", _named(value, where), _version(_package(value)), body)
+
+
+def _class(kind, where):
+    packages = sorted(set(map(_package, kind.__mro__)))
+    versions = map(_version, packages)
+    return _node("class", _named(kind, where), _class_code(kind), *versions)
 
 
 @lru_cache(maxsize=1024)
@@ -308,20 +313,25 @@ def _class_code(kind):
         if _package(base) in sys.stdlib_module_names:
             continue
         for name, member in sorted(vars(base).items()):
-            function = inspect.unwrap(getattr(member, "__func__", member))
-            if isinstance(member, property):
-                function = member.fget
+            member = getattr(member, "fget", getattr(member, "__func__", member))
+            function = inspect.unwrap(member)
             if isinstance(function, FunctionType):
-                bodies.append(_node(name, _code(function.__code__, name)))
+                bodies.append(_node(name, _body(function)))
     return _node("methods", *bodies)
 
 
-def _class(kind, where):
-    return _node("class", _named(kind, where), _version(kind), _class_code(kind))
+def _body(function):
+    """Digest the code of a function and those of its defaults that are plain."""
+    defaults = [
+        *(function.__defaults__ or ()),
+        *(function.__kwdefaults__ or {}).values(),
+    ]
+    plain = [x if type(x) in _SIMPLE else type(x).__qualname__ for x in defaults]
+    return _node("body", _code(function.__code__, ""), _sequence(plain, "", True))
 
 
 def _code(code, where):
-    names = _sequence(list(code.co_names + code.co_varnames), where, True)
+    names = _sequence(code.co_names + code.co_varnames, where, True)
     return _node("code", code.co_code, names, _sequence(code.co_consts, where, True))
 
 
@@ -329,9 +339,8 @@ def _package(value):
     return (getattr(value, "__module__", None) or "builtins").partition(".")[0]
 
 
-def _version(value):
-    """Return the version of the package; of what comes with Python, Python's."""
-    package = _package(value)
+def _version(package):
+    """Return the version of a package; of what comes with Python, Python's."""
     if package in sys.stdlib_module_names:
         return sys.version.encode()
     return str(getattr(sys.modules.get(package), "__version__", None)).encode()

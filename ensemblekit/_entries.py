@@ -13,16 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# A file is this preamble, a header in JSON, and the bytes of the arrays. The checksum
-# is over all that follows it; by the size a torn file is refused before it is read.
-_PREAMBLE = struct.Struct("<8sQQ32s")  # magic, size of file, size of header, sha256
+# A file is this preamble, a checksum of all else, a header in JSON, and the bytes of
+# the arrays. By the size a torn file is refused before memory is taken for it.
+_PREAMBLE = struct.Struct("<8sQQ")  # magic, size of file, size of header
+_CHECKSUM = sha256().digest_size
 _MAGIC = b"EKentry1"
 _ALIGN = 64
 _KINDS = "biufcSUmM"  # dtypes that are their bytes
-# A link is not followed, and a pipe is not waited for.
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-_BINARY = getattr(os, "O_BINARY", 0)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 class Entry(NamedTuple):
@@ -54,12 +52,16 @@ def encode_entry(key: str, entry: Entry) -> list:
         blocks += [block, bytes(-len(block) % _ALIGN)]
     header = json.dumps({"key": key, "arrays": described, "meta": entry.meta}).encode()
     header += b" " * (-len(header) % _ALIGN)
-    checksum = sha256(header)
-    for block in blocks:
-        checksum.update(block)
-    size = _PREAMBLE.size + len(header) + sum(map(len, blocks))
-    preamble = _PREAMBLE.pack(_MAGIC, size, len(header), checksum.digest())
-    return [preamble + header, *blocks]
+    size = _PREAMBLE.size + _CHECKSUM + len(header) + sum(map(len, blocks))
+    preamble = _PREAMBLE.pack(_MAGIC, size, len(header))
+    return [preamble + _checksum(preamble, header, *blocks) + header, *blocks]
+
+
+def _checksum(*parts):
+    total = sha256()
+    for part in parts:
+        total.update(part)
+    return total.digest()
 
 
 def write_entry(path: Path, parts: list) -> None:
@@ -73,7 +75,7 @@ def write_entry(path: Path, parts: list) -> None:
     suffix = f"{os.getpid()}.{secrets.token_hex(4)}.partial"
     partial = path.with_name(f".{path.name}.{suffix}")
     try:
-        descriptor = os.open(partial, _CREATE | _BINARY, 0o600)
+        descriptor = os.open(partial, _CREATE, 0o600)
         try:
             _write_all(descriptor, parts)
             os.fsync(descriptor)
@@ -113,7 +115,7 @@ def read_entry(path: Path, key: str) -> Entry:
     ValueError
         If it is damaged, or another key's, or no entry at all.
     """
-    with open(os.open(path, _READ | _BINARY), "rb") as file:
+    with open(path, "rb", opener=_open_as_is) as file:
         head, body = _read_checked(file)
     try:
         header = json.loads(body[:head].tobytes())
@@ -124,17 +126,26 @@ def read_entry(path: Path, key: str) -> Entry:
         raise ValueError(f"its header is wrong: {error!r}") from error
 
 
+def _open_as_is(path, flags):
+    """Open, but follow no link and wait for no pipe."""
+    careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.open(path, flags | careful)
+
+
 def _read_checked(file):
     """Return the size of the header and all that follows the preamble."""
     status = os.fstat(file.fileno())
-    preamble = file.read(_PREAMBLE.size) if stat.S_ISREG(status.st_mode) else b""
-    if len(preamble) < _PREAMBLE.size:
+    regular = stat.S_ISREG(status.st_mode)
+    start = file.read(_PREAMBLE.size + _CHECKSUM) if regular else b""
+    if len(start) < _PREAMBLE.size + _CHECKSUM:
         raise ValueError("it is no entry, or cut short")
-    magic, size, head, checksum = _PREAMBLE.unpack(preamble)
-    if magic != _MAGIC or size != status.st_size or head > size:
+    magic, size, head = _PREAMBLE.unpack_from(start)
+    if magic != _MAGIC or size != status.st_size:
         raise ValueError("it is no entry, or cut short")
-    body = np.empty(size - _PREAMBLE.size, np.uint8)
-    if file.readinto(body.data) < len(body) or sha256(body.data).digest() != checksum:
+    body = np.empty(size - len(start), np.uint8)
+    n_read = file.readinto(body.data)
+    checksum = _checksum(start[: _PREAMBLE.size], body.data)
+    if n_read < len(body) or checksum != start[_PREAMBLE.size :]:
         raise ValueError("its checksum is wrong")
     return head, body
 
@@ -146,9 +157,11 @@ def _split(body, start, described):
         dtype = np.dtype(dtype)
         stop = start + _n_bytes(dtype, shape)
         if stop > len(body):
-            raise ValueError(f"its array {name!r} is cut short")
+            raise ValueError("it has less than its header says")
         arrays[name] = body[start:stop].view(dtype).reshape(shape)
         start = stop + -stop % _ALIGN
+    if start != len(body):
+        raise ValueError("it has more than its header says")
     return arrays
 
 

@@ -5,6 +5,9 @@ from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
+import numpy as np
+import scipy
+import sklearn
 from numpy.typing import NDArray
 
 from ._digest import digest
@@ -15,7 +18,8 @@ from ._sklearn import _check_method_params, _safe_indexing
 from ._tasks import Outcome, run_tasks
 from .exceptions import CacheWarning, MemberError, UncacheableError
 
-_FORMAT = 1  # raise it where the same task would give another result
+# The first is to be raised where the same task would give another result.
+_VERSIONS = 1, np.__version__, scipy.__version__, sklearn.__version__
 
 
 class Memory(NamedTuple):
@@ -31,7 +35,7 @@ class Memory(NamedTuple):
     def place(self, task, models):
         """Return where the task's result is kept; None where its key is unknown."""
         try:
-            key = digest((_FORMAT, self.data, task._replace(name="", where="")))
+            key = digest((_VERSIONS, self.data, task._replace(name="", where="")))
         except UncacheableError as error:
             warnings.warn(
                 f"Member {task.name!r} is fitted without memory: {error}",

@@ -1,4 +1,8 @@
-"""Quantiles between levels, of weighted values, and without crossings."""
+"""Levels as exact fractions; quantiles between levels, weighted, uncrossed."""
+
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Rational
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,6 +12,24 @@ DEFAULT_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 # (1 - 0.9) / 2 is not 0.05, and sums of weights are rounded: so near is equal.
 _EQUAL = 1e-10
+
+
+def exact_level(level: float | str | Decimal | Rational) -> Fraction:
+    """Return the fraction that the shortest decimal of a number spells.
+
+    Examples
+    --------
+    >>> 1 - exact_level(0.1)
+    Fraction(9, 10)
+    """
+    try:
+        exact = isinstance(level, Rational | Decimal)
+        fraction = Fraction(level if exact else str(level))
+    except (ValueError, OverflowError):
+        fraction = Fraction(0)  # NaN, infinity and words are refused below
+    if not 0 < fraction < 1:
+        raise ValueError(f"alpha is {level}; expected a number inside (0, 1).")
+    return fraction
 
 
 def interpolate(quantiles: NDArray, levels: NDArray, wanted: ArrayLike) -> NDArray:

@@ -35,30 +35,36 @@ def load_model(data: bytes, serialiser: str, trusted: frozenset[str]) -> Any:
 
     Parameters
     ----------
-    data : bytes-like
+    data : bytes
     serialiser : {"skops", "joblib"}
         joblib executes what the bytes say.
     trusted : set of str
         Packages whose classes skops may make; ignored by joblib.
     """
+    if serialiser == "skops" and not has_skops():
+        return None
     try:
         if serialiser == "joblib":
             return joblib.load(BytesIO(data))
-        return _load_skops(bytes(data), trusted) if has_skops() else None
-    except Exception as error:
-        _warn(f"A cached model cannot be read ({error})")
-        return None
+        return _load_skops(data, trusted)
+    except Exception as error:  # any can come from a model's own code
+        problem = str(error).partition("\n")[0]
+    warnings.warn(
+        f"A cached model is not read: {problem} It is fitted again where it is needed.",
+        CacheWarning,
+        stacklevel=3,
+    )
+    return None
 
 
 def _load_skops(data, trusted):
     found = _skops().get_untrusted_types(data=data)
     refused = [name for name in found if not _is_trusted(name, trusted)]
     if refused:
-        _warn(
-            f"A cached model holds {refused}, which are no classes of the packages "
-            f"its member comes from ({sorted(trusted)})"
+        raise TypeError(
+            f"it holds {refused}, which are no classes of its member's packages "
+            f"{sorted(trusted)}."
         )
-        return None
     return _skops().loads(data, trusted=found)
 
 
@@ -100,10 +106,6 @@ def _skops():
     import skops.io  # lists all estimators of scikit-learn, hence only when needed
 
     return skops.io
-
-
-def _warn(problem):
-    warnings.warn(f"{problem}; it is fitted again.", CacheWarning, stacklevel=4)
 
 
 # -- models at hand ---------------------------------------------------------------

@@ -73,6 +73,31 @@ def _route_by_request(owner, members, given):
     return Routed(to_members, dict(requests.splitter.split), to_combiner)
 
 
+def fit_arguments(owner, model, X, params):
+    """Return the keywords of a wrapped model's fit, for all rows, and their weights.
+
+    Weights are (n_samples,) float64, or None; also those that the model is not given.
+    """
+    given = {key: value for key, value in params.items() if value is not None}
+    if routing_enabled() and given:
+        routed = dict(process_routing(owner, "fit", **given).estimator.fit)
+        return routed, weights_among(X, given | routed)
+    arguments = dict(given)
+    weight = arguments.pop("sample_weight", None)
+    if weight is not None:
+        name = weight_parameter("The wrapped estimator", model)
+        arguments[name] = check_sample_weight(weight, X)
+    return arguments, weights_among(X, given)
+
+
+def weights_among(X, params):
+    """Return the weights among the keywords of a fit, checked; None without."""
+    for name, value in params.items():
+        if name.rpartition("__")[2] == "sample_weight" and value is not None:
+            return check_sample_weight(value, X)
+    return None
+
+
 def make_router(owner, members, cv):
     """Build the metadata router of an owner of members and a splitter."""
     # Numbers of folds mean folds of groups where these are given; lists take nothing.

@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from . import layout
-from ._cache import PredictionCache
+from ._cache import as_cache
 from ._digest import digest
 from ._early_stopping import describe_limits, refit_rounds, stops_early, with_rounds
 from ._fitted import FittedMembers
@@ -468,11 +468,9 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
 
     def _open_memory(self, X, groups):
         """Return the cache with a digest of the data, or None."""
-        if self.memory is None:
+        cache = as_cache(self.memory)
+        if cache is None:
             return None
-        cache = self.memory
-        if not isinstance(cache, PredictionCache):
-            cache = PredictionCache(cache)
         data = X, self._targets, self.classes_, self._validation_rows(), groups
         return Memory(cache.prepare(), digest(data, "X"))
 

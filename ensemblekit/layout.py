@@ -20,6 +20,8 @@ _SUM_TOLERANCE = 1e-3
 # Numbers that stay in a cache of some MB.
 _CACHED = 2**17
 
+ROWS_AT_ONCE = 4096
+
 
 def encode_labels(y: NDArray) -> tuple[NDArray, NDArray]:
     """Return the sorted classes and each label's position among them.
@@ -97,6 +99,21 @@ def class_probabilities(outputs: NDArray) -> NDArray:
     if outputs.shape[1] > 1:
         return outputs
     return np.hstack([1.0 - outputs, outputs])
+
+
+def vote_codes(cube: NDArray) -> NDArray:
+    """Return the most probable class of each member: (n_members, n_samples) integers.
+
+    Ties go to the first class: a probability of exactly 0.5 is a vote against class 1.
+    They are as small as the number of classes allows: there is one for each cell of P.
+    """
+    if cube.shape[2] == 1:
+        return (cube[:, :, 0] > 0.5).view(np.int8)
+    codes = np.empty(cube.shape[:2], np.min_scalar_type(-cube.shape[2]))
+    for first in range(0, cube.shape[1], ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        codes[:, rows] = cube[:, rows].argmax(axis=2)
+    return codes
 
 
 def weighted_mean(P: NDArray, weights: NDArray, n_outputs: int) -> NDArray:

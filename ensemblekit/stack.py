@@ -142,6 +142,26 @@ class StackedClassifier(ClassifierMixin, Stacked):
         codes = self.combiner_.predict(self._predictions(X))
         return self.classes_[np.asarray(codes, dtype=np.int64)]
 
+    @available_if(combiner_has("predict_selective"))
+    def predict_selective(self, X, **params):
+        """Predict labels, and say which of them are answers.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        **params : dict
+            Passed on to the combiner's method of the same name.
+
+        Returns
+        -------
+        selection : named tuple
+            What the combiner's method returns, with ``labels`` out of `classes_`.
+        """
+        check_is_fitted(self)
+        found = self.combiner_.predict_selective(self._predictions(X), **params)
+        codes = np.asarray(found.labels, dtype=np.int64)
+        return found._replace(labels=self.classes_[codes])
+
     predict_proba = delegate("predict_proba", "Predict class probabilities.")
     decision_function = delegate("decision_function", "Predict decision values.")
 

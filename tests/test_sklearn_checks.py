@@ -275,6 +275,7 @@ def test_conformal_selection(estimator, check):
 
 # Fifteen rows, and some of these checks have fewer to calibrate on.
 @pytest.mark.filterwarnings("ignore:No threshold keeps the risk:UserWarning")
+@pytest.mark.filterwarnings("ignore:No calibration row has a conf:UserWarning")
 @pytest.mark.filterwarnings("ignore:Labels .* in none of the training:UserWarning")
 @parametrize_with_checks(
     [
@@ -314,7 +315,9 @@ def test_partition_votes(estimator, check):
     [
         CascadeClassifier([LOGISTIC, TREE_C]),
         CascadeClassifier([LOGISTIC, TREE_C], tolerance=0.1, coverage=0.8),
+        CascadeClassifier([LOGISTIC, TREE_C], calibrate=True, window=0.5),
         CascadeRegressor([RIDGE, TREE_R]),
+        CascadeRegressor([RIDGE, TREE_R], calibrate=True, max_cost=1.5),
         CascadeRegressor([RIDGE, TREE_R], window=0.5, gate=Ridge()),
     ]
 )

@@ -37,6 +37,8 @@ class SelectiveVoteClassifier(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+    alpha_ : float
+        Level of this fit; what `set_params` changes counts from the next one on.
     n_min_ : int
         The fewest members that can answer at this alpha.
     cutoffs_ : ndarray of shape (n_members + 1,), int64
@@ -96,6 +98,7 @@ class SelectiveVoteClassifier(
         P, _, _ = validate_classification(self, P, y, sample_weight)
         n_outputs = layout.n_outputs_for(len(self.classes_))
         n_members = layout.count_members(P, n_outputs)
+        self.alpha_ = self.alpha
         self.n_min_ = _votes.least_members(self.alpha)
         self.cutoffs_ = _votes.cutoffs(self.alpha, n_members)
         if n_members < self.n_min_:
@@ -115,6 +118,24 @@ class SelectiveVoteClassifier(
         """
         _, _, _, accepted = self._decide(P)
         return ~accepted
+
+    def predict_selective(self, P, *, correction=None):
+        """Return labels, which of them are answers, and the p-values.
+
+        Parameters
+        ----------
+        P : array-like of shape (n_samples, n_members * n_outputs)
+        correction : {"holm", "benjamini-hochberg"} or None, default=None
+            See `selective_vote`; answers then depend on the other rows of P.
+
+        Returns
+        -------
+        vote : SelectiveVote
+            ``labels`` are classes also where ``accepted`` is False.
+        """
+        _votes.check_correction(correction)
+        vote = _votes.selected(self._decide(P), self.alpha_, correction)
+        return vote._replace(labels=self.classes_[vote.labels])
 
     def p_value(self, P):
         """Test for each row that its two leading classes are equally likely.
@@ -137,13 +158,12 @@ class SelectiveVoteClassifier(
 
     def _combine(self, P):
         """Return the share of the votes that each class has."""
+        return self._count(P) / (len(self.cutoffs_) - 1)
+
+    def _count(self, P):
         n_classes = len(self.classes_)
-        if n_classes == 2:
-            share = (P > 0.5).mean(axis=1, dtype=np.float64)
-            return layout.class_probabilities(share[:, None])
-        codes = layout.to_cube(P, n_classes).argmax(axis=2)
-        counts = _votes.count(codes.T, n_classes)
-        return counts / len(codes)
+        codes = layout.vote_codes(layout.to_cube(P, layout.n_outputs_for(n_classes)))
+        return _votes.count(codes.T, n_classes)[0]  # in range, as an argmax is
 
 
 def _warn_of_too_few(n_members, n_min, alpha):

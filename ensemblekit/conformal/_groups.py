@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..exceptions import describe_rows
+from .._rows import check_groups
 
 
 class Groups:
@@ -58,36 +58,3 @@ class Groups:
         known = {name: code for code, name in enumerate(self.names.tolist())}
         names, positions = np.unique(groups, return_inverse=True)
         return np.array([known.get(name, -1) for name in names.tolist()])[positions]
-
-
-def check_groups(groups, n_rows):
-    """Return groups as (n_rows,), or None; refuse any that cannot be told apart."""
-    if groups is None:
-        return None
-    if not hasattr(groups, "dtype"):  # a list: its types are not to be made one
-        groups = np.asarray(groups, dtype=object)
-    groups = np.asarray(groups)
-    if groups.shape != (n_rows,):
-        raise ValueError(
-            f"groups has shape {groups.shape}; expected ({n_rows},), one for each row."
-        )
-    if groups.dtype.kind in "biuUS":
-        return groups
-    missing = [i for i, g in enumerate(groups.tolist()) if _is_missing(g)]
-    if missing:
-        raise ValueError(
-            f"groups is None or NaN ({describe_rows(missing)}); give such rows a name "
-            "of their own, or leave them out."
-        )
-    kinds = sorted({type(g).__name__ for g in groups.tolist()})
-    if len(kinds) > 1:
-        raise ValueError(f"groups holds values of {kinds}; expected one type.")
-    return groups
-
-
-def _is_missing(group):
-    """Say whether a group is None, NaN, NaT or pandas' NA, which equals nothing."""
-    try:
-        return group is None or bool(group != group)
-    except TypeError:
-        return True

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._members import is_frozen
+from .._rows import calibration_rows
 from .._sklearn import _num_samples, _safe_indexing
 from ._estimator import point_predictions
 from ._groups import check_groups
-from ._rows import calibration_rows
 from ._scores import Calibration
 from .shift import check_ratio
 

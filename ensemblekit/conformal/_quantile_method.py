@@ -8,11 +8,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._levels import DEFAULT_LEVELS, interpolate
 from .._members import last_step, respond
+from .._rows import fit_rows
 from ..layout import check_levels
 from ..quantile_members._base import weight_arguments
 from ._estimator import draw_seed, new_quantile_estimator, wanted_levels
 from ._held_out import HeldOut, calibrate_part, empty_bounds, split_rows
-from ._rows import fit_rows
 from ._scores import Scores
 from .ranks import exact_levels
 

@@ -5,10 +5,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._members import last_step, respond, with_seed
+from .._rows import residual_folds
 from ..exceptions import describe_rows
 from ..quantile_members._base import weight_arguments
 from ..quantile_members.residual import cross_fit_model
-from ._rows import residual_folds
 
 # beta: this share of the deviation of y is added to each scale.
 _BETA = 0.01

@@ -4,11 +4,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from .._rows import fit_rows
 from .._sklearn import _safe_indexing
 from ..quantile_members._base import weight_arguments
 from ._estimator import draw_seed, new_estimator
 from ._held_out import HeldOut, calibrate_part, empty_bounds, split_rows
-from ._rows import fit_rows
 from ._scale import adopt_scale, fit_scale
 from ._scores import Scores
 

@@ -2,14 +2,8 @@
 
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 
-from .._members import weight_parameter
-from .._routing import merge_member_tags
-from .._sklearn import (
-    check_sample_weight,
-    forget_fitted,
-    process_routing,
-    routing_enabled,
-)
+from .._routing import fit_arguments, merge_member_tags
+from .._sklearn import forget_fitted
 from ..quantile_members._base import check_training
 
 
@@ -48,20 +42,4 @@ class WrapsRegressorMixin:
 
     def _fit_arguments(self, X, params):
         """Return the keywords of the wrapped fit, for all rows, and their weights."""
-        if routing_enabled() and params:
-            params = dict(process_routing(self, "fit", **params).estimator.fit)
-        else:
-            params = dict(params)
-            weight = params.pop("sample_weight", None)
-            if weight is not None:
-                name = weight_parameter("The wrapped estimator", self._wrapped())
-                params[name] = check_sample_weight(weight, X)
-        return params, _weights_among(X, params)
-
-
-def _weights_among(X, params):
-    """Return the weights among the keywords of a fit, None without."""
-    for name, value in params.items():
-        if name.rpartition("__")[2] == "sample_weight" and value is not None:
-            return check_sample_weight(value, X)
-    return None
+        return fit_arguments(self, self._wrapped(), X, params)

@@ -4,27 +4,30 @@ from decimal import Decimal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from .._members import is_frozen, with_seed
+from .._rows import calibration_rows, fit_rows, hold_out, used_rows
 from .._sklearn import (
     HasMethods,
     Integral,
     Interval,
     Real,
     StrOptions,
-    _check_y,
     _fit_context,
     _num_samples,
     _safe_indexing,
 )
-from ..quantile_members._base import check_new, require_target, weight_arguments
+from ..quantile_members._base import (
+    check_labels,
+    check_new,
+    require_target,
+    weight_arguments,
+)
 from ..stack import StackedClassifier
 from ._cells import Cells
 from ._groups import check_groups
 from ._probabilities import held_out_probabilities, probabilities_of
-from ._rows import calibration_rows, fit_rows, hold_out, used_rows
 from ._split import SplitConformalMixin, start_random
 from ._tuning import TUNING_SHARE, best_k_reg, best_penalty, tuning_rows
 from .ranks import exact_levels, warn_if_infeasible
@@ -221,7 +224,7 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
         """
         exact_levels(self.alpha)
         X, weight = self._begin(X, y, sample_weight)
-        y = self._check_labels(X, y)
+        y = check_labels(self, X, y)
         groups = check_groups(groups, len(y))
         if is_frozen(self._wrapped()):
             self.estimator_ = self._wrapped()
@@ -271,14 +274,14 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
             check_is_fitted(self._wrapped())
             X, _ = self._begin(X, y, None)
             self.estimator_ = self._wrapped()
-            return self._calibrate_prefit(X, self._check_labels(X, y), groups)
+            return self._calibrate_prefit(X, check_labels(self, X, y), groups)
         if self._tunes() and self._scored[0] != "raps":
             raise ValueError(
                 "method='raps' has not been tuned in fit. Fit again, or give "
                 "regularization and k_reg."
             )
         X = check_new(self, X)
-        y = self._check_labels(X, y)
+        y = check_labels(self, X, y)
         self._start_random()
         return self._calibrate(X, y, groups)
 
@@ -347,12 +350,6 @@ class ConformalClassifier(SplitConformalMixin, ClassifierMixin, BaseEstimator):
 
     def _wrapped(self):
         return StackedClassifier() if self.estimator is None else self.estimator
-
-    def _check_labels(self, X, y):
-        y = _check_y(y)
-        check_classification_targets(y)
-        check_consistent_length(X, y)
-        return y
 
     def _start_random(self):
         """Return the generator; fix the random numbers of sets if there is a seed."""

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 
 from .._members import is_frozen, with_seed
+from .._rows import fit_rows, used_rows
 from .._sklearn import (
     HasMethods,
     Integral,
@@ -23,7 +24,6 @@ from .._sklearn import (
 from ..exceptions import describe_rows
 from ..quantile_members._base import check_new, check_target
 from ._estimator import point_predictions
-from ._rows import fit_rows, used_rows
 from ._wrapped import WrapsRegressorMixin
 from .ranks import exact_levels, lower_rank, upper_rank, warn_if_infeasible
 

@@ -9,6 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
 from .._members import is_frozen, with_seed
+from .._rows import calibration_rows, fit_rows, residual_folds
 from .._sklearn import (
     HasMethods,
     Integral,
@@ -31,7 +32,6 @@ from ._regions import (
     residual_scale,
     residual_shape,
 )
-from ._rows import calibration_rows, fit_rows, residual_folds
 from ._split import SplitConformalMixin, start_random
 from .ranks import exact_levels, warn_if_infeasible
 from .sets import thresholds

@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._members import is_frozen, with_seed
+from .._rows import calibration_rows, fit_rows, residual_folds
 from .._sklearn import (
     HasMethods,
     Integral,
@@ -25,7 +26,6 @@ from ..quantile_members._base import check_new, check_target
 from ._estimator import draw_seed, point_predictions
 from ._grouped import GroupedResiduals
 from ._groups import check_groups
-from ._rows import calibration_rows, fit_rows, residual_folds
 from ._wrapped import WrapsRegressorMixin
 from .distributions import (
     check_between,

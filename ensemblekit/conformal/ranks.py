@@ -12,6 +12,7 @@ from numbers import Rational
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._levels import exact_level
 from ..exceptions import InfeasibleRankWarning
 
 __all__ = ["conformal_quantile", "conformal_rank"]
@@ -102,24 +103,6 @@ def conformal_quantile(
     level = exact_level(alpha)
     warn_if_infeasible(len(values), level)
     return score_at(values, upper_rank(len(values), level))
-
-
-def exact_level(level: float | str | Decimal | Rational) -> Fraction:
-    """Return the fraction that the shortest decimal of a number spells.
-
-    Examples
-    --------
-    >>> 1 - exact_level(0.1)
-    Fraction(9, 10)
-    """
-    try:
-        exact = isinstance(level, Rational | Decimal)
-        fraction = Fraction(level if exact else str(level))
-    except (ValueError, OverflowError):
-        fraction = Fraction(0)  # NaN, infinity and words are refused below
-    if not 0 < fraction < 1:
-        raise ValueError(f"alpha is {level}; expected a number inside (0, 1).")
-    return fraction
 
 
 def exact_levels(alpha: ArrayLike) -> tuple[list[Fraction], bool]:

@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._members import check_members, is_frozen, with_seed
 from .._routing import merge_member_tags
+from .._rows import calibration_rows
 from .._sklearn import (
     HasMethods,
     Integral,
@@ -23,7 +24,6 @@ from ..quantile_members._base import check_columns, check_new, check_target
 from ..stack import StackedRegressor
 from ._estimator import draw_seed
 from ._evidence import evidence, fit_evidence
-from ._rows import calibration_rows
 from .fdr import (
     PRUNING,
     TIES,

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from .._members import is_frozen
+from .._rows import fit_rows, last_rows
 from .._sklearn import (
     HasMethods,
     Integral,
@@ -20,7 +21,6 @@ from .._sklearn import (
 from ..quantile_members._base import check_new, check_target
 from ._adaptive_states import AUTO, make_state
 from ._estimator import point_predictions
-from ._rows import fit_rows, last_rows
 from ._wrapped import WrapsRegressorMixin
 from .online import moved_ends
 from .ranks import exact_levels, warn_if_infeasible

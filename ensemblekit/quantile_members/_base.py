@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .. import _levels, layout
@@ -147,6 +148,15 @@ def check_target(estimator, X, y):
     """Return y as float64; refuse none, other shapes and lengths, NaN and infinity."""
     require_target(estimator, y)
     y = _check_y(y, y_numeric=True).astype(np.float64)
+    check_consistent_length(X, y)
+    return y
+
+
+def check_labels(estimator, X, y):
+    """Return y as a column of labels; refuse none, values, other shapes and lengths."""
+    require_target(estimator, y)
+    y = _check_y(y)
+    check_classification_targets(y)
     check_consistent_length(X, y)
     return y
 

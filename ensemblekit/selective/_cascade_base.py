@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .. import layout
 from .._members import find_task
 from .._routing import make_router, merge_member_tags, route
 from .._sklearn import (
@@ -20,7 +21,7 @@ from .._sklearn import (
     forget_fitted,
 )
 from ..crossfit import CrossFit
-from . import windows
+from . import _tracing, windows
 
 _DEFAULT_COST = 1.25
 
@@ -36,6 +37,7 @@ class Cascade(_BaseComposition):
         "window": [Interval(Real, 0, 1, closed="both"), None],
         "max_cost": [Interval(Real, 1, None, closed="left"), None],
         "tolerance": [Interval(Real, 0, None, closed="left"), None],
+        "calibrate": ["boolean"],
         "cv": ["cv_object"],
         "n_jobs": [None, Integral],
         "random_state": ["random_state"],
@@ -48,12 +50,11 @@ class Cascade(_BaseComposition):
     max_cost: Any
     tolerance: Any
     loss: str
+    calibrate: bool
     cv: Any
     n_jobs: Any
     random_state: Any
     verbose: Any
-    # Cost of judging a row, in multiples of the first member's.
-    _overhead = 0.0
 
     def get_params(self, deep=True):
         """Return parameters, with ``deep`` also those of the members."""
@@ -103,10 +104,11 @@ class Cascade(_BaseComposition):
         )
         self._order()
         weight = check_sample_weight(sample_weight, X)
-        cube = windows.outputs_of(cross_fit.oof_predictions_, cross_fit.classes_)
-        cube = cube[self._columns]
-        confidences = self._held_out_confidences(X, cube, sample_weight)
-        self._choose(cross_fit._encode(y), cube, confidences, weight)
+        targets = cross_fit._encode(y)
+        cube = self._cube(cross_fit.oof_predictions_)[self._columns]
+        answers = self._calibrated(targets, cube, weight)
+        confidences = self._held_out_confidences(X, cube, answers, sample_weight)
+        self._choose(targets, answers, confidences, weight)
         return self
 
     def stage(self, X):
@@ -187,27 +189,63 @@ class Cascade(_BaseComposition):
             values = [values[listed.index(name)] for name in names]
         return windows.check_positive(parameter, values, len(names))
 
-    def _choose(self, targets, cube, confidences, weight):
+    def _cube(self, P):
+        """Return what members say: (n_members, n_samples, n_classes or 1)."""
+        classes = self.cross_fit_.classes_
+        n_outputs = 1 if classes is None else layout.n_outputs_for(len(classes))
+        return windows.outputs_of(layout.to_cube(P, n_outputs), classes)
+
+    def _calibrated(self, targets, cube, weight):
+        """Return what the stages answer, of the shape of cube; fit the calibrators."""
+        means = windows.running_means(cube, self.weights_)
+        self._calibrators = None
+        if self.calibrate:
+            self._calibrators = [
+                self._calibrator().fit(self._plain(mean), targets, weight)
+                for mean in means
+            ]
+        return np.stack([self._settle(k, mean) for k, mean in enumerate(means)])
+
+    def _settle(self, k, mean):
+        """Return the answer of stage k, which is a mean of members."""
+        if self._calibrators is None:
+            return mean
+        settled = self._calibrators[k].apply(self._plain(mean))
+        return settled.reshape(mean.shape)
+
+    def _choose(self, targets, answers, confidences, weight):
         """Trace the curve of held-out rows, choose a window on it."""
         kept = weight > 0.0
         confidences, weight = confidences[kept], weight[kept]
-        places = windows.ranks(confidences, weight)
-        needed = windows.needed_windows(places[:, :-1], self._centre)
-        means = windows.running_means(cube[:, kept], self.weights_)
-        curve = windows.trace(
-            needed,
-            self.costs_,
-            windows.row_losses(self.loss, targets[kept], means),
-            places >= self._centre,
-            weight,
-            self._overhead,
+        places = _tracing.ranks(confidences, weight)
+        needed = _tracing.needed_windows(places[:, :-1], self._centre)
+        losses = windows.row_losses(self.loss, targets[kept], answers[:, kept])
+        reached, answered = _tracing.reach(confidences.copy(), weight, self._centre)
+        curve = windows.CascadeCurve(
+            *_tracing.trace(
+                reached,
+                answered,
+                [(slice(None), losses)],
+                self.costs_,
+                weight,
+                self._overhead(),
+                self.window,
+            )
         )
         self.cost_curve_ = curve
         self.window_ = self._pick(curve)
         self.expected_cost_ = float(curve.cost[curve.at(self.window_)])
-        self.windows_ = windows.find_limits(
-            confidences[:, :-1], needed, self._centre, self.window_
+        self._set_threshold(curve, confidences, weight)
+        self.windows_ = _tracing.find_limits(
+            confidences, needed, self._centre, self.window_
         )
+
+    def _overhead(self):
+        """Return the cost of judging a row, in multiples of the first member's."""
+        return 0.0
+
+    def _set_threshold(self, curve, confidences, weight):
+        """Set what abstaining takes, where the task has it."""
 
     def _pick(self, curve):
         if self.window is not None:
@@ -220,8 +258,9 @@ class Cascade(_BaseComposition):
         """Return what is said of each row, and by which stage."""
         check_is_fitted(self)
         X = check_input_features(self, X, reset=False)
-        said = self._outputs(self.stages_[0], X)
-        part, mean, answer = X, said[0], said[0].copy()
+        part, said = X, self._outputs(self.stages_[0], X)
+        answer = self._settle(0, said[0])
+        mean, answer = answer, answer.copy()
         stage, going = np.zeros(len(answer), dtype=np.int64), np.arange(len(answer))
         for k, name in enumerate(self.stages_[1:]):
             on = np.flatnonzero(self._passes(k, part, said, mean))
@@ -231,16 +270,16 @@ class Cascade(_BaseComposition):
             part, said = _safe_indexing(X, going), said[:, on]
             said = np.concatenate([said, self._outputs(name, part)])
             mean = windows.running_means(said, self.weights_[: k + 2])[-1]
+            mean = self._settle(k + 1, mean)
             answer[going], stage[going] = mean, k + 1
         return answer, stage
 
     def _outputs(self, name, X):
         """Return what a member says: (1, n_samples, n_outputs)."""
-        P = self.cross_fit_._predict_member(name, X)
-        return windows.outputs_of(P, self.cross_fit_.classes_)
+        return self._cube(self.cross_fit_._predict_member(name, X))
 
     def _passes(self, k, X, said, mean):
-        """Say which of the rows that reached stage k go on."""
+        """Say which of the rows that reached stage k, and its answers, go on."""
         low, high = self.windows_[k]
         if low > high or np.isinf([low, high]).all():
             return np.full(len(mean), low < high)

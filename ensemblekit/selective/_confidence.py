@@ -1,10 +1,12 @@
-"""Confidence out of class probabilities, and labels that say "no answer"."""
+"""Confidence in an answer, out of class probabilities or of members."""
 
 import numpy as np
 from scipy.special import entr
 
 from .._sklearn import _num_samples
 from ..exceptions import describe_rows
+from ._cube import member_probabilities
+from .uncertainty import decompose_uncertainty
 
 
 def _max_proba(probabilities):
@@ -23,19 +25,46 @@ def _negative_entropy(probabilities):
     return -entr(np.maximum(probabilities, 0.0)).sum(axis=1)
 
 
+def _negative_information(cube, weights, codes):
+    return -decompose_uncertainty(cube, weights=weights).epistemic
+
+
+def _agreement(cube, weights, codes):
+    agrees = cube.argmax(axis=2) == codes
+    if (weights == weights[0]).all():  # counts: equal shares are equal numbers
+        return agrees.mean(axis=0)
+    return weights @ agrees
+
+
 OF_PROBABILITIES = {
     "max_proba": _max_proba,
     "margin": _margin,
     "entropy": _negative_entropy,
 }
+OF_MEMBERS = {"mutual_information": _negative_information, "vote": _agreement}
+LARGEST = {
+    "max_proba": 1.0,
+    "margin": 1.0,
+    "entropy": 0.0,
+    "mutual_information": 0.0,
+    "vote": 1.0,
+}
 
 
-def model_confidence(kind, model, X):
-    """Return the confidence of a fitted classifier in each row: finite float64."""
+def model_confidence(kind, model, X, labels=None):
+    """Return the confidence of a fitted classifier in each row: finite float64.
+
+    labels : (n_samples,), the model's answers, for a kind that asks the members
+    """
+    source = type(model).__name__
     if callable(kind):
         values, source = kind(model, X), "The callable confidence"
+    elif kind in OF_MEMBERS:
+        cube, weights = member_probabilities(model, X)
+        codes = find_codes(labels, model.classes_)
+        values = OF_MEMBERS[kind](cube, weights, codes)
     else:
-        values, source = probability_confidence(kind, model, X), type(model).__name__
+        values = probability_confidence(kind, model, X)
     values = np.asarray(values, dtype=np.float64)
     if values.shape != (_num_samples(X),):
         raise ValueError(
@@ -60,3 +89,9 @@ def probability_confidence(kind, model, X):
             "CalibratedClassifierCV."
         )
     return OF_PROBABILITIES[kind](np.asarray(model.predict_proba(X), dtype=np.float64))
+
+
+def find_codes(labels, classes):
+    """Return the position of each label among the classes, of any order."""
+    order = np.argsort(classes)
+    return order[np.searchsorted(classes, labels, sorter=order)]

@@ -9,6 +9,9 @@ from .. import layout
 from ..library import PredictionLibrary
 from ..losses import LOSSES, evaluate_loss
 
+# Rows whose temporary arrays stay small beside P.
+_MEMBERS_AT_ONCE = 8
+
 
 class Judged(NamedTuple):
     """Predictions of members with their truth.
@@ -131,21 +134,40 @@ def column_numbers(P):
 
 def member_losses(judged, loss):
     """Return the mean held-out loss of each member: (n_members,) float64."""
-    outputs = judged.cube
-    if judged.n_classes == 0:
-        predictions = [member[:, 0] for member in outputs]
+    losses = np.empty(len(judged.names))
+    for first in range(0, len(losses), _MEMBERS_AT_ONCE):
+        # A column of P has a cell in each line of memory: a few are read together.
+        outputs = np.ascontiguousarray(judged.cube[first : first + _MEMBERS_AT_ONCE])
+        for m, member in enumerate(outputs, first):
+            losses[m] = _loss_of(judged, member, loss, checked=m > 0)
+    return losses
+
+
+def _loss_of(judged, outputs, loss, checked):
+    """Return the loss of a member; y and weights are checked with the first."""
+    if judged.n_classes:
+        prediction = layout.class_probabilities(outputs)
     else:
-        predictions = [layout.class_probabilities(member) for member in outputs]
-    return np.array(
-        [evaluate_loss(loss, judged.y, p, judged.weight) for p in predictions]
-    )
+        prediction = outputs[:, 0].astype(np.float64, copy=False)
+    per_row = LOSSES[loss].per_row
+    if not checked or per_row is None:
+        return evaluate_loss(loss, judged.y, prediction, judged.weight)
+    return np.average(per_row(judged.y, prediction), weights=judged.weight)
 
 
-def vote_codes(cube):
-    """Return the most probable class of each member: (n_members, n_samples) int64.
-
-    Ties go to the first class: a probability of exactly 0.5 is a vote against class 1.
-    """
-    if cube.shape[2] == 1:
-        return (cube[:, :, 0] > 0.5).astype(np.int64)
-    return cube.argmax(axis=2)
+def check_shares(weights, n_members):
+    """Return weights of members that sum to 1; equal ones for None."""
+    if weights is None:
+        return np.full(n_members, 1.0 / n_members)
+    shares = np.asarray(weights, dtype=np.float64)
+    if shares.shape != (n_members,):
+        raise ValueError(
+            f"weights has shape {shares.shape}; expected ({n_members},), one for each "
+            "member."
+        )
+    if not (shares >= 0.0).all() or abs(shares.sum() - 1.0) > 1e-9:
+        raise ValueError(
+            f"weights are {shares.min():.6g} at least and sum to {shares.sum():.6g}; "
+            "expected non-negative ones that sum to 1. Divide them by their sum."
+        )
+    return shares

@@ -1,6 +1,7 @@
 """A label that stands for no answer, among the labels of predict."""
 
 import numpy as np
+from sklearn.utils import column_or_1d
 
 # Signed and unsigned integers are of one kind; all else mixes as objects.
 _KINDS = {"i": "integer", "u": "integer"}
@@ -18,7 +19,14 @@ def check_abstain_label(label, classes):
         return
     if np.ndim(label):
         raise ValueError(f"abstain_label is {label!r}; expected one label.")
-    if label != label:  # NaN
+    try:
+        missing = bool(label != label)  # NaN, NaT
+    except TypeError:
+        raise ValueError(
+            f"abstain_label is {label!r}, which equals nothing, not even itself. Use "
+            "another label, such as 'unknown'."
+        ) from None
+    if missing:
         if classes.dtype.kind != "f":
             raise ValueError(
                 f"abstain_label is NaN, but the labels are of type {classes.dtype}, "
@@ -45,6 +53,18 @@ def with_abstentions(labels, accepted, label):
     labels = labels.astype(_common_type(labels.dtype, label))
     labels[~accepted] = label
     return labels
+
+
+def accuracy(labels, accepted, label, y, sample_weight):
+    """Return the accuracy of `predict`: a row without an answer is an error.
+
+    Where `label` is None there is none, whatever is accepted. Labels are compared
+    before they are mixed with `label`, whose type may differ.
+    """
+    right = labels == column_or_1d(y)
+    if label is not None:
+        right &= accepted
+    return float(np.average(right, weights=sample_weight))
 
 
 def _common_type(dtype, label):

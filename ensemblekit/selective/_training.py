@@ -2,51 +2,81 @@
 
 import warnings
 
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length
+import numpy as np
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import has_fit_parameter
 
-from .._sklearn import (
-    _check_y,
-    check_sample_weight,
-    process_routing,
-    routing_enabled,
-)
-from ..quantile_members._base import (
-    check_columns,
-    check_new,
-    require_target,
-    weight_arguments,
-)
+from .._members import is_frozen, with_seed
+from .._routing import fit_arguments, weights_among
+from .._rows import calibration_rows, fit_rows
+from .._sklearn import routing_enabled
+from ..quantile_members._base import check_columns, check_labels, check_new
 
 
 def check_rows(owner, X, y, reset):
     """Return X as it was, and the labels as one column."""
-    check = check_columns if reset else check_new
-    X = check(owner, X)
-    require_target(owner, y)
-    y = _check_y(y)
-    check_classification_targets(y)
-    check_consistent_length(X, y)
-    return X, y
+    X = (check_columns if reset else check_new)(owner, X)
+    return X, check_labels(owner, X, y)
 
 
-def fit_arguments(owner, model, X, params):
-    """Return the keywords for the model's fit, under its own names."""
+def train_part(owner, model, X, y, groups, params, seed):
+    """Fit the model on one part of the rows; return it and the rows that calibrate.
+
+    owner : SelectiveClassifier, of whose parameters the division is
+    params : dict, keywords for the model's fit
+    """
+    frozen = is_frozen(model)
+    if frozen:
+        arguments, weight = {}, weights_among(X, params)
+    else:
+        given = params | _groups_for(model, groups)
+        arguments, weight = fit_arguments(owner, model, X, given)
+    train, held_out = calibration_rows(
+        X,
+        y,
+        owner.calibration_size,
+        owner.cv,
+        random_state=seed,
+        weight=weight,
+        groups=groups,
+        trained=frozen,
+        whole=True,
+    )
+    if not frozen:
+        if weight is not None and len(np.unique(y)) > 1:
+            refuse_one_class(y[weight > 0.0])
+        model = fit_rows(with_seed(model, seed), X, y, train, arguments)
+        _warn_of_unknown(np.setdiff1d(y[held_out], y[train]))
+    return model, held_out
+
+
+def refuse_one_class(labels):
+    """Refuse labels of the rows of positive weight that are all the same."""
+    if (labels == labels[0]).all():
+        raise ValueError(
+            "sample_weight is zero in all rows but those of class "
+            f"{labels.tolist()[0]!r}; expected positive weights in two classes at "
+            "least."
+        )
+
+
+def _groups_for(model, groups):
+    """Return groups as a keyword for a model whose fit knows them, such as a stack."""
+    if groups is None:
+        return {}
     if routing_enabled():
-        return dict(process_routing(owner, "fit", **params).estimator.fit)
-    given = {key: value for key, value in params.items() if value is not None}
-    weight = given.pop("sample_weight", None)
-    if weight is not None:
-        given |= weight_arguments(model, check_sample_weight(weight, X))
-    return given
+        wanted = get_routing_for_object(model).consumes("fit", ["groups"])
+    else:
+        wanted = has_fit_parameter(model, "groups")
+    return {"groups": groups} if wanted else {}
 
 
-def warn_of_unknown(labels):
+def _warn_of_unknown(labels):
     """Warn of labels that the model has not seen."""
     if labels.size:
         warnings.warn(
             f"Labels {labels.tolist()} are in none of the training rows, and are never "
             "answered. Give more rows of them, or train on rows of your choice and "
             "calibrate a FrozenEstimator.",
-            stacklevel=4,
+            stacklevel=5,
         )

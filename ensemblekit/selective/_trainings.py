@@ -8,16 +8,22 @@ import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length
 
 from .. import layout
-from .._members import fit_member
-from .._sklearn import _check_y, _safe_indexing, check_sample_weight
-from ..quantile_members._base import check_columns, require_target
+from .._folds import check_partition, make_splits
+from .._members import fit_member, predict_member
+from .._sklearn import (
+    Integral,
+    _check_method_params,
+    _safe_indexing,
+    check_sample_weight,
+)
+from ..quantile_members._base import check_columns, check_labels
+from ._training import refuse_one_class
+from .votes import vote_dtype
 
 
-def check_rows(owner, X, y, sample_weight):
+def encode_rows(owner, X, y, sample_weight):
     """Check what fit is given; set the owner's `classes_`; leave out weights of 0.
 
     Returns
@@ -25,30 +31,36 @@ def check_rows(owner, X, y, sample_weight):
     X : as it was, or its rows of positive weight
     codes : ndarray of shape (n_samples,), int64
     weight : ndarray of shape (n_samples,), or None
+    used : ndarray of int
+        Their row numbers.
     """
     X = check_columns(owner, X)
-    require_target(owner, y)
-    y = _check_y(y)
-    check_consistent_length(X, y)
-    check_classification_targets(y)
+    y = check_labels(owner, X, y)
     owner.classes_, codes = layout.encode_labels(y)
     if sample_weight is None:
-        return X, codes, None
+        return X, codes, None, np.arange(len(codes))
     weight = check_sample_weight(sample_weight, X)
-    rows = np.flatnonzero(weight)
-    _check_two_classes(codes[rows], owner.classes_)
-    if len(rows) == len(codes):
-        return X, codes, weight
-    return _safe_indexing(X, rows), codes[rows], weight[rows]
+    used = np.flatnonzero(weight)
+    refuse_one_class(y[used])
+    if len(used) == len(codes):
+        return X, codes, weight, used
+    return _safe_indexing(X, used), codes[used], weight[used], used
 
 
-def _check_two_classes(codes, classes):
-    if np.ptp(codes) == 0:
-        raise ValueError(
-            "sample_weight is zero in all rows but those of class "
-            f"{classes.tolist()[codes[0]]!r}; expected positive weights in two classes "
-            "at least."
-        )
+def split_used(cv, X, codes, used):
+    """Return the folds of the rows in use; splits that are given number all rows."""
+    if not isinstance(cv, Integral) and not hasattr(cv, "split"):
+        parts = [[_positions(part, used) for part in split] for split in cv]
+        cv = [(train, test) for train, test in parts if len(test)]
+    splits = make_splits(cv, 1, X, codes, True, {}, None)
+    check_partition(splits, len(codes), "SelectiveVotingClassifier")
+    return splits
+
+
+def _positions(part, used):
+    part = np.asarray(part)
+    rows = np.flatnonzero(part) if part.dtype == bool else part
+    return np.flatnonzero(np.isin(used, rows))
 
 
 def seeded(member, seed, *, every):
@@ -82,7 +94,8 @@ def draw_rows(randomness, codes, seed):
             rows = rng.randint(n_rows, size=n_rows)
         return np.sort(rows)
     n_each = np.bincount(codes)
-    spare = np.flatnonzero(n_each[codes] > 1) if len(n_each) == 2 else np.arange(n_rows)
+    two = np.count_nonzero(n_each) == 2
+    spare = np.flatnonzero(n_each[codes] > 1) if two else np.arange(n_rows)
     if not spare.size:
         raise ValueError(
             "randomness='loo' leaves out one row, but with n_samples=2 that leaves one "
@@ -98,6 +111,26 @@ def fit_training(name, member, X, codes, classes, params, randomness, seed):
     where = "all rows" if rows is None else f"rows drawn ({randomness})"
     model, _ = fit_member(name, member, X, codes, rows, params, classes, where)
     return model, present
+
+
+def vote_held_out(
+    name, member, X, codes, classes, params, randomness, seed, train, test
+):
+    """Fit one training without the rows of a fold; return the codes it gives these."""
+    own = _check_method_params(X, params, indices=train)
+    X_train, known = _safe_indexing(X, train), codes[train]
+    if np.ptp(known) == 0:
+        raise ValueError(
+            "A fold of cv leaves rows of one class to train on; expected two at least. "
+            "Give more rows, or a splitter that keeps the classes apart."
+        )
+    model, present = fit_training(
+        name, member, X_train, known, classes, own, randomness, seed
+    )
+    held = _safe_indexing(X, test)
+    where = "rows held out"
+    found = predict_member(name, model, held, "predict", present, classes, where)
+    return found[:, 0].astype(vote_dtype(len(classes)))
 
 
 def warn_if_seeds_change_nothing(models):

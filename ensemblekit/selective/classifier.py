@@ -2,35 +2,32 @@
 
 from typing import NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import accuracy_score
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from .._members import is_frozen, with_seed
 from .._routing import merge_member_tags
+from .._rows import check_groups
 from .._sklearn import (
     HasMethods,
     Integral,
     Interval,
     Real,
     StrOptions,
-    _check_method_params,
     _fit_context,
     _safe_indexing,
     check_input_features,
     forget_fitted,
 )
 from ..stack import StackedClassifier
-from ._choice import TARGETS, choose_threshold, resolve_target
-from ._confidence import OF_PROBABILITIES, model_confidence
-from ._sentinel import check_abstain_label, with_abstentions
-from ._training import check_rows, fit_arguments, warn_of_unknown
+from ._answers import answers_of
+from ._choice import TARGETS, choose_threshold, refuse_dependent, resolve_target
+from ._confidence import LARGEST, model_confidence
+from ._sentinel import accuracy, check_abstain_label, with_abstentions
+from ._training import check_rows, train_part
 
 __all__ = ["ConfidenceSelection", "SelectiveClassifier"]
 
@@ -66,22 +63,34 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
     The model is trained on some rows, and the threshold of confidence is found on the
     others: at a coverage, at a cost of abstaining, or at a risk of wrong answers that
     is not exceeded. This is about likely errors; whether another training would give
-    the same answer is another question.
+    the same answer is another question. To ask both, wrap a model that abstains by
+    itself, such as a `SelectiveVotingClassifier`: a row is answered where both do, and
+    the rows that the model answers calibrate.
 
     Parameters
     ----------
     estimator : classifier, default=None
         None is ``StackedClassifier()``. A ``FrozenEstimator`` is not trained, and
         calibrated on all rows of `fit`.
-    confidence : {"max_proba", "margin", "entropy"} or callable, default="max_proba"
-        The largest probability, in [0, 1]; its lead on the second, in [0, 1]; minus the
-        entropy in nats; or ``confidence(estimator, X)`` of the fitted model, which
-        returns a finite number for each row, high where it is likely right.
+    confidence : str or callable, default="max_proba"
+        How sure an answer is:
+
+        - "max_proba": the largest probability, in [0, 1];
+        - "margin": its lead on the second, in [0, 1];
+        - "entropy": minus the entropy of the probabilities, in nats;
+        - "vote": the share of an ensemble's members that give the answer, in [0, 1];
+        - "mutual_information": minus the entropy that comes from disagreement of the
+          members, in nats; see `decompose_uncertainty`;
+        - ``confidence(estimator, X)`` of the fitted model, which returns a finite
+          number for each row, high where it is likely right.
+
+        Members are those of stacks (with their weights), of `SelectiveVotingClassifier`
+        and of scikit-learn's forests, bagging and voting.
     method : {"coverage", "threshold", "chow", "sgr", "ltt"}, default="coverage"
         What `target` means:
 
-        - "coverage": the share of rows to answer, in (0, 1], and more where confidences
-          are equal;
+        - "coverage": the share of rows to answer, in (0, 1]; more where confidences are
+          equal, fewer where the model abstains by itself;
         - "threshold": the least confidence that is answered;
         - "chow": the cost of abstaining divided by that of an error, in (0, 1). Chow's
           rule answers where the largest probability is at least 1 less this; it needs
@@ -94,14 +103,20 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
     delta : float, default=0.05
         Probability that `risk_bound_` does not hold, in (0, 1).
     calibration_size : float or int, default=0.25
-        Share of the rows, in (0, 1), or their number, kept from training.
+        Share of the rows in (0, 1), rounded up, or their number, kept from training;
+        with groups, share or number of these.
+    cv : int, splitter, iterable of (train, test) or None, default=None
+        Its first split says which rows train and which calibrate; a splitter is given
+        the groups. An int draws one part in so many, at random. None draws
+        `calibration_size`.
     random_state : int, RandomState instance or None, default=None
         Of the split into training and calibration, and of each ``random_state`` of the
         model that is None.
     abstain_label : label or None, default=None
         What `predict` returns for rows that are not answered; no class of y. None means
         that `predict` answers all rows. Where labels are of another kind, `predict`
-        returns objects.
+        returns objects. `score` is the accuracy of `predict`, as that of
+        `SelectiveVotingClassifier`.
 
     Attributes
     ----------
@@ -112,8 +127,8 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         Rows with a confidence of at least this are answered; infinity answers none.
     risk_bound_ : float
         Bound of the selective risk, which holds with probability 1 - `delta` over
-        calibration rows; NaN with "coverage", which chooses no risk, and where no row
-        is answered.
+        calibration rows; NaN with "coverage", which chooses no risk, with groups, and
+        where no row is answered.
     coverage_ : float
         Share of the calibration rows answered, in [0, 1].
     selective_risk_ : float
@@ -127,23 +142,32 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
     Raises
     ------
     ValueError
-        If `target` does not suit the method, `abstain_label` is a class, or the model
-        has no probabilities and no callable is given.
+        If `target` does not suit the method or is above all confidences,
+        `abstain_label` is a class, the model has no probabilities, or no members, that
+        `confidence` needs, it predicts labels that are none of its classes, groups are
+        given to "sgr" or "ltt", a split divides a group, or rows are too few.
 
     Warns
     -----
     UserWarning
-        If no threshold has the risk asked for (nothing is answered then), or a class is
-        in none of the training rows (the model never answers it).
+        If no row is answered, as no threshold has the risk asked for or no calibration
+        row such a confidence; or a class is in none of the training rows (the model
+        never answers it).
 
     Notes
     -----
     Bounds are for new rows drawn as the calibration rows are. Held-out predictions of a
     stack are not used instead of rows of their own: its combiner was fitted on them,
     and its members are refitted afterwards. Sample weights and other metadata reach the
-    model's fit; calibration rows count alike. Selective predictions cost one predict
-    and one predict_proba of the model; time besides: O(n log(n)) for n calibration
-    rows.
+    model's fit; calibration rows count alike, but for those of weight 0, which are as
+    if they were not there. With groups, rows of a group train together or calibrate
+    together, and the groups also reach a model whose fit takes them, such as a stack.
+    Rows of a group are not independent, so that no bound of risk is given then.
+
+    What `set_params` changes counts from the next fit or calibration on; only
+    `abstain_label` at once. Selective predictions cost one predict and one
+    predict_proba of the model, or of its members; time besides: O(n log(n)) for n
+    calibration rows.
 
     References
     ----------
@@ -170,7 +194,7 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"]), None],
-        "confidence": [StrOptions(set(OF_PROBABILITIES)), callable],
+        "confidence": [StrOptions(set(LARGEST)), callable],
         "method": [StrOptions(set(TARGETS))],
         "target": [Interval(Real, None, None, closed="neither"), None],
         "delta": [Interval(Real, 0, 1, closed="neither")],
@@ -178,6 +202,7 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
             Interval(Real, 0, 1, closed="neither"),
             Interval(Integral, 1, None, closed="left"),
         ],
+        "cv": ["cv_object"],
         "random_state": ["random_state"],
         "abstain_label": "no_validation",
     }
@@ -191,6 +216,7 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         target=None,
         delta=0.05,
         calibration_size=0.25,
+        cv=None,
         random_state=None,
         abstain_label=None,
     ):
@@ -200,17 +226,20 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         self.target = target
         self.delta = delta
         self.calibration_size = calibration_size
+        self.cv = cv
         self.random_state = random_state
         self.abstain_label = abstain_label
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, **params):
+    def fit(self, X, y, groups=None, **params):
         """Train on some of the rows, find the threshold on the others.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
+        groups : array-like of shape (n_samples,), default=None
+            Rows that belong together: none of a group calibrates where another trains.
         **params : dict
             For the model's fit, such as ``sample_weight``; of those with a value for
             each row it is given the values of the training rows.
@@ -222,30 +251,16 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         forget_fitted(self)
         self._target()
         X, y = check_rows(self, X, y, reset=True)
-        model = self._resolve()
-        if params.get("groups") is not None:
-            raise ValueError(
-                "groups are given, but the rows that calibrate are drawn one by one, "
-                "which would promise too low a risk. Fit the model on some groups, and "
-                "calibrate a FrozenEstimator of it on the others."
-            )
-        if is_frozen(model):
-            return self._calibrate(model, X, y)
-        params = fit_arguments(self, model, X, params)
-        seed = self._draw_seed()
-        train, held_out = train_test_split(
-            np.arange(len(y)), test_size=self.calibration_size, random_state=seed
+        groups = check_groups(groups, len(y))
+        refuse_dependent(self.method, groups)
+        model, held_out = train_part(
+            self, self._resolve(), X, y, groups, params, self._draw_seed()
         )
-        model = with_seed(model, seed).fit(
-            _safe_indexing(X, train),
-            y[train],
-            **_check_method_params(X, params, indices=train),
-        )
-        warn_of_unknown(np.setdiff1d(y, y[train]))
-        return self._calibrate(model, _safe_indexing(X, held_out), y[held_out])
+        X, y = _safe_indexing(X, held_out), y[held_out]
+        return self._calibrate(model, X, y, groups is None)
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def calibrate(self, X, y):
+    def calibrate(self, X, y, groups=None):
         """Find the threshold for a trained model: that of `fit`, or `estimator`.
 
         Parameters
@@ -253,6 +268,8 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Rows that the model has not seen.
         y : array-like of shape (n_samples,)
+        groups : array-like of shape (n_samples,), default=None
+            Rows that belong together; no bound of risk is given then.
 
         Returns
         -------
@@ -263,7 +280,8 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         model = self.estimator_ if trained_here else self._resolve()
         check_is_fitted(model)
         X, y = check_rows(self, X, y, reset=not trained_here)
-        return self._calibrate(model, X, y)
+        refuse_dependent(self.method, check_groups(groups, len(y)))
+        return self._calibrate(model, X, y, groups is None)
 
     def predict(self, X):
         """Answer every row, unless an `abstain_label` is set.
@@ -277,8 +295,9 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
         """
         if self.abstain_label is None:
-            return self._answer(X)
+            return self._answers(X)[1]
         labels, accepted, _ = self.predict_selective(X)
+        check_abstain_label(self.abstain_label, self.classes_)
         return with_abstentions(labels, accepted, self.abstain_label)
 
     @available_if(_wrapped_has("predict_proba"))
@@ -309,8 +328,10 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         selection : ConfidenceSelection
             Named tuple of labels, accepted and confidence.
         """
-        labels, confidence = self._answer(X), self._confidence(X)
-        return ConfidenceSelection(labels, confidence >= self.threshold_, confidence)
+        X, labels, answered = self._answers(X)
+        confidence = model_confidence(self._kind, self.estimator_, X, labels)
+        accepted = answered & (confidence >= self.threshold_)
+        return ConfidenceSelection(labels, accepted, confidence)
 
     def abstains(self, X):
         """Say which rows are not answered.
@@ -323,10 +344,10 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         -------
         abstains : ndarray of shape (n_samples,), bool
         """
-        return self._confidence(X) < self.threshold_
+        return ~self.predict_selective(X).accepted
 
     def score(self, X, y, sample_weight=None):
-        """Return the accuracy of the answers to all rows; no threshold changes it.
+        """Return the accuracy of `predict`; an `abstain_label` counts as an error.
 
         Parameters
         ----------
@@ -337,14 +358,20 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         accuracy : float
-            In [0, 1]. To choose a threshold use `rejection_cost_scorer` or
-            `selective_accuracy_scorer`.
+            In [0, 1]. Without `abstain_label`, `predict` answers all rows, and no
+            threshold changes this; `rejection_cost_scorer` and
+            `selective_accuracy_scorer` see abstentions.
         """
-        return accuracy_score(y, self._answer(X), sample_weight=sample_weight)
+        if self.abstain_label is None:
+            labels = accepted = self.predict(X)
+        else:
+            labels, accepted, _ = self.predict_selective(X)
+        return accuracy(labels, accepted, self.abstain_label, y, sample_weight)
 
     def get_metadata_routing(self):
         """Return the router of the model's fit."""
-        return MetadataRouter(owner=type(self).__name__).add(
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        return router.add(
             estimator=self._resolve(),
             method_mapping=MethodMapping().add(caller="fit", callee="fit"),
         )
@@ -372,24 +399,27 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
             return None
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _answer(self, X):
+    def _answers(self, X):
+        """Return X as it was, the model's labels, and where it answers by itself."""
         check_is_fitted(self)
         X = check_input_features(self, X, reset=False)
-        return np.asarray(self.estimator_.predict(X))
+        return X, *answers_of(self.estimator_, X)
 
-    def _confidence(self, X):
-        check_is_fitted(self)
-        X = check_input_features(self, X, reset=False)
-        return model_confidence(self.confidence, self.estimator_, X)
-
-    def _calibrate(self, model, X, y):
+    def _calibrate(self, model, X, y, independent):
         check_abstain_label(self.abstain_label, model.classes_)
-        confidence = model_confidence(self.confidence, model, X)
-        correct = np.asarray(model.predict(X)) == y
+        labels, answered = answers_of(model, X)
+        confidence = model_confidence(self.confidence, model, X, labels)
         choice = choose_threshold(
-            self.method, self._target(), self.delta, confidence, correct
+            self.method,
+            self._target(),
+            self.delta,
+            confidence,
+            labels == y,
+            answered,
+            independent,
         )
         self.estimator_, self.classes_ = model, model.classes_
+        self._kind = self.confidence
         self.threshold_, self.risk_bound_ = choice.threshold, choice.risk_bound
         self.coverage_, self.selective_risk_ = choice.coverage, choice.selective_risk
         self.n_calibration_ = len(y)

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import kernels
+from .._sklearn import check_sample_weight
 from . import _matrix
-from ._matrix import check_matrix
+from ._matrix import check_matrix, check_shares
 
 __all__ = [
     "AmbiguityDecomposition",
@@ -186,13 +187,16 @@ def residual_correlation(
     [[1.0, -0.756], [-0.756, 1.0]]
     """
     residuals, weight = _residuals(P, y, sample_weight)
-    residuals = residuals - weight @ residuals
+    residuals -= weight @ residuals
     # Rounding leaves no exact 0: residuals all equal up to it have no correlation.
-    level = np.abs(check_matrix(P)).max(axis=0) + np.abs(np.asarray(y, float)).max()
-    scale = np.sqrt(weight @ residuals**2)
+    given = check_matrix(P, finite=False)
+    level = np.maximum(given.max(axis=0), -given.min(axis=0))
+    level = level + np.abs(np.asarray(y, float)).max()
+    scale = np.sqrt(np.einsum("i,ij,ij->j", weight, residuals, residuals))
     scale[scale <= 8.0 * np.finfo(float).eps * level] = np.nan
-    standard = np.sqrt(weight)[:, None] * (residuals / scale)
-    return np.clip(standard.T @ standard, -1.0, 1.0)
+    residuals /= scale
+    residuals *= np.sqrt(weight)[:, None]
+    return np.clip(residuals.T @ residuals, -1.0, 1.0)
 
 
 def ambiguity_decomposition(
@@ -233,13 +237,14 @@ def ambiguity_decomposition(
     AmbiguityDecomposition(ensemble_error=0.25, member_error=1.25, ambiguity=1.0)
     """
     residuals, rows = _residuals(P, y, sample_weight)
-    shares = _check_shares(weights, residuals.shape[1])
+    shares = check_shares(weights, residuals.shape[1])
     ensemble = residuals @ shares
-    spread = residuals - ensemble[:, None]
+    member_error = _mean_square(residuals, rows, shares)
+    residuals -= ensemble[:, None]  # now the spread
     return AmbiguityDecomposition(
         float(rows @ ensemble**2),
-        float(rows @ residuals**2 @ shares),
-        float(rows @ spread**2 @ shares),
+        member_error,
+        _mean_square(residuals, rows, shares),
     )
 
 
@@ -334,31 +339,17 @@ def _mean_of_pairs(matrix):
     return values.mean() if values.size else np.nan
 
 
+def _mean_square(values, rows, columns):
+    """Return the mean of squares by weights of rows and columns, without a copy."""
+    return float(np.einsum("i,ij,ij->j", rows, values, values) @ columns)
+
+
 def _residuals(P, y, sample_weight):
-    """Return P - y and the weights of rows, of sum 1."""
+    """Return P - y, as a new array, and the weights of rows, of sum 1."""
     P, y = check_matrix(P), np.asarray(y, dtype=np.float64)
     if y.shape != P.shape[:1] or not np.isfinite(y).all():
         raise ValueError(
             f"y has shape {y.shape} or is not finite; expected ({len(P)},) numbers."
         )
-    if sample_weight is None:
-        return P - y[:, None], np.full(len(y), 1.0 / len(y))
-    weight = np.asarray(sample_weight, dtype=np.float64)
-    legal = weight.shape == y.shape and np.isfinite(weight).all()
-    if not legal or weight.min() < 0.0 or not weight.any():
-        raise ValueError(
-            f"sample_weight must hold {len(y)} non-negative numbers, not all zero."
-        )
+    weight = check_sample_weight(sample_weight, P)
     return P - y[:, None], weight / weight.sum()
-
-
-def _check_shares(weights, n_members):
-    if weights is None:
-        return np.full(n_members, 1.0 / n_members)
-    shares = np.asarray(weights, dtype=np.float64)
-    legal = shares.shape == (n_members,) and (shares >= 0.0).all()
-    if not legal or abs(shares.sum() - 1.0) > 1e-9:
-        raise ValueError(
-            f"weights must hold {n_members} non-negative numbers that sum to 1."
-        )
-    return shares

@@ -1,11 +1,11 @@
 """PartitionVotingClassifier: votes that a few poisoned training rows cannot turn."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import check_array, check_random_state, get_tags
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from .. import kernels, layout
 from .._members import fit_member, is_frozen, last_step, with_seed
@@ -16,7 +16,6 @@ from .._sklearn import (
     Interval,
     Parallel,
     StrOptions,
-    _check_y,
     _fit_context,
     _num_samples,
     _safe_indexing,
@@ -25,8 +24,8 @@ from .._sklearn import (
     delayed,
     forget_fitted,
 )
-from ..quantile_members._base import weight_arguments
-from ._hashing import row_hashes
+from ..quantile_members._base import check_labels, weight_arguments
+from ._hashing import part_seed, row_hashes
 from .certificates import _certify, _check_scores, _is_runoff
 
 __all__ = ["PartitionVotingClassifier"]
@@ -60,8 +59,10 @@ class PartitionVotingClassifier(ClassifierMixin, BaseEstimator):
     voting : {"runoff", "plurality"}, default="runoff"
         See `certified_radius`.
     random_state : int, RandomState instance or None, default=None
-        Seeds the models, and of `spread` which buckets share a model. Give an int: a
-        certificate is about training that does the same again.
+        Seeds the models, and of `spread` which buckets share a model. With None the
+        seed of a model comes from the rows of its part, and the buckets are always the
+        same: equal rows give equal models, as certificates assume. A RandomState moves
+        on with each fit: its certificates are about training from the same state.
     n_jobs : int or None, default=None
         Models fitted at a time; results do not depend on it.
 
@@ -166,8 +167,10 @@ class PartitionVotingClassifier(ClassifierMixin, BaseEstimator):
             )
         X, y, weight = self._check_rows(X, y, sample_weight)
         self.classes_, codes = layout.encode_labels(y)
-        seeds = self._draw()
-        parts = self._parts(row_hashes(X, y), weight)
+        seeds, hashes = self._draw(), row_hashes(X, y)
+        parts = self._parts(hashes, weight)
+        if seeds is None:
+            seeds = [part_seed(hashes[rows], m) for m, rows in enumerate(parts)]
         self.part_sizes_ = np.array([len(rows) for rows in parts])
         self._present = [np.unique(codes[rows]) for rows in parts]
         self.estimators_ = Parallel(n_jobs=self.n_jobs)(
@@ -248,14 +251,7 @@ class PartitionVotingClassifier(ClassifierMixin, BaseEstimator):
     def _check_rows(self, X, y, sample_weight):
         """Return X as it was, labels and weights."""
         X = self._check_features(X, reset=True)
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
-        y = _check_y(y)
-        check_classification_targets(y)
-        check_consistent_length(X, y)
+        y = check_labels(self, X, y)
         weight = sample_weight
         if weight is not None:
             weight = check_sample_weight(weight, X)
@@ -276,27 +272,36 @@ class PartitionVotingClassifier(ClassifierMixin, BaseEstimator):
         return X
 
     def _draw(self):
-        """Set `buckets_`; return a seed for each model, None where none is asked."""
+        """Set `buckets_`; return a seed for each model, None if its rows give it."""
         n_members = self.n_partitions * self.spread
-        random = check_random_state(self.random_state)
+        drawn = 0 if self.random_state is None else self.random_state
+        random = check_random_state(drawn)
         shifts = random.choice(n_members, self.spread, replace=False)
         self.buckets_ = (np.arange(n_members)[:, None] + shifts) % n_members
         self._spread = self.spread > 1
         if self.random_state is None:
-            return [None] * n_members
+            return None
         return random.randint(2**31 - 1, size=n_members).tolist()
 
     def _parts(self, hashes, weight):
         """Return the rows of each model, ordered by their hashes."""
+        # Of equal rows the lighter first, wherever they stand.
         order = np.argsort(hashes, kind="stable")
         if weight is not None:
+            order = np.lexsort((weight, hashes))
             order = order[weight[order] > 0.0]
-        buckets = (hashes[order] % np.uint64(len(self.buckets_))).astype(np.int64)
-        reached = self.buckets_[buckets]
-        return [
-            order[(reached == member).any(axis=1)]
-            for member in range(len(self.buckets_))
-        ]
+        n_members, spread = self.buckets_.shape
+        buckets = (hashes[order] % np.uint64(n_members)).astype(np.int64)
+        # One counting sort of (row, model) pairs, whose columns keep the rows' order.
+        reached = sparse.csr_array(
+            (
+                np.ones(len(order) * spread, dtype=bool),
+                self.buckets_[buckets].ravel(),
+                np.arange(len(order) + 1) * spread,
+            ),
+            shape=(len(order), n_members),
+        ).tocsc()
+        return np.split(order[reached.indices], reached.indptr[1:-1])
 
     def _elect(self, scores):
         return kernels.runoff.elect(_check_scores(scores), self.voting == "runoff")

@@ -98,9 +98,11 @@ def required_members(
     expected = _abstention(_votes.cutoffs(alpha, int(sizes[-1])), sizes, rates, shares)
     met = expected <= abstention
     if not met[-1]:
+        some = f" ({sizes[np.argmax(met)]} would do, but not all above)"
+        first = some if met.any() else ""
         raise ValueError(
             f"{sizes[-1]} members would abstain on {expected[-1]:.3g} of the rows, "
-            f"above abstention={abstention}. Allow more, or a larger alpha or "
+            f"above abstention={abstention}{first}. Allow more, or a larger alpha or "
             "max_members."
         )
     missed = np.flatnonzero(~met)

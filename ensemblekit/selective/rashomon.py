@@ -1,12 +1,14 @@
 """Members of nearly the same loss: which they are, and how far they differ."""
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import kernels, layout
-from ._matrix import check_matrix, column_numbers, vote_codes
+from ..layout import ROWS_AT_ONCE
+from ._matrix import check_matrix, column_numbers
 
 __all__ = [
     "RashomonCapacity",
@@ -248,7 +250,7 @@ def disagreement(
     """
     n_classes = 2 if n_outputs == 1 else n_outputs
     cube = _chosen(_probabilities(P, n_outputs), n_outputs, members)[0]
-    votes = vote_codes(cube)
+    votes = layout.vote_codes(cube)
     counts = np.stack([(votes == k).sum(axis=0) for k in range(n_classes)])
     # Integers up to the last division: unanimous rows are exactly 0.
     n_members = len(votes)
@@ -338,12 +340,18 @@ def conflicts_with(P, baseline, delta, n_outputs, members):
     cube, whole = _chosen(P, n_outputs, members)
     _check_baseline(baseline, len(whole))
     if delta is None:
-        return vote_codes(cube) != vote_codes(whole[[baseline]])
-    return (np.abs(cube - whole[baseline]) >= delta).any(axis=2)
+        return layout.vote_codes(cube) != layout.vote_codes(whole[[baseline]])
+    conflicts = np.empty(cube.shape[:2], dtype=bool)
+    for first in range(0, cube.shape[1], ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        apart = np.abs(cube[:, rows] - whole[baseline, rows])
+        conflicts[:, rows] = (apart >= delta).any(axis=2)
+    return conflicts
 
 
 def _check_baseline(baseline, n_members):
-    if not 0 <= baseline < n_members:
+    whole = isinstance(baseline, Integral) and not isinstance(baseline, bool)
+    if not (whole and 0 <= baseline < n_members):
         raise ValueError(
             f"baseline is {baseline!r}; expected a position below {n_members}, the "
             "number of members."

@@ -4,13 +4,15 @@ Scores of ``predict`` do not: it answers all rows, whatever the threshold.
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from sklearn.pipeline import Pipeline
+from sklearn.utils import column_or_1d
+from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import check_consistent_length
 
 from .._sklearn import check_sample_weight
+from ._answers import abstains_itself, answers_of, innermost
 from ._confidence import model_confidence
 from .risk_coverage import augrc, aurc
 
@@ -39,14 +41,16 @@ def rejection_cost_scorer(error_cost=1.0, abstain_cost=0.2):
     -------
     scorer : callable
         ``scorer(estimator, X, y, sample_weight=None)``, higher is better, in the unit
-        of the costs; for estimators with `predict_selective`, also as the last step of
-        a pipeline. It can be pickled.
+        of the costs; for estimators with `predict_selective` or `abstains`, also inside
+        pipelines, searches and frozen estimators. It can be pickled. With metadata
+        routing, ``scorer.set_score_request(sample_weight=True)`` is a scorer that is
+        given weights.
 
     Raises
     ------
     ValueError
         If a cost is not finite or out of range. The scorer itself: TypeError for an
-        estimator without `predict_selective`.
+        estimator that never abstains.
 
     References
     ----------
@@ -89,14 +93,14 @@ def selective_accuracy_scorer(coverage=0.8):
     -------
     scorer : callable
         ``scorer(estimator, X, y, sample_weight=None)`` in [0, 1]; NaN, which search
-        ranks last, where coverage is below the floor. For estimators with
-        `predict_selective`, also as the last step of a pipeline. It can be pickled.
+        ranks last, where coverage is below the floor. For the same estimators and
+        weights as `rejection_cost_scorer`.
 
     Raises
     ------
     ValueError
         If coverage is outside (0, 1]. The scorer itself: TypeError for an estimator
-        without `predict_selective`.
+        that never abstains.
 
     Warns
     -----
@@ -119,6 +123,13 @@ def selective_accuracy_scorer(coverage=0.8):
     return _SelectiveAccuracy(float(coverage))
 
 
+def _unweighted(scorer):
+    """Mark a scorer that takes no weights: searches of several scorers ask it."""
+    scorer.__dict__["_accept_sample_weight"] = lambda: False
+    return scorer
+
+
+@_unweighted
 def aurc_scorer(estimator, X, y):
     """Score a classifier by minus its `aurc`: higher is better.
 
@@ -129,6 +140,7 @@ def aurc_scorer(estimator, X, y):
         has that), or with `predict_proba`, whose largest probability does.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
     y : array-like of shape (n_samples,)
+        Rows count alike: weights that a search is given do not reach this scorer.
 
     Returns
     -------
@@ -153,6 +165,7 @@ def aurc_scorer(estimator, X, y):
     return -aurc(*_confidence_and_correct(estimator, X, y))
 
 
+@_unweighted
 def augrc_scorer(estimator, X, y):
     """Score a classifier by minus its `augrc`: higher is better.
 
@@ -162,6 +175,7 @@ def augrc_scorer(estimator, X, y):
         As of `aurc_scorer`.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
     y : array-like of shape (n_samples,)
+        Rows count alike, as of `aurc_scorer`.
 
     Returns
     -------
@@ -187,7 +201,27 @@ def augrc_scorer(estimator, X, y):
 
 
 @dataclass(frozen=True)
-class _RejectionCost:
+class _WeightedScorer:
+    """A scorer that searches may hand weights."""
+
+    weights: bool | str | None = field(default=None, kw_only=True)
+
+    def set_score_request(self, *, sample_weight):
+        """Return a scorer that asks for weights, under this name, or does not."""
+        return replace(self, weights=sample_weight)
+
+    def get_metadata_routing(self):
+        """Return what this scorer asks for."""
+        request = MetadataRequest(owner=type(self).__name__)
+        request.score.add_request(param="sample_weight", alias=self.weights)
+        return request
+
+    def _accept_sample_weight(self):  # what searches without routing ask
+        return True
+
+
+@dataclass(frozen=True)
+class _RejectionCost(_WeightedScorer):
     error_cost: float
     abstain_cost: float
 
@@ -198,7 +232,7 @@ class _RejectionCost:
 
 
 @dataclass(frozen=True)
-class _SelectiveAccuracy:
+class _SelectiveAccuracy(_WeightedScorer):
     coverage: float
 
     def __call__(self, estimator, X, y, sample_weight=None):
@@ -217,36 +251,29 @@ class _SelectiveAccuracy:
 
 def _outcomes(estimator, X, y, sample_weight):
     """Return which rows are answered, which answers are right, and the weights."""
-    model, X = _last_step(estimator, X)
-    if not hasattr(model, "predict_selective"):
+    model, X = innermost(estimator, X)
+    if not abstains_itself(model):
         raise TypeError(
-            f"{type(model).__name__} has no predict_selective, and never abstains. "
-            "Wrap it in SelectiveClassifier."
+            f"{type(model).__name__} has neither predict_selective nor abstains: "
+            "it answers all rows. Wrap it in SelectiveClassifier."
         )
-    labels, accepted, *_ = model.predict_selective(X)
+    labels, accepted = answers_of(model, X)
     check_consistent_length(labels, y)
-    return accepted, labels == np.asarray(y), check_sample_weight(sample_weight, labels)
+    correct = labels == column_or_1d(y)
+    return accepted, correct, check_sample_weight(sample_weight, labels)
 
 
 def _confidence_and_correct(estimator, X, y):
     """Return the confidence in the answers to all rows, and whether they are right."""
-    model, X = _last_step(estimator, X)
+    model, X = innermost(estimator, X)
     check_consistent_length(X, y)
+    y = column_or_1d(y)
     if not hasattr(model, "predict_selective"):
-        correct = np.asarray(model.predict(X)) == np.asarray(y)
+        correct = np.asarray(model.predict(X)) == y
         return model_confidence("max_proba", model, X), correct
     selection = model.predict_selective(X)
     if hasattr(selection, "confidence"):
         confidence = selection.confidence
     else:
         confidence = -selection.p_value
-    return confidence, selection.labels == np.asarray(y)
-
-
-def _last_step(estimator, X):
-    """Return the last step of a pipeline, and the rows as they reach it."""
-    while isinstance(estimator, Pipeline):
-        if len(estimator.steps) > 1:
-            X = estimator[:-1].transform(X)
-        estimator = estimator.steps[-1][1]
-    return estimator, X
+    return confidence, selection.labels == y

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import layout
 from ..exceptions import describe_rows
+from ._matrix import check_shares
 
 __all__ = [
     "UncertaintyDecomposition",
@@ -89,7 +90,7 @@ def decompose_uncertainty(
     from scipy.special import entr, rel_entr
 
     cube = probability_cube(predictions, n_classes)
-    shares = _check_weights(weights, len(cube))
+    shares = check_shares(weights, len(cube))
     mean = np.zeros(cube.shape[1:])
     for share, member in zip(shares, cube, strict=True):
         mean += share * member
@@ -152,7 +153,7 @@ def decompose_variance(
     """
     values, noise = (np.asarray(a, dtype=np.float64) for a in (means, variances))
     _check_moments(values, noise)
-    shares = _check_weights(weights, values.shape[1])
+    shares = check_shares(weights, values.shape[1])
     # Weights of 1 / m have a sum that is rounded: the first mean is taken away, so that
     # members that agree differ by 0.
     offsets = values - values[:, :1]
@@ -198,23 +199,6 @@ def _second_of_two(cube):
 def all_classes(outputs):
     """Return all classes' probabilities; rounding below 0 has no entropy."""
     return np.maximum(layout.class_probabilities(outputs), 0.0)
-
-
-def _check_weights(weights, n_members):
-    if weights is None:
-        return np.full(n_members, 1.0 / n_members)
-    shares = np.asarray(weights, dtype=np.float64)
-    if shares.shape != (n_members,):
-        raise ValueError(
-            f"weights has shape {shares.shape}; expected ({n_members},), one for each "
-            "member."
-        )
-    if not (shares >= 0.0).all() or abs(shares.sum() - 1.0) > 1e-9:
-        raise ValueError(
-            f"weights are {shares.min():.6g} at least and sum to {shares.sum():.6g}; "
-            "expected non-negative ones that sum to 1. Divide them by their sum."
-        )
-    return shares
 
 
 def _check_moments(means, variances):

@@ -3,10 +3,10 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _votes
+from .. import _votes, layout
 from .._members import check_members, find_task, predict_member
 from .._parallel import map_tasks
 from .._routing import merge_member_tags
@@ -23,11 +23,13 @@ from .._sklearn import (
     forget_fitted,
 )
 from ..quantile_members._base import weight_arguments
-from ._sentinel import check_abstain_label, with_abstentions
+from ._sentinel import accuracy, check_abstain_label, with_abstentions
 from ._trainings import (
-    check_rows,
+    encode_rows,
     fit_training,
     seeded,
+    split_used,
+    vote_held_out,
     warn_if_seeds_change_nothing,
 )
 from .planning import conflict_bound, estimate_agreement, required_members
@@ -43,8 +45,8 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
     most votes where a two-sided binomial test tells the two leading classes apart; for
     each row the chance to answer with another class than most trainings would give is
     then at most `alpha`. That is consistency, not correctness: for answers that are
-    likely right as well, calibrate a `SelectiveClassifier` of this, fitted, on rows
-    that it answers, and answer where both do.
+    likely right as well, wrap this in a `SelectiveClassifier`, which answers where both
+    do.
 
     `predict` always answers, so that it serves in any pipeline, search and metric;
     `abstains` says where not to trust it.
@@ -69,6 +71,13 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         both. These two also change each ``random_state`` that is None.
     alpha : float, default=0.05
         Level of the test in (0, 1).
+    coverage : float, default=None
+        Share of the training rows to answer, held out, in (0, 1]. Given one, the level
+        is not `alpha` but the least that answers so many.
+    cv : int, splitter, iterable of (train, test) or None, default=None
+        Folds to hold rows out by; every training is repeated without each fold, for
+        `coverage` and `abstention_rate_oob_`. None is 5 with `coverage`, and else no
+        folds. An int keeps the proportions of the classes.
     abstain_label : label, default=None
         Given one, `predict` returns it where the vote abstains. None: `predict` gives
         the class of most votes. It must be no class of y.
@@ -82,13 +91,21 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
     ----------
     classes_ : ndarray of shape (n_classes,)
     estimators_ : list of fitted classifiers
+    alpha_ : float
+        Level of this fit: `alpha`, or what `coverage` asks for. What `set_params`
+        changes counts from the next fit on; only `abstain_label` at once.
+    abstention_rate_oob_ : float
+        Share of the training rows, held out, that abstain at this level, in [0, 1];
+        with `cv` or `coverage` only. Probably somewhat too high for new rows, as these
+        members have seen fewer rows; too low with members trained elsewhere.
     n_min_ : int
-        The fewest members that can answer at this alpha.
+        The fewest members that can answer at this level.
     cutoffs_ : ndarray of shape (n_members + 1,), int64
         See `selective_cutoffs`.
     conflict_bound_ : float
         Largest chance that two such ensembles, trained apart, answer a row with
-        different labels; NaN with `estimators`. See `conflict_bound`.
+        different labels, both at this level; NaN with `estimators`. See
+        `conflict_bound`.
     conflict_bound_kind_ : {"exact", "numerical", "none"}
         Proved (two classes), checked on a grid (more classes), or not known.
     n_features_in_ : int
@@ -99,8 +116,9 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
     ------
     ValueError
         If there are too few members to answer at this alpha (says how many are
-        needed), both `estimator` and `estimators` are given, a member is no classifier,
-        y has one class, or `abstain_label` is a class.
+        needed), no level below 1 has the `coverage`, both `estimator` and `estimators`
+        are given, a member is no classifier, y has one class, or `abstain_label` is a
+        class.
     MemberError
         If a member fails; names it.
 
@@ -111,8 +129,9 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
 
     Notes
     -----
-    Time: `n_estimators` fits; prediction adds O(n_samples * n_members) to that of the
-    members. `score` is the accuracy of `predict`; alpha changes it only where
+    Time: `n_estimators` fits, and as many for each fold of `cv`; prediction adds
+    O(n_samples * n_members) to that of the members. `score` is the accuracy of
+    `predict`, as that of `SelectiveClassifier`; alpha changes it only where
     `abstain_label` is given, which counts as an error.
 
     References
@@ -141,6 +160,8 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "randomness": [StrOptions({"seed", "bootstrap", "loo"})],
         "alpha": [Interval(Real, 0, 1, closed="neither")],
+        "coverage": [Interval(Real, 0, 1, closed="right"), None],
+        "cv": ["cv_object"],
         "abstain_label": "no_validation",
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -154,6 +175,8 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         n_estimators=10,
         randomness="seed",
         alpha=0.05,
+        coverage=None,
+        cv=None,
         abstain_label=None,
         random_state=None,
         n_jobs=None,
@@ -163,6 +186,8 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         self.n_estimators = n_estimators
         self.randomness = randomness
         self.alpha = alpha
+        self.coverage = coverage
+        self.cv = cv
         self.abstain_label = abstain_label
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -193,16 +218,22 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         """
         forget_fitted(self)
         members = self._members()
-        self._check_size(len(members))
-        X, codes, weight = check_rows(self, X, y, sample_weight)
+        if self.coverage is None:
+            self._set_level(self.alpha, len(members))
+        X, codes, weight, used = encode_rows(self, X, y, sample_weight)
         check_abstain_label(self.abstain_label, self.classes_)
-        tasks = self._tasks(members, X, codes, weight)
+        rng = check_random_state(self.random_state)
+        tasks = self._tasks(members, X, codes, weight, rng)
         fitted = map_tasks(fit_training, tasks, self.n_jobs)
         self.estimators_ = [model for model, _ in fitted]
         self._present = [present for _, present in fitted]
         self._names = [name for name, _ in members]
         if self.estimators is None and self.randomness == "seed":
             warn_if_seeds_change_nothing(self.estimators_)
+        if not (self.cv is None and self.coverage is None):
+            cv = 5 if self.cv is None else self.cv
+            splits = split_used(cv, X, codes, used)
+            self._hold_out(members, X, codes, weight, rng, splits)
         self._bound_conflicts(len(members))
         return self
 
@@ -220,6 +251,7 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
             `abstain_label`, of one that holds both.
         """
         labels, _, _, accepted = self._decide(X)
+        check_abstain_label(self.abstain_label, self.classes_)
         return with_abstentions(self.classes_[labels], accepted, self.abstain_label)
 
     def score(self, X, y, sample_weight=None):
@@ -237,11 +269,9 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
             In [0, 1]. `rejection_cost_scorer` and `selective_accuracy_scorer` see
             abstentions.
         """
-        labels, _, _, accepted = self._decide(X)
-        right = self.classes_[labels] == column_or_1d(y)
-        if self.abstain_label is not None:  # compared by itself: types may differ
-            right &= accepted
-        return float(np.average(right, weights=sample_weight))
+        codes, _, _, accepted = self._decide(X)
+        labels = self.classes_[codes]
+        return accuracy(labels, accepted, self.abstain_label, y, sample_weight)
 
     def predict_proba(self, X):
         """Return the share of the votes that each class has.
@@ -285,7 +315,7 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         """
         codes, n_classes = self._votes(X), len(self.classes_)
         vote = selective_vote(
-            codes, self.alpha, n_classes=n_classes, correction=correction
+            codes, self.alpha_, n_classes=n_classes, correction=correction
         )
         return SelectiveVote(self.classes_[vote.labels], vote.accepted, vote.p_value)
 
@@ -327,7 +357,7 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         """
         agreement = estimate_agreement(self._counts(X))
         return required_members(
-            self.alpha, agreement, abstention, max_members=max_members
+            self.alpha_, agreement, abstention, max_members=max_members
         )
 
     def __sklearn_is_fitted__(self):
@@ -357,23 +387,53 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
     def _resolve_estimator(self):
         return RandomForestClassifier() if self.estimator is None else self.estimator
 
-    def _check_size(self, n_members):
-        """Refuse a number of members that abstains everywhere."""
-        self.n_min_ = _votes.least_members(self.alpha)
+    def _set_level(self, alpha, n_members):
+        """Set the level and its table; refuse so few members that none is answered."""
+        self.alpha_ = alpha
+        self.n_min_ = _votes.least_members(alpha)
         if n_members < self.n_min_:
             name = (
                 "n_estimators" if self.estimators is None else "The number of members"
             )
             raise ValueError(
                 f"{name} is {n_members}, but no vote of fewer than {self.n_min_} is "
-                f"accepted at alpha={self.alpha}, be it unanimous. Expected at least "
+                f"accepted at alpha={alpha}, be it unanimous. Expected at least "
                 f"{self.n_min_}, or a larger alpha."
             )
-        self.cutoffs_ = _votes.cutoffs(self.alpha, n_members)
+        self.cutoffs_ = _votes.cutoffs(alpha, n_members)
 
-    def _tasks(self, members, X, codes, weight):
+    def _hold_out(self, members, X, codes, weight, rng, splits):
+        """Repeat all trainings without each fold, and let these judge the level."""
+        counts = self._held_out_counts(members, X, codes, weight, rng, splits)
+        if self.coverage is not None:
+            any_table = _votes.cutoffs(0.5, len(members))
+            _, best, second, _ = _votes.decide(counts, any_table)
+            alpha = _votes.attainable_level(best, second, self.coverage)
+            if alpha is None:
+                raise ValueError(
+                    f"No level below 1 answers coverage={self.coverage} of the rows "
+                    "held out: in too many the two leading classes are one vote apart "
+                    "at most. Give more members, or less coverage."
+                )
+            self._set_level(alpha, len(members))
+        accepted = _votes.decide(counts, self.cutoffs_)[3]
+        self.abstention_rate_oob_ = float(1.0 - accepted.mean())
+
+    def _held_out_counts(self, members, X, codes, weight, rng, splits):
+        tasks = [
+            (*task, train, test)
+            for train, test in splits
+            for task in self._tasks(members, X, codes, weight, rng)
+        ]
+        found = map_tasks(vote_held_out, tasks, self.n_jobs)
+        votes = np.empty((len(codes), len(members)), dtype=found[0].dtype)
+        for i, block in enumerate(found):
+            fold, member = divmod(i, len(members))
+            votes[splits[fold][1], member] = block
+        return vote_counts(votes, len(self.classes_))
+
+    def _tasks(self, members, X, codes, weight, rng):
         """Return the arguments of each member's training."""
-        rng = check_random_state(self.random_state)
         seeds = rng.randint(np.iinfo(np.int32).max, size=len(members))
         randomness = self.randomness if self.estimators is None else "seed"
         every = self.estimators is None and randomness == "seed"
@@ -395,7 +455,7 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         n_classes = len(self.classes_)
         self.conflict_bound_, self.conflict_bound_kind_ = np.nan, "none"
         if self.estimators is None:
-            self.conflict_bound_ = conflict_bound(self.alpha, n_members, n_classes)
+            self.conflict_bound_ = conflict_bound(self.alpha_, n_members, n_classes)
             self.conflict_bound_kind_ = "exact" if n_classes == 2 else "numerical"
 
     def _votes(self, X):
@@ -412,9 +472,32 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
             votes[i] = found[:, 0]
         return votes.T
 
+    def _member_probabilities(self, X):
+        """Return what each member says of each class: (n_members, n_rows, n_classes).
+
+        `SelectiveClassifier` asks for it.
+        """
+        members = zip(self._names, self.estimators_, self._present, strict=True)
+        return np.stack(
+            [
+                layout.class_probabilities(
+                    predict_member(
+                        name,
+                        model,
+                        X,
+                        "predict_proba",
+                        present,
+                        self.classes_,
+                        "the rows given",
+                    )
+                )
+                for name, model, present in members
+            ]
+        )
+
     def _counts(self, X):
         return vote_counts(self._votes(X), len(self.classes_))
 
     def _decide(self, X):
         """Return label, best, second and accepted of each row."""
-        return decide_rows(self._votes(X), None, len(self.classes_), self.alpha)
+        return decide_rows(self._votes(X), None, len(self.classes_), self.alpha_)

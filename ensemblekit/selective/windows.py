@@ -11,28 +11,29 @@ from .. import layout
 from .._sklearn import check_sample_weight
 from ..library import PredictionLibrary
 from ..losses import LOSSES
+from ._tracing import ROUNDING, blocks, reach, trace
 
 __all__ = ["CascadeCurve", "cascade_curve"]
 
 CONFIDENCES = ("max_proba", "margin", "entropy")
 CLASS_LOSSES = ("log_loss", "brier", "zero_one")
 VALUE_LOSSES = ("squared_error", "absolute_error")
-# Sums over rows in another order may differ by this, relatively.
-_ROUNDING = 1e-12
 
 
 class CascadeCurve(NamedTuple):
     """Cost and quality of a cascade at every window that matters.
 
     Between two windows nothing changes: each point holds from just above the window
-    before it up to and with its own.
+    before it up to and with its own. Of more than 16384 windows so many are kept,
+    evenly among the rows; what changes between two of them is seen at the wider one.
 
     Attributes
     ----------
     window : ndarray of shape (n_points,), float64
         Ascending from 0 (the first member alone) to 1 (the whole ensemble).
     cost : ndarray of shape (n_points,), float64
-        Mean cost of a row, in multiples of the first member's; never descends.
+        Mean cost of a row, in multiples of the first member's. Never descends, but for
+        a gate, which the full window does not ask.
     loss : ndarray of shape (n_points,), float64
         Mean loss of the rows answered; NaN where none is.
     coverage : ndarray of shape (n_points,), float64
@@ -53,7 +54,7 @@ class CascadeCurve(NamedTuple):
 
     def widest(self, max_cost: float) -> float:
         """Return the widest window of at most this cost; 0 where none is so cheap."""
-        within = np.flatnonzero(self.cost <= max_cost * (1.0 + _ROUNDING))
+        within = np.flatnonzero(self.cost <= max_cost * (1.0 + ROUNDING))
         return float(self.window[within[-1]]) if within.size else 0.0
 
     def narrowest(self, tolerance: float) -> float:
@@ -69,7 +70,7 @@ class CascadeCurve(NamedTuple):
         window : float
         """
         whole = self.loss[-1]
-        limit = whole + (tolerance + _ROUNDING) * abs(whole)
+        limit = whole + (tolerance + ROUNDING) * abs(whole)
         within = np.flatnonzero(self.loss <= limit)
         return float(self.window[within[0]]) if within.size else 1.0
 
@@ -135,7 +136,8 @@ default="log_loss"
 
     Notes
     -----
-    Time O(n * m * log(n * m)) for n rows and m members. Windows go by ranks among the
+    Time O(n * m * log(n * m)) for n rows and m members; memory besides P about two
+    numbers for each row and member. Windows go by ranks among the
     same rows and by no target: the curve is not fitted to y, but a window chosen on it
     for its loss is.
 
@@ -160,17 +162,25 @@ default="log_loss"
         )
     if not 0.0 < coverage <= 1.0:
         raise ValueError(f"coverage is {coverage!r}; expected a share in (0, 1].")
-    cube, targets, weight, kept = _check_predictions(P, y, loss, classes, sample_weight)
-    price = check_positive("costs", costs, len(cube))
-    means = running_means(cube, check_positive("weights", weights, len(cube)))
-    places = ranks(_confidences(confidence, means, loss, kept), weight)
-    return trace(
-        needed_windows(places[:, :-1], 1.0 - coverage),
-        price / price[0],
-        row_losses(loss, targets, means),
-        places >= 1.0 - coverage,
-        weight,
-    )
+    library, weight, rows = _check_predictions(P, y, loss, classes, sample_weight)
+    price = check_positive("costs", costs, library.n_members)
+    weights = check_positive("weights", weights, library.n_members)
+
+    def means(part):
+        members = library.cube[:, part if rows is None else rows[part]]
+        return running_means(outputs_of(members, library.classes), weights)
+
+    def losses(part):
+        targets = library.y[part if rows is None else rows[part]]
+        if library.classes is not None:
+            targets = np.searchsorted(library.classes, targets)
+        return row_losses(loss, targets, means(part))
+
+    shape = len(weight), library.n_members
+    sure = _confidences(confidence, shape, means, loss, library, rows)
+    reached, answered = reach(sure, weight, 1.0 - coverage)
+    parts = ((part, losses(part)) for part in blocks(len(weight)))
+    return CascadeCurve(*trace(reached, answered, parts, price / price[0], weight))
 
 
 def running_means(cube, weights):
@@ -193,105 +203,12 @@ def confidence_of(probabilities, kind):
     return two[..., 1] - two[..., 0]
 
 
-def ranks(confidences, weight):
-    """Return each row's place among all, in (0, 1); ties share the middle of theirs.
-
-    confidences : (n_samples, n_stages); weight : (n_samples,), positive
-    Returns (n_samples, n_stages): share of the weight below, and half of that at it.
-    """
-    places = np.empty(confidences.shape)
-    for k, own in enumerate(confidences.T):
-        _, group = np.unique(own, return_inverse=True)
-        mass = np.bincount(group, weight)
-        upto = np.cumsum(mass)
-        places[:, k] = ((upto - 0.5 * mass) / upto[-1])[group]
-    return places
-
-
-def needed_windows(places, centre):
-    """Return the window above which each row passes each stage.
-
-    A window of share s lies from rank clip(centre - s / 2, 0, 1 - s) on; it is the
-    (k + 1)-th power of the cascade's window at stage k.
-
-    places : (n_samples, n_stages), in (0, 1); centre : the threshold's rank, in [0, 1)
-    Returns (n_samples, n_stages), in [0, 1)
-    """
-    outer = np.where(places <= centre, 1.0 - places, places)
-    share = np.minimum(2.0 * np.abs(places - centre), outer)
-    share = np.minimum(share, np.nextafter(1.0, 0.0))
-    return share ** (1.0 / np.arange(1, places.shape[1] + 1))
-
-
-def find_limits(confidences, needed, centre, window):
-    """Return the least and largest confidence that passes each stage.
-
-    Beyond the confidences seen, windows that reach an end of the ranks are infinite.
-
-    Returns
-    -------
-    limits : ndarray of shape (n_stages, 2)
-        inf and -inf where no row passes.
-    """
-    limits = np.tile([np.inf, -np.inf], (confidences.shape[1], 1))
-    for k, own in enumerate(confidences.T):
-        inside = own[needed[:, k] < window]
-        share = window ** (k + 1)
-        if window >= 1.0:
-            limits[k] = -np.inf, np.inf
-        elif inside.size:
-            low = -np.inf if share >= 2.0 * centre else inside.min()
-            high = np.inf if share >= 2.0 * (1.0 - centre) else inside.max()
-            limits[k] = low, high
-    return limits
-
-
 def row_losses(loss, targets, means):
     """Return the loss of each row at each stage: (n_samples, n_members)."""
     per_row: Any = LOSSES[loss].per_row
     if LOSSES[loss].needs == "values":
         means = means[:, :, 0]
     return np.column_stack([per_row(targets, mean) for mean in means])
-
-
-def trace(needed, costs, losses, answered, weight, overhead=0.0):
-    """Add up cost and loss as the window grows.
-
-    Parameters
-    ----------
-    needed : ndarray of shape (n_samples, n_members - 1)
-    costs : ndarray of shape (n_members,)
-    losses : ndarray of shape (n_samples, n_members)
-    answered : ndarray of shape (n_samples, n_members), bool
-    weight : ndarray of shape (n_samples,)
-    overhead : float, default=0.0
-        Cost of judging a row; none where no row goes on.
-
-    Returns
-    -------
-    curve : CascadeCurve
-    """
-    # A row reaches a stage if it passes all before it.
-    reached = np.maximum.accumulate(needed, axis=1).ravel()
-    order = np.argsort(reached, kind="stable")
-    ascending = reached[order]
-    window = np.unique(np.concatenate([[0.0], ascending, [1.0]]))
-    # Steps taken at each window: those that need less.
-    n_steps = np.searchsorted(ascending, window)
-    share = weight / weight.sum()
-
-    def total(table):
-        steps = (share[:, None] * np.diff(table, axis=1)).ravel()[order]
-        return share @ table[:, 0] + np.append(0.0, np.cumsum(steps))[n_steps]
-
-    # Beyond the first member's cost, so that rounding cannot touch that.
-    beyond = np.tile(np.cumsum(costs) - costs[0], (len(share), 1))
-    cost = costs[0] + total(beyond) + overhead * (n_steps > 0)
-    counted = answered.astype(np.float64)
-    coverage = total(counted)
-    none = coverage < _ROUNDING
-    loss = total(losses * counted) / np.where(none, np.nan, coverage)
-    return CascadeCurve(window, cost, loss, coverage)
 
 
 def check_positive(name, values, n_members):
@@ -312,7 +229,7 @@ def check_positive(name, values, n_members):
 
 
 def _check_predictions(P, y, loss, classes, sample_weight):
-    """Return cube, targets (codes) and weights of the rows with weight, and which."""
+    """Return the library, weights above 0, and of which rows; None stands for all."""
     y = np.asarray(y)
     if LOSSES[loss].task == "classification":
         classes = np.unique(y) if classes is None else np.asarray(classes)
@@ -323,33 +240,37 @@ def _check_predictions(P, y, loss, classes, sample_weight):
     columns = P.shape[1] if P.ndim == 2 else 1
     names = [f"member {m}" for m in range(max(1, columns // n_outputs))]
     library = PredictionLibrary(P, y, names, classes=classes)
+    if sample_weight is None:
+        return library, np.broadcast_to(1.0, len(y)), None
     weight = check_sample_weight(sample_weight, library.P)
-    targets = library.y
-    if classes is not None:
-        targets = np.searchsorted(classes, targets)
-    kept = weight > 0.0
-    cube = outputs_of(library.P, classes)
-    return cube[:, kept], targets[kept], weight[kept], kept
+    rows = np.flatnonzero(weight > 0.0)
+    return library, weight[rows], rows
 
 
-def outputs_of(P, classes):
-    """Return what each member says: (n_members, n_samples, n_classes or 1)."""
+def outputs_of(cube, classes):
+    """Return what each member says: (n_members, n_samples, n_classes or 1).
+
+    cube : (n_members, n_samples, n_outputs), as of `layout.to_cube`
+    """
     if classes is None:
-        return layout.to_cube(P, 1)
-    cube = layout.to_cube(P, layout.n_outputs_for(len(classes)))
+        return cube
     return np.stack([layout.class_probabilities(member) for member in cube])
 
 
-def _confidences(confidence, means, loss, kept):
-    """Return the confidence of each stage in each row: (n_samples, n_members)."""
+def _confidences(confidence, shape, means, loss, library, rows):
+    """Return the confidence of each stage in each row: a new array of this shape.
+
+    means : what the stages say of a slice of rows
+    """
     if not isinstance(confidence, str):
         given = np.asarray(confidence, dtype=np.float64)
-        if given.shape != (len(kept), len(means)) or not np.isfinite(given).all():
+        wanted = library.n_samples, library.n_members
+        if given.shape != wanted or not np.isfinite(given).all():
             raise ValueError(
                 f"confidence has shape {given.shape} or is not finite; expected "
-                f"({len(kept)}, {len(means)}): a number for each row and stage."
+                f"{wanted}: a number for each row and stage."
             )
-        return given[kept]
+        return given.copy() if rows is None else given[rows]
     if confidence not in CONFIDENCES:
         raise ValueError(
             f"Unknown confidence {confidence!r}; expected one of {CONFIDENCES} or an "
@@ -360,4 +281,7 @@ def _confidences(confidence, means, loss, kept):
             f"confidence={confidence!r} is for probabilities; expected an array of "
             "shape (n_samples, n_members), larger where the stage is surer."
         )
-    return confidence_of(means, confidence).T
+    sure = np.empty(shape)
+    for part in blocks(len(sure)):
+        sure[part] = confidence_of(means(part), confidence).T
+    return sure

@@ -10,7 +10,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
-from ensemblekit import SelectiveVoteClassifier, StackedClassifier, selective_vote
+from ensemblekit import (
+    SelectiveVote,
+    SelectiveVoteClassifier,
+    StackedClassifier,
+    selective_vote,
+)
 
 from ..selective import oracles_votes as oracles
 
@@ -33,6 +38,10 @@ def test_equals_the_oracle(class_predictions, n_classes, alpha):
     assert_array_equal(combiner.predict(P), labels)
     assert_array_equal(combiner.abstains(P), ~accepted)
     assert_allclose(combiner.p_value(P), p, rtol=1e-12)
+    vote = combiner.predict_selective(P)
+    assert_array_equal(vote.labels, labels)
+    assert_array_equal(vote.accepted, accepted)
+    assert_allclose(vote.p_value, p, rtol=1e-12)
     assert 0 < accepted.mean() < 1
     assert_allclose(
         combiner.predict_proba(P)[:, 1], (votes == 1).mean(axis=1), rtol=1e-15
@@ -71,8 +80,10 @@ def test_in_a_stack():
     ]
     stack = StackedClassifier([*members, ("bayes", GaussianNB())])
     assert not hasattr(stack, "abstains")
+    assert not hasattr(stack, "predict_selective")
     stack.set_params(combiner=SelectiveVoteClassifier())
     assert hasattr(stack, "abstains")
+    assert hasattr(stack, "predict_selective")
     stack.fit(X, y)
     abstains = stack.abstains(X)
     assert abstains.dtype == bool
@@ -85,6 +96,14 @@ def test_in_a_stack():
     labels, accepted, _ = oracles.selective_vote(votes, 3, 0.05)
     assert_array_equal(abstains, ~accepted)
     assert_array_equal(stack.predict(X), np.unique(y)[labels])
+    vote = stack.predict_selective(X)
+    assert_array_equal(vote.labels, np.unique(y)[labels])
+    assert_array_equal(vote.accepted, accepted)
+    p = oracles.selective_vote(votes, 3, 0.05)[2]
+    assert_allclose(vote.p_value, p, rtol=1e-12)
+    held = stack.predict_selective(X, correction="holm").accepted
+    assert_array_equal(held, oracles.holm(p, 0.05))
+    assert isinstance(vote, SelectiveVote)
 
 
 def test_grid_over_alpha_and_frames(class_predictions):
@@ -111,3 +130,18 @@ def test_stacked_deep_trees_agree():
         [(str(i), tree) for i in range(6)], SelectiveVoteClassifier()
     ).fit(X, y)
     assert not stack.abstains(X).any()
+
+
+def test_what_is_set_after_fit_counts_from_the_next_fit_on(class_predictions):
+    P, y, _ = class_predictions(n_members=11)
+    names = np.array(["no", "yes"])[y]
+    combiner = SelectiveVoteClassifier(alpha=0.05).fit(P, names)
+    before = combiner.predict_selective(P, correction="holm"), combiner.abstains(P)
+    assert before[0].labels.dtype == names.dtype
+    combiner.set_params(alpha=0.9)
+    after = combiner.predict_selective(P, correction="holm"), combiner.abstains(P)
+    assert_array_equal(after[0].accepted, before[0].accepted)
+    assert_array_equal(after[1], before[1])
+    assert combiner.alpha_ == 0.05
+    with pytest.raises(ValueError, match="correction is 'best'; expected"):
+        combiner.predict_selective(P, correction="best")

@@ -195,7 +195,7 @@ def test_each_row_gets_the_mean_of_the_members_asked(task):
 def held_out_confidences(cascade, gate=None):
     """The confidence of every stage in the held-out predictions."""
     cross_fit = cascade.cross_fit_
-    cube = windows.outputs_of(cross_fit.oof_predictions_, cross_fit.classes_)
+    cube = cascade._cube(cross_fit.oof_predictions_)
     means = windows.running_means(cube, cascade.weights_)
     if gate is None:
         return cube, oracles.max_proba(means)
@@ -231,7 +231,7 @@ def test_curve_and_stages_of_a_classifier_match_the_twin():
 def test_curve_and_stages_of_a_regressor_match_the_twin():
     X, y = data("values", n=60)
     gate, costs = DecisionTreeRegressor(max_depth=2, random_state=0), [1, 2, 5]
-    cascade = make("values", costs=costs, gate=gate).fit(X, y)
+    cascade = make("values", costs=costs, gate=gate, gate_cost=0.25).fit(X, y)
     curve = cascade.cost_curve_
 
     def predicted(first, whole, splits):
@@ -251,6 +251,7 @@ def test_curve_and_stages_of_a_regressor_match_the_twin():
             window,
             "squared_error",
         )
+        wanted = wanted[0] + (0.25 if 0 < window < 1 else 0.0), *wanted[1:]
         at = curve.at(float(window))
         found = curve.cost[at], curve.loss[at], curve.coverage[at]
         assert_allclose(found, wanted, rtol=1e-12)
@@ -321,12 +322,28 @@ def test_measured_costs_order_by_time_and_count_the_gate(task):
     first = times[cascade.stages_[0]]
     assert_allclose(cascade.costs_, [times[name] / first for name in cascade.stages_])
     curve = cascade.cost_curve_
-    whole = cascade.costs_.sum()
-    if task == "classes":
-        assert_allclose(curve.cost[-1], whole)
-    else:
-        assert curve.cost[-1] > whole
-    assert curve.cost[0] == pytest.approx(1.0)
+    assert_allclose(curve.cost[[0, -1]], [1.0, cascade.costs_.sum()])
+    if task == "values":
+        assert cascade.gate_cost_ > 0.0
+
+
+@pytest.mark.parametrize(
+    ("costs", "gate_cost", "wanted"),
+    [(None, None, 0.05), ([4, 8, 20], 1.0, 0.25), ([4, 8, 20], 0, 0.0)],
+)
+def test_the_gate_is_counted_wherever_it_is_asked(costs, gate_cost, wanted):
+    X, y = data("values")
+    settings = {"costs": costs, "gate_cost": gate_cost}
+    cascade = make("values", **settings, max_cost=1.4).fit(X, y)
+    assert cascade.gate_cost_ == wanted
+    free = make("values", costs=costs, gate_cost=0.0).fit(X, y).cost_curve_
+    curve = cascade.cost_curve_
+    assert_allclose(curve.cost[1:-1], free.cost[1:-1] + wanted * (free.cost[1:-1] > 1))
+    assert_allclose(curve.cost[[0, -1]], free.cost[[0, -1]])
+    assert cascade.expected_cost_ == curve.cost[curve.at(cascade.window_)] <= 1.4
+    too_little = make("values", gate_cost=0.5, max_cost=1.4).fit(X, y)
+    assert too_little.expected_cost_ == 1.0
+    assert not too_little.stage(X).any()
 
 
 def test_default_is_a_quarter_more_than_one_member(task):

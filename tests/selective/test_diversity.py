@@ -151,8 +151,8 @@ def test_refusals(regression_predictions):
     with pytest.raises(ValueError, match="y has shape"):
         ambiguity_decomposition(P, y[1:])
     for weights in ([0.5, 0.6], [1.5, -0.5], [1.0]):
-        with pytest.raises(ValueError, match="weights must hold 2"):
+        with pytest.raises(ValueError, match=r"sum to 1|has shape"):
             ambiguity_decomposition(P, y, weights)
     for weight in (-np.ones(len(y)), np.zeros(len(y)), np.ones(3)):
-        with pytest.raises(ValueError, match="sample_weight must hold"):
+        with pytest.raises(ValueError, match=r"(?i)sample.weight"):
             residual_correlation(P, y, weight)

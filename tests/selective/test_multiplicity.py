@@ -323,3 +323,29 @@ def test_a_member_at_the_edge_of_the_set_is_in_it():
     for wrong in range(1, 100):
         losses = [0.01, wrong / 100]
         assert rashomon_set(losses, round(losses[1] - losses[0], 2)).all()
+
+
+def test_report_without_capacity():
+    rng = np.random.default_rng(8)
+    P = rng.dirichlet(np.ones(3), size=(40, 6)).reshape(40, 18)
+    y = rng.integers(0, 3, 40)
+    full = multiplicity_report(P, y, epsilon=1.0, tol=1e-3)
+    assert (full.capacity_gap <= 1e-3).all()
+    tight = rashomon_capacity(P, n_outputs=3, members=full.members, tol=1e-9)
+    assert (full.capacity <= tight.bits + tight.gap + 1e-12).all()
+    assert (tight.bits <= full.capacity + full.capacity_gap + 1e-12).all()
+    bare = multiplicity_report(P, y, epsilon=1.0, capacity=False)
+    assert bare.capacity is None
+    assert bare.capacity_gap is None
+    assert_allclose(bare.disagreement, full.disagreement)
+    assert "capacity" not in str(bare)
+    assert "disagreement" in str(bare)
+    with pytest.raises(ValueError, match="tol is 0"):
+        multiplicity_report(P, y, epsilon=1.0, tol=0.0)
+
+
+@pytest.mark.parametrize("baseline", ["a", 1.5, True, None, 6, -1])
+def test_a_baseline_is_a_position(baseline):
+    P = np.random.default_rng(0).random((20, 6))
+    with pytest.raises(ValueError, match=r"baseline is .*; expected a position"):
+        ambiguity(P, baseline=baseline)

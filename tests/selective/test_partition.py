@@ -1,6 +1,7 @@
 """PartitionVotingClassifier: rows go by content, and poison turns no certified vote."""
 
 import pickle
+from time import process_time
 
 import numpy as np
 import pandas as pd
@@ -103,6 +104,67 @@ def test_one_odd_row_turns_no_certified_answer():
     more = pd.concat([X, pd.DataFrame([["x", "x"]])], ignore_index=True)
     after = voting.fit(more, np.append(y, 1)).predict(X)
     assert_array_equal(after[radius >= 1], before[radius >= 1])
+
+
+DAYS = pd.date_range("1999-12-31 22:15:07.123456", periods=40, freq="31h")
+MOMENTS = {
+    "dates": DAYS.insert(3, pd.NaT),
+    "spans": (DAYS - DAYS[5]).insert(3, pd.NaT),
+    "zones": DAYS.tz_localize("Asia/Tokyo").insert(3, pd.NaT),
+}
+
+
+@pytest.mark.parametrize("kind", MOMENTS)
+def test_dates_beside_words_are_the_same_dates(kind):
+    """A word makes a column one of objects: no other row may go elsewhere by that."""
+    moments, labels = MOMENTS[kind], np.arange(41) % 2
+    known = row_hashes(pd.DataFrame({"when": moments}), labels)
+    assert len({*known}) == 41
+    for odd in ("word", 5, None, "2000-01-01"):
+        column = pd.Series([*moments, odd], dtype=object)
+        found = row_hashes(pd.DataFrame({"when": column}), np.append(labels, 0))
+        assert_array_equal(found[:-1], known)
+    beside = pd.DataFrame({"when": moments, "zero": 0})  # numbers: objects again
+    assert_array_equal(row_hashes(beside, labels), known)
+
+
+def test_dates_are_the_same_in_every_type_and_unit():
+    labels = np.zeros(40)
+    known = row_hashes(DAYS.to_numpy()[:, None], labels)
+    plain = [day.to_pydatetime() for day in DAYS]
+    east = DAYS.tz_localize("UTC").tz_convert("Asia/Tokyo")
+    for same in (
+        DAYS.to_numpy().astype("M8[us]"),
+        np.array(list(DAYS.to_numpy()), dtype=object),
+        np.array(plain, dtype=object),
+        east.astype(object).to_numpy(),
+        np.array([day.to_pydatetime() for day in east], dtype=object),
+    ):
+        assert_array_equal(row_hashes(same[:, None], labels), known)
+    day = np.array([DAYS[0].date(), np.datetime64("1999-12-31")], dtype=object)
+    assert row_hashes(day[:, None], labels[:2]).tolist()[::-1] == list(
+        row_hashes(day.astype("M8[s]")[:, None], labels[:2])
+    )
+
+
+def test_dates_spans_and_their_numbers_differ():
+    cells = [
+        np.datetime64(1, "ns"),
+        np.timedelta64(1, "ns"),
+        np.timedelta64(1, "D"),
+        np.timedelta64(1, "M"),
+        np.datetime64("9999-12-31"),
+        np.datetime64("-9999-12-31"),
+        1,
+        "1970-01-01",
+        np.nan,
+        pd.NaT,
+    ]
+    rows = np.empty((len(cells), 1), dtype=object)
+    rows[:, 0] = cells
+    assert len({*row_hashes(rows, np.zeros(len(cells)))}) == len(cells)
+    year, months = np.array([["1"]], "m8[Y]"), np.array([["12"]], "m8[M]")
+    assert row_hashes(year, np.zeros(1)) == row_hashes(months, np.zeros(1))
 
 
 def test_parts_are_of_like_size():
@@ -334,6 +396,89 @@ def test_seeds_reach_the_models():
     ours, theirs = clone(model).fit(X, Y), clone(model).fit(X, Y)
     assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
     assert len({e.random_state for e in ours.estimators_}) == 5
+
+
+class DrawsAlways(ClassifierMixin, BaseEstimator):
+    """Answers by chance, one way for each seed, and by rows it has not looked at."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        random = np.random.RandomState(self.random_state)
+        self.weights_ = random.normal(size=(X.shape[1], len(self.classes_)))
+        return self
+
+    def predict_proba(self, X):
+        scores = np.exp(np.asarray(X) @ self.weights_ / 10)
+        return scores / scores.sum(axis=1, keepdims=True)
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+@pytest.mark.parametrize("spread", [1, 2])
+@pytest.mark.parametrize("voting", ["runoff", "plurality"])
+def test_members_that_draw_keep_certificates_without_a_seed(voting, spread):
+    """Each row removed, many inserted: brute force over what one bucket may hold."""
+    options = {"n_partitions": 5, "spread": spread, "voting": voting}
+    rng = np.random.default_rng(3)
+    rows, labels = rng.normal(size=(60, 3)), rng.integers(0, 3, 60)
+    new = rng.normal(size=(40, 3))
+    model = PartitionVotingClassifier(DrawsAlways(), **options)
+    before, radius = model.fit(rows, labels).predict(new), model.certified_radius(new)
+    assert 0 < (radius >= 1).sum() < len(new)
+    turned = 0
+    for i in range(60):
+        kept = np.arange(60) != i
+        removed = model.fit(rows[kept], labels[kept]).predict(new)
+        grown = np.vstack([rows, rng.normal(size=(1, 3))]), np.append(labels, i % 3)
+        for after in (removed, model.fit(*grown).predict(new)):
+            assert_array_equal(after[radius >= 1], before[radius >= 1])
+            turned += (after != before).sum()
+    assert turned > 0
+
+
+@pytest.mark.parametrize("spread", [1, 3])
+def test_equal_rows_give_equal_members_without_a_seed(spread):
+    tree = DecisionTreeClassifier(max_features=1)
+    model = PartitionVotingClassifier(tree, n_partitions=4, spread=spread)
+    ours = clone(model).fit(X, Y)
+    np.random.rand(7)  # noqa: NPY002 - what others draw meanwhile
+    order = np.random.default_rng(0).permutation(len(X))
+    theirs = clone(model).fit(X[order], Y[order])
+    assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
+    seeds = [e.random_state for e in ours.estimators_]
+    assert len({*seeds}) == 4 * spread
+    assert seeds == [e.random_state for e in theirs.estimators_]
+
+
+def test_rows_go_to_their_models_in_time_linear_in_rows():
+    hashes = np.random.default_rng(0).integers(0, 2**63, 4000).astype(np.uint64)
+    model = PartitionVotingClassifier(n_partitions=5000, spread=4)
+    model._draw()
+    # A pass over all rows for each of 20 000 models takes seconds.
+    start = process_time()
+    parts = model._parts(hashes, None)
+    assert process_time() - start < 0.5
+    assert sum(map(len, parts)) == 4 * 4000
+    order = np.argsort(hashes)
+    reached = model.buckets_[(hashes[order] % np.uint64(20_000)).astype(int)]
+    for m in range(0, 20_000, 397):
+        assert_array_equal(parts[m], order[(reached == m).any(axis=1)])
+
+
+@pytest.mark.parametrize("spread", [1, 2])
+def test_parts_of_few_rows_and_few_models(spread):
+    model = PartitionVotingClassifier(n_partitions=1, spread=spread)
+    model._draw()
+    hashes = np.array([5, 3, 9, 3], dtype=np.uint64)
+    weight = np.array([1.0, 2.0, 0.0, 1.0])
+    for part in model._parts(hashes, weight):
+        assert part.tolist() == [3, 1, 0]
+    for part in model._parts(hashes[:0], None):
+        assert part.size == 0
 
 
 def test_refusals():

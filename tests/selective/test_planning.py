@@ -183,3 +183,11 @@ def test_agreement_of_unanimous_and_of_absent_votes():
     assert found.shape == (200,)
     with pytest.raises(ValueError, match="all 0"):
         estimate_agreement([[0, 0]])
+
+
+def test_names_the_first_number_that_would_do():
+    # 9 members abstain less than 10.
+    with pytest.raises(ValueError, match=r"10 members .* \(9 would do, but not all"):
+        required_members(0.05, 0.9, 0.25, max_members=10)
+    with pytest.raises(ValueError, match=r"above abstention=0.25\. Allow more"):
+        required_members(0.05, 0.9, 0.25, max_members=8)

@@ -4,17 +4,24 @@ import pickle
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
+from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import ExtraTreeClassifier
 
 from ensemblekit import (
     SelectiveClassifier,
+    SelectiveVoteClassifier,
+    StackedClassifier,
     augrc,
     augrc_scorer,
     aurc,
@@ -151,7 +158,114 @@ def test_refusals():
     with pytest.raises(ValueError, match=r"coverage is 0; expected a number in \(0, 1"):
         selective_accuracy_scorer(0)
     model = GaussianNB().fit(X, Y)
-    with pytest.raises(TypeError, match="GaussianNB has no predict_selective"):
+    with pytest.raises(TypeError, match="GaussianNB has neither predict_selective"):
         rejection_cost_scorer()(model, X, Y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         selective_accuracy_scorer()(Fixed(), X, Y[:3])
+
+
+@pytest.mark.parametrize("frame", [False, True])
+def test_targets_of_one_column_are_one_column(frame):
+    y = pd.DataFrame({"y": Y}) if frame else Y[:, None]
+    for scorer in (
+        rejection_cost_scorer(5.0, 1.0),
+        selective_accuracy_scorer(0.6),
+        aurc_scorer,
+        augrc_scorer,
+    ):
+        assert scorer(Fixed(), X, y) == scorer(Fixed(), X, Y)
+
+
+class OnlyAbstains(GaussianNB):
+    """Says where it abstains, and has no p-values."""
+
+    def abstains(self, X):
+        return np.asarray(X)[:, 0] > 0.0
+
+
+def test_all_that_abstain_are_scored():
+    X, y = make_classification(300, flip_y=0.2, random_state=0)
+    trees = [
+        (str(i), ExtraTreeClassifier(max_depth=3, random_state=i)) for i in range(8)
+    ]
+    stack = StackedClassifier(trees, SelectiveVoteClassifier(), cv=3).fit(X, y)
+    labels, accepted, p_value = stack.predict_selective(X)
+    right = labels == y
+    assert 0.05 < accepted.mean() < 0.95
+    wanted = -np.mean(np.where(accepted, ~right, 0.3))
+    cost = rejection_cost_scorer(1.0, 0.3)
+    assert cost(stack, X, y) == pytest.approx(wanted)
+    assert selective_accuracy_scorer(0.01)(stack, X, y) == right[accepted].mean()
+    assert aurc_scorer(stack, X, y) == -aurc(-p_value, right)
+    P = stack.transform(X)
+    assert cost(stack.combiner_, P, y) == pytest.approx(wanted)
+    assert cost(FrozenEstimator(stack), X, y) == pytest.approx(wanted)
+    assert cost(make_pipeline(FunctionTransformer(), stack), X, y) == (
+        pytest.approx(wanted)
+    )
+    only = OnlyAbstains().fit(X, y)
+    costs = np.where(only.abstains(X), 0.3, only.predict(X) != y)
+    assert cost(only, X, y) == pytest.approx(-costs.mean())
+    with pytest.raises(TypeError, match="StackedClassifier has neither"):
+        cost(StackedClassifier(trees[:2], cv=3).fit(X, y), X, y)
+
+
+SEVERAL = {
+    "cost": rejection_cost_scorer(1.0, 0.3),
+    "accuracy": selective_accuracy_scorer(0.1),
+    "aurc": aurc_scorer,
+    "augrc": augrc_scorer,
+}
+
+
+@pytest.mark.skipif(
+    not hasattr(GridSearchCV, "_check_scorers_accept_sample_weight"),
+    reason="searches of this scikit-learn hand scorers no weights",
+)
+@pytest.mark.filterwarnings("ignore:The scoring .* does not support sample_weight")
+def test_several_scorers_of_which_some_take_weights():
+    X, y = make_classification(300, flip_y=0.2, random_state=0)
+    weight = np.where(np.arange(300) % 2, 1.0, 3.0)
+    model = SelectiveClassifier(GaussianNB(), target=0.6, random_state=0)
+    folds = [(np.arange(200), np.arange(200, 300))]
+    search = GridSearchCV(
+        model, {"target": [0.6]}, scoring=SEVERAL, refit=False, cv=folds
+    )
+    search.fit(X, y, sample_weight=weight)
+    fitted = model.fit(X[:200], y[:200], sample_weight=weight[:200])
+    given = fitted, X[200:], y[200:]
+    wanted = {name: scorer(*given) for name, scorer in SEVERAL.items()}
+    for name in ("cost", "accuracy"):
+        wanted[name] = SEVERAL[name](*given, sample_weight=weight[200:])
+        assert wanted[name] != SEVERAL[name](*given)
+    for name, value in wanted.items():
+        assert search.cv_results_[f"mean_test_{name}"] == pytest.approx(value)
+
+
+def test_weights_are_routed_on_request():
+    X, y = make_classification(300, flip_y=0.2, random_state=0)
+    weight = np.where(np.arange(300) % 2, 1.0, 3.0)
+    folds = [(np.arange(200), np.arange(200, 300))]
+    inner = GaussianNB()
+    with config_context(enable_metadata_routing=True):
+        inner.set_fit_request(sample_weight=True)
+        model = SelectiveClassifier(inner, target=0.6, random_state=0)
+        for request in (True, False, "other", None):
+            scorer = SEVERAL["cost"].set_score_request(sample_weight=request)
+            assert pickle.loads(pickle.dumps(scorer)) == scorer
+            scoring = {"cost": scorer, "aurc": aurc_scorer}
+            search = GridSearchCV(
+                model, {"target": [0.6]}, scoring=scoring, refit=False, cv=folds
+            )
+            given = {"sample_weight": weight}
+            if request is None:
+                with pytest.raises(UnsetMetadataPassedError, match="RejectionCost"):
+                    search.fit(X, y, **given)
+                continue
+            if request == "other":
+                given["other"] = np.ones(300)
+            found = search.fit(X, y, **given).cv_results_["mean_test_cost"][0]
+            fitted = model.fit(X[:200], y[:200], sample_weight=weight[:200])
+            own = weight[200:] if request is True else None
+            assert found == SEVERAL["cost"](fitted, X[200:], y[200:], own)
+    assert SEVERAL["cost"].weights is None

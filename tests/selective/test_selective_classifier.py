@@ -8,22 +8,30 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse, stats
+from scipy.special import entr
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
 from sklearn.datasets import load_breast_cancer, make_classification
-from sklearn.exceptions import NotFittedError
+from sklearn.ensemble import (
+    BaggingClassifier,
+    ExtraTreesClassifier,
+    RandomForestClassifier,
+    VotingClassifier,
+)
+from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from ensemblekit import (
     ConfidenceSelection,
     SelectiveClassifier,
+    SelectiveVotingClassifier,
     StackedClassifier,
     clopper_pearson_upper,
     ltt_threshold,
@@ -56,7 +64,8 @@ def data():
 def parts(n, seed):
     """The rows of the training and of the calibration, as fit splits them."""
     drawn = int(np.random.RandomState(seed).randint(2**31 - 1))
-    return train_test_split(np.arange(n), test_size=0.25, random_state=drawn)
+    order = np.random.RandomState(drawn).permutation(n)
+    return np.sort(order[n // 4 :]), np.sort(order[: n // 4])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -260,7 +269,8 @@ def test_abstain_label_is_neither_cut_nor_cast(labels, sentinel, dtype):
         assert label == sentinel or (label != label and sentinel != sentinel)
     assert_array_equal(model.classes_, labels)
     assert is_classifier(model)
-    assert model.score(X, y) == plain.score(X, y)
+    assert model.score(X, y) == np.mean(accepted & (plain.predict(X) == y))
+    assert model.score(X, y) < plain.score(X, y) == np.mean(plain.predict(X) == y)
 
 
 def test_refusals(data):
@@ -310,6 +320,7 @@ def test_weights_reach_the_model_and_pipelines(data):
     with config_context(enable_metadata_routing=True):
         routed = GaussianNB().set_fit_request(sample_weight=True)
         model = SelectiveClassifier(routed, random_state=3)
+        model.set_score_request(sample_weight=True)
         outer = GridSearchCV(model, {"target": [0.5]}, cv=2)
         outer.fit(X, y, sample_weight=weight)
         np.testing.assert_allclose(outer.predict_proba(new), twin.predict_proba(new))
@@ -369,7 +380,363 @@ def test_the_default_is_a_stack():
     assert model.predict_proba(X).shape == (120, 2)
 
 
-def test_groups_are_refused():
-    X, y = make_classification(150, random_state=0)
-    with pytest.raises(ValueError, match="groups are given, but the rows that calib"):
-        SelectiveClassifier(LOGISTIC).fit(X, y, groups=np.arange(150) // 5)
+class Counts(ClassifierMixin, BaseEstimator):
+    """Remembers the rows that it was trained on: those of one column of numbers."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.classes_ = np.unique(y)
+        self.seen_, self.weight_ = X[:, 0].astype(int), sample_weight
+        return self
+
+    def predict_proba(self, X):
+        self.asked_ = X[:, 0].astype(int)
+        return np.tile(1.0 / len(self.classes_), (len(X), len(self.classes_)))
+
+    def predict(self, X):
+        return self.classes_[np.zeros(len(X), int)]
+
+
+def divided(model, y, **params):
+    """Rows of the training and of the calibration of a model of row numbers."""
+    fitted = model.fit(np.arange(len(y))[:, None], y, **params)
+    inner = getattr(fitted.estimator_, "estimator", fitted.estimator_)
+    return inner.seen_, inner.asked_, fitted
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("size", "n_held"), [(0.25, 6), (0.23, 6), (3, 3)])
+def test_groups_stay_whole(seed, size, n_held):
+    y, groups = np.arange(120) % 2, np.random.default_rng(seed).permutation(120) % 24
+    model = SelectiveClassifier(Counts(), calibration_size=size, random_state=seed)
+    train, held, fitted = divided(model, y, groups=groups)
+    assert_array_equal(np.sort(np.concatenate([train, held])), np.arange(120))
+    assert len(np.unique(groups[held])) == n_held
+    assert not np.intersect1d(groups[train], groups[held]).size
+    assert fitted.n_calibration_ == 5 * n_held
+    names = np.array([f"g{g}" for g in groups], dtype=object)
+    assert len(np.unique(names[divided(model, y, groups=names)[1]])) == n_held
+
+
+def test_cv_says_which_rows_calibrate():
+    y, groups = np.arange(120) % 2, np.arange(120) // 8
+    model = SelectiveClassifier(Counts(), random_state=0)
+    for cv, given in [(KFold(4), None), (GroupKFold(3), groups)]:
+        train, held, _ = divided(model.set_params(cv=cv), y, groups=given)
+        wanted = next(cv.split(y, y, given))
+        assert_array_equal(train, wanted[0])
+        assert_array_equal(held, wanted[1])
+    train, held, _ = divided(model.set_params(cv=[(range(90), range(100, 120))]), y)
+    assert (train.max(), held.min(), len(held)) == (89, 100, 20)
+    assert divided(model.set_params(cv=7), y)[2].n_calibration_ == 18
+    held = divided(model.set_params(cv=5), y, groups=groups)[1]
+    assert len(np.unique(groups[held])) == 3
+    with pytest.raises(ValueError, match="has rows of 1 groups in both parts"):
+        divided(model.set_params(cv=[(range(4), range(4, 8))]), y, groups=groups)
+    model.set_params(cv=None)
+    with pytest.raises(ValueError, match="groups holds one group"):
+        divided(model, y, groups=np.zeros(120))
+    with pytest.raises(ValueError, match=r"n_groups=15, of which 15 .* 0 groups to"):
+        divided(model.set_params(calibration_size=15), y, groups=groups)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_rows_of_weight_0_neither_train_nor_calibrate(grouped):
+    y, weight = np.arange(120) % 2, np.arange(120) // 2 % 3.0
+    groups = np.arange(120) // 4 if grouped else None
+    model = SelectiveClassifier(Counts(), random_state=0)
+    train, held, fitted = divided(model, y, sample_weight=weight, groups=groups)
+    used = np.sort(np.concatenate([train, held]))
+    assert_array_equal(used, np.flatnonzero(weight))
+    assert_array_equal(fitted.estimator_.weight_, weight[train])
+    frozen = SelectiveClassifier(FrozenEstimator(Counts().fit(used[:, None], y[used])))
+    held = divided(frozen, y, sample_weight=weight)[1]
+    assert_array_equal(held, np.flatnonzero(weight))
+    with config_context(enable_metadata_routing=True):
+        held = divided(frozen, y, sample_weight=weight)[1]
+        assert_array_equal(held, np.flatnonzero(weight))
+        routed = Counts().set_fit_request(sample_weight="w")
+        train, held, _ = divided(SelectiveClassifier(routed), y, w=weight)
+        assert_array_equal(np.sort(np.concatenate([train, held])), used)
+    for wrong in (-weight, weight[1:], np.full(120, np.nan), np.zeros(120)):
+        for chosen in (model, frozen):
+            with pytest.raises(ValueError, match=r"(?i)sample.weight"):
+                divided(chosen, y, sample_weight=wrong)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_bounds_are_of_independent_rows(data, method):
+    X, y, new, truth = data
+    groups = np.arange(600) // 3
+    model = SelectiveClassifier(LOGISTIC, method=method, target=0.3, random_state=0)
+    if method in ("sgr", "ltt"):
+        with pytest.raises(ValueError, match="bounds the risk of independent rows"):
+            model.fit(X, y, groups=groups)
+        with pytest.raises(ValueError, match="bounds the risk of independent rows"):
+            model.fit(X, y).calibrate(new, truth, groups=groups[:300])
+    else:
+        assert np.isnan(model.fit(X, y, groups=groups).risk_bound_)
+        assert np.isnan(model.calibrate(new, truth, groups[:300]).risk_bound_)
+        assert np.isnan(model.calibrate(new, truth).risk_bound_) == (
+            method == "coverage"
+        )
+
+
+def test_groups_reach_a_stack(data):
+    X, y, _, _ = data
+    groups = np.arange(600) // 4
+    members = [("nb", GaussianNB()), ("logistic", LOGISTIC)]
+    stack = StackedClassifier(members, cv=GroupKFold(3))
+    model = SelectiveClassifier(stack, random_state=0).fit(X, y, groups=groups)
+    splits = model.estimator_.cross_fit_.splits_
+    with config_context(enable_metadata_routing=True):
+        again = clone(model).fit(X, y, groups=groups)
+        assert again.threshold_ == model.threshold_
+        with pytest.raises(UnsetMetadataPassedError, match="groups"):
+            GridSearchCV(model, {"target": [0.5]}, cv=GroupKFold(3)).fit(
+                X, y, groups=groups
+            )
+        outer = GridSearchCV(
+            clone(model).set_fit_request(groups=True),
+            {"target": [0.5]},
+            cv=GroupKFold(3),
+        ).fit(X, y, groups=groups)
+        assert outer.best_estimator_.n_calibration_ == model.n_calibration_
+    assert len(splits) == 3
+    # Groups of 4 rows in order: of a fold whole groups are held out.
+    assert all(len(test) % 4 == 0 for _, test in splits)
+
+
+VOTING = SelectiveVotingClassifier(
+    DecisionTreeClassifier(max_depth=3), randomness="bootstrap", random_state=0
+)
+
+
+class Abstains(ClassifierMixin, BaseEstimator):
+    """Says where it abstains, and nothing else."""
+
+    def __init__(self, sentinel=None):
+        self.sentinel = sentinel
+
+    def fit(self, X, y):
+        self.model_ = GaussianNB().fit(X, y)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.model_.predict_proba(X)
+
+    def predict(self, X):
+        labels = self.model_.predict(X)
+        if self.sentinel is not None:
+            labels[Abstains.abstains(self, X)] = self.sentinel
+        return labels
+
+    def abstains(self, X):
+        return np.asarray(X)[:, 0] > 0.5
+
+
+def wrappings(model, X, y):
+    """The model itself, and inside of what passes on no abstention."""
+    yield model
+    yield make_pipeline(StandardScaler(with_mean=False, with_std=False), model)
+    yield FrozenEstimator(clone(model).fit(X, y))
+    yield GridSearchCV(model, {}, cv=2)
+
+
+@pytest.mark.parametrize("sentinel", [None, -1])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_model_that_abstains_itself(data, method, sentinel):
+    X, y, new, truth = data
+    inner = clone(VOTING).set_params(abstain_label=sentinel).fit(X, y)
+    model = SelectiveClassifier(
+        FrozenEstimator(inner), method=method, target=0.3, abstain_label=-2
+    ).fit(new, truth)
+    labels, answered, _ = inner.predict_selective(new)
+    assert 10 < (~answered).sum() < 100
+    confidence = inner.predict_proba(new).max(axis=1)
+    own = confidence[answered], (labels == truth)[answered]
+    wanted = {
+        "threshold": 0.3,
+        "coverage": np.sort(own[0])[-90],  # 0.3 of all 300 rows
+        "chow": 0.7,
+        "sgr": sgr_threshold(*own, 0.3)[0],
+        "ltt": ltt_threshold(*own, 0.3)[0],
+    }[method]
+    assert model.threshold_ == wanted
+    accepted = answered & (confidence >= wanted)
+    assert model.coverage_ == accepted.mean()
+    assert model.selective_risk_ == np.mean((labels != truth)[accepted])
+    found = model.predict_selective(new)
+    assert_array_equal(found.labels, labels)
+    assert_array_equal(found.accepted, accepted)
+    assert_array_equal(model.abstains(new), ~accepted)
+    assert_array_equal(model.predict(new), np.where(accepted, labels, -2))
+    assert_array_equal(model.set_params(abstain_label=None).predict(new), labels)
+
+
+def test_inside_of_what_passes_on_no_abstention(data):
+    X, y, new, _ = data
+    for inner in (VOTING, Abstains(), SelectiveClassifier(LOGISTIC, target=0.4)):
+        if isinstance(inner, SelectiveClassifier):
+            inner = inner.set_params(random_state=0)
+        for wrapped in wrappings(inner, X, y):
+            model = SelectiveClassifier(wrapped, target=1.0, random_state=0).fit(X, y)
+            if isinstance(wrapped, FrozenEstimator):
+                assert not (wrapped.abstains(new) & ~model.abstains(new)).any()
+            assert 10 < model.abstains(new).sum() < 290
+            assert set(model.predict(new)) <= set(y)
+            # All that the model itself answers, where its coverage is not enough.
+            assert model.coverage_ < 1.0
+
+
+def test_labels_that_are_no_classes_are_no_answers(data):
+    X, y, _, _ = data
+    with pytest.raises(ValueError, match=r"Abstains predicts -1 \(row .* none of its"):
+        SelectiveClassifier(Abstains(-1), random_state=0).fit(X, y)
+
+    class Never(Abstains):
+        def abstains(self, X):
+            return np.ones(len(X), bool)
+
+    with pytest.warns(UserWarning, match="model itself answers no calibration row"):
+        model = SelectiveClassifier(Never(), method="ltt", random_state=0).fit(X, y)
+    assert model.threshold_ == np.inf
+    assert model.abstains(X).all()
+
+
+def test_thresholds_that_no_row_reaches(data):
+    X, y, _, _ = data
+
+    def fit(**params):
+        return SelectiveClassifier(LOGISTIC, random_state=0, **params).fit(X, y)
+
+    for kind, target in [("max_proba", 1.5), ("margin", 1.01), ("entropy", 0.1)]:
+        with pytest.raises(ValueError, match=rf"target is {target}; expected at most"):
+            fit(method="threshold", confidence=kind, target=target)
+    with pytest.raises(ValueError, match=r"target is None, which is 0.9; .* most 0,"):
+        fit(method="threshold", confidence="entropy")
+    assert fit(method="threshold", confidence="entropy", target=-0.5).coverage_ > 0.1
+    with pytest.warns(UserWarning, match=r"confidence of 99, .* Lower target"):
+        fit(method="threshold", confidence=lambda m, X: X[:, 0], target=99)
+    with pytest.warns(UserWarning, match=r"confidence of 0.99999999, .* Raise target"):
+        fit(method="chow", target=1e-8)
+
+
+def test_chow_is_exact(data):
+    X, y, _, _ = data
+    for target, wanted in [(0.7, 0.3), (0.9, 0.1), (0.1, 0.9), (0.35, 0.65)]:
+        model = SelectiveClassifier(LOGISTIC, method="chow", target=target)
+        assert model.fit(X, y).threshold_ == wanted
+
+
+def test_what_is_set_after_fit_counts_from_the_next_fit_on(data):
+    X, y, new, _ = data
+    model = SelectiveClassifier(LOGISTIC, random_state=0).fit(X, y)
+    before = model.predict_selective(new)
+    model.set_params(confidence="margin", method="chow", target=0.5)
+    for a, b in zip(model.predict_selective(new), before, strict=True):
+        assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="abstain_label is 2, which is a class"):
+        model.set_params(abstain_label=2).predict(new)
+
+
+def test_a_label_that_equals_nothing_is_refused(data):
+    X, y, _, _ = data
+    with pytest.raises(ValueError, match="abstain_label is <NA>, which equals nothing"):
+        SelectiveClassifier(LOGISTIC, abstain_label=pd.NA).fit(X, y)
+
+
+def test_score_is_the_accuracy_of_predict_in_both(data):
+    X, y, new, truth = data
+    weight = np.arange(300.0)
+    voting = clone(VOTING).fit(X, y)
+    around = SelectiveClassifier(voting, target=0.6).calibrate(new, truth)
+    for model in (voting, around):
+        labels, accepted, _ = model.predict_selective(new)
+        plain = labels == truth
+        for sentinel, right in [(None, plain), (-1, accepted & plain)]:
+            model.set_params(abstain_label=sentinel)
+            assert model.score(new, truth) == pytest.approx(right.mean())
+            assert model.score(new, truth) == np.mean(model.predict(new) == truth)
+            weighted = model.score(new, pd.DataFrame({"y": truth}), weight)
+            assert weighted == pytest.approx(np.average(right, weights=weight))
+
+
+def members_by_hand(model, X):
+    """Probabilities of each member, classes in order: an obvious twin."""
+    if isinstance(model, BaggingClassifier):
+        pairs = zip(model.estimators_, model.estimators_features_, strict=True)
+        return np.stack([m.predict_proba(X[:, c]) for m, c in pairs])
+    if isinstance(model, StackedClassifier):
+        P = model.transform(X)
+        return P.reshape(len(X), -1, 3).transpose(1, 0, 2)
+    return np.stack([m.predict_proba(X) for m in model.estimators_])
+
+
+ENSEMBLES = [
+    RandomForestClassifier(9, max_depth=4, random_state=0),
+    ExtraTreesClassifier(9, max_depth=4, random_state=0),
+    BaggingClassifier(GaussianNB(), 9, max_features=0.5, random_state=0),
+    VotingClassifier(
+        [("a", GaussianNB()), ("b", LOGISTIC), ("c", "drop")],
+        voting="soft",
+        weights=[1, 3, 5],
+    ),
+    StackedClassifier([("a", GaussianNB()), ("b", LOGISTIC)], cv=3),
+    VOTING,
+]
+
+
+@pytest.mark.parametrize("ensemble", ENSEMBLES, ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("names", [False, True])
+def test_confidences_of_members(data, ensemble, names):
+    X, y, new, _ = data
+    labels = np.array(["a", "b", "c"])[y] if names else y + 5
+    model = SelectiveClassifier(
+        make_pipeline(FunctionTransformer(), clone(ensemble)), random_state=0
+    )
+    vote = clone(model).set_params(confidence="vote").fit(X, labels)
+    inner = vote.estimator_[-1]
+    cube = members_by_hand(inner, new)
+    weights = np.full(len(cube), 1 / len(cube))
+    if isinstance(ensemble, VotingClassifier):
+        weights = np.array([0.25, 0.75])
+    if isinstance(ensemble, StackedClassifier):
+        weights = inner.weights_
+    answers, _, confidence = vote.predict_selective(new)
+    agrees = inner.classes_[cube.argmax(axis=2)] == answers
+    np.testing.assert_allclose(confidence, weights @ agrees, rtol=1e-12)
+    informed = clone(model).set_params(confidence="mutual_information").fit(X, labels)
+    mean = np.tensordot(weights, cube, 1)
+    wanted = entr(mean).sum(axis=1) - weights @ entr(cube).sum(axis=2)
+    found = informed.predict_selective(new).confidence
+    np.testing.assert_allclose(found, -wanted, atol=1e-12)
+    assert (found <= 1e-12).all()
+    assert np.ptp(found) > 0.01
+
+
+def test_frames_reach_the_members(data):
+    X, y, new, _ = data
+    columns = [f"x{i}" for i in range(8)]
+    for ensemble in ENSEMBLES:
+        model = SelectiveClassifier(clone(ensemble), confidence="vote", random_state=0)
+        plain = model.fit(X, y).predict_selective(new).confidence
+        framed = clone(model).fit(pd.DataFrame(X, columns=columns), y)
+        found = framed.predict_selective(pd.DataFrame(new, columns=columns))
+        np.testing.assert_allclose(found.confidence, plain, rtol=1e-12)
+
+
+def test_members_that_are_not_there(data):
+    X, y, _, _ = data
+    for kind in ("vote", "mutual_information"):
+        with pytest.raises(ValueError, match="GaussianNB has no members"):
+            SelectiveClassifier(GaussianNB(), confidence=kind).fit(X, y)
+    bagging = BaggingClassifier(LinearSVC(), 3)
+    with pytest.raises(ValueError, match="member LinearSVC has no predict_proba"):
+        SelectiveClassifier(bagging, confidence="vote").fit(X, y)
+
+
+def test_weights_of_one_class(data):
+    X, y, _, _ = data
+    with pytest.raises(ValueError, match="zero in all rows but those of class 1"):
+        SelectiveClassifier(LOGISTIC).fit(X, y, sample_weight=(y == 1) * 1.0)

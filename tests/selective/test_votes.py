@@ -1,5 +1,8 @@
 """The selective vote on arrays."""
 
+from fractions import Fraction
+from math import comb
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,9 +11,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import binom, binomtest
 
-from ensemblekit import selective_cutoffs, selective_vote, vote_counts
-from ensemblekit._votes import least_members, p_values
-from ensemblekit.selective.votes import CORRECTIONS, corrected
+from ensemblekit import _votes, selective_cutoffs, selective_vote, vote_counts
+from ensemblekit._votes import CORRECTIONS, corrected, least_members, p_values
 
 from . import oracles_votes as oracles
 
@@ -104,6 +106,64 @@ def test_many_rows_in_both_layouts():
         assert_array_equal(counts[:, 17], (array == 17).sum(axis=1))
         vote = selective_vote(array, 0.3)
         assert_array_equal(vote.labels, counts.argmax(axis=1))
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 5, 9, 10, 11])
+@pytest.mark.parametrize("n_members", [1, 31, 32, 70, 1100])
+def test_more_votes_than_a_field_holds(n_members, n_classes):
+    rng = np.random.default_rng(n_members)
+    votes = rng.integers(-1, n_classes, size=(66, n_members)).astype(np.int8)
+    votes[0] = n_classes - 1
+    expected = (votes[:, :, None] == np.arange(n_classes)).sum(axis=1)
+    for array in (votes, np.asfortranarray(votes)):
+        assert_array_equal(vote_counts(array, n_classes), expected)
+
+
+@pytest.mark.parametrize("n_classes", [3, 40])
+@pytest.mark.parametrize("wrong", [-2, 40, 100])
+@pytest.mark.parametrize("row", [0, 63, 64, 4999])
+def test_a_vote_out_of_range_is_named_in_any_layout(n_classes, wrong, row):
+    votes = np.zeros((5000, 4), np.int8)
+    votes[row, 3] = wrong
+    for array in (votes, np.asfortranarray(votes), votes.astype(np.int64)):
+        for call in (vote_counts, selective_vote):
+            with pytest.raises(
+                ValueError, match=rf"hold {wrong} \(row {row}, member 3"
+            ):
+                call(array, n_classes=n_classes)
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.05, 0.001, 1e-99, 1e-300])
+def test_cutoffs_of_many_votes_equal_whole_numbers(alpha):
+    found = selective_cutoffs(alpha, 2500)
+    expected = np.full(2501, 2501)
+    for m, a in _votes._cutoffs_in_whole_numbers(alpha, 2500):
+        expected[m] = a
+    assert_array_equal(found, expected)
+
+
+def test_counts_of_many_members_are_decided_by_the_same_test():
+    m = 100_000
+    best = np.array([50_309, 50_310, 50_311, 50_500, m // 2, m])
+    found = selective_vote(counts=np.column_stack([m - best, best]))
+    expected = [binomtest(int(a), m).pvalue for a in best]
+    assert_allclose(found.p_value, expected, rtol=1e-9)
+    assert_array_equal(found.accepted, np.array(expected) <= 0.05)
+    assert_array_equal(found.accepted, best >= selective_cutoffs(0.05, m)[m])
+
+
+def test_whole_numbers_settle_what_floats_cannot():
+    m = 1200  # the level is the p-value itself, or less by one part in 1e16
+    tail = sum(comb(m, k) for k in range(640, m + 1))
+    level = Fraction(2 * tail, 2**m)
+    assert _votes._wins_in_whole_numbers(640, m, level)
+    assert not _votes._wins_in_whole_numbers(640, m, level - Fraction(1, 2**m))
+    assert not _votes._wins_in_whole_numbers(639, m, level)
+    pair, near = np.array([640, 560]), float(level)
+    for alpha in (near, np.nextafter(near, 0.0), np.nextafter(near, 1.0)):
+        expected = level <= _votes.exact_alpha(alpha)
+        found = _votes.wins(pair[:1], pair[1:], np.array([near]), alpha)
+        assert found[0] == expected
 
 
 def test_128_classes_of_one_byte():

@@ -10,10 +10,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
 from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_iris, make_classification
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -24,6 +25,7 @@ from ensemblekit import (
     MemberError,
     SelectiveVotingClassifier,
     StackedClassifier,
+    _votes,
     conflict_bound,
     selective_cutoffs,
 )
@@ -427,3 +429,125 @@ def test_score_counts_abstentions_of_any_type_as_errors(kind, label):
     abstains = marked.abstains(X[80:])
     assert abstains.any()
     assert marked.score(X[80:], y[80:]) == np.mean(right & ~abstains)
+
+
+def held_out_votes(X, y, cv, n_members, seeds):
+    """Each member trained without each fold, in loops."""
+    votes = np.empty((len(y), n_members), int)
+    for fold, (train, test) in enumerate(cv.split(X, y)):
+        for member in range(n_members):
+            seed = seeds[fold + 1, member]
+            model = clone(TREE).set_params(random_state=seed).fit(X[train], y[train])
+            votes[test, member] = model.predict(X[test])
+    return votes
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("coverage", [None, 0.3, 0.6])
+def test_levels_and_abstentions_of_rows_held_out(rows, n_classes, coverage):
+    X, y = rows(n_classes)
+    model = voting(n_estimators=9, cv=3, coverage=coverage, alpha=0.1).fit(X, y)
+    rng = np.random.RandomState(0)
+    seeds = np.array([rng.randint(2**31 - 1, size=9) for _ in range(4)])
+    votes = held_out_votes(X, y, StratifiedKFold(3), 9, seeds)
+    _, _, p = oracles.selective_vote(votes, n_classes, 0.1)
+    level = 0.1
+    if coverage is not None:
+        level = np.sort(p)[int(np.ceil(coverage * len(y))) - 1]
+        assert np.mean(p <= level * (1 - 1e-9)) < coverage <= np.mean(p <= level)
+    assert model.alpha_ == pytest.approx(level, rel=1e-12)
+    answered = oracles.selective_vote(votes, n_classes, model.alpha_)[1]
+    assert model.abstention_rate_oob_ == pytest.approx(1 - answered.mean())
+    assert 0.0 < model.abstention_rate_oob_ < 1.0
+    if coverage is not None:
+        assert answered.mean() >= coverage
+    assert_array_equal(model.cutoffs_, selective_cutoffs(model.alpha_, 9))
+    vote = model.predict_selective(X)
+    assert_array_equal(vote.accepted, vote.p_value <= model.alpha_ * (1 + 1e-9))
+    assert_array_equal(model.abstains(X), ~vote.accepted)
+    # The members that predict are those of a fit without folds.
+    plain = voting(n_estimators=9).fit(X, y)
+    assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+    assert not hasattr(plain, "abstention_rate_oob_")
+
+
+@pytest.mark.parametrize("randomness", ["bootstrap", "loo"])
+def test_rows_held_out_with_weights_frames_and_jobs(rows, randomness):
+    X, y = rows()
+    weight = (np.arange(len(y)) % 3).astype(float)
+    kept = weight > 0
+    model = voting(randomness=randomness, coverage=0.8, n_jobs=2)
+    frame = pd.DataFrame(X).add_prefix("x")
+    weighted = model.fit(frame, y, sample_weight=weight)
+    alpha, rate = weighted.alpha_, weighted.abstention_rate_oob_
+    other = voting(randomness=randomness, coverage=0.8, cv=5)
+    other.fit(X[kept], np.array(["no", "yes"])[y[kept]], sample_weight=weight[kept])
+    assert (other.alpha_, other.abstention_rate_oob_) == (alpha, rate)
+    assert 0 < rate <= 0.2
+
+
+def test_coverage_that_is_out_of_reach():
+    X = np.zeros((40, 1))
+    y = np.arange(40) % 2
+    picked = [("a", DummyClassifier(strategy="constant", constant=0)),
+              ("b", DummyClassifier(strategy="constant", constant=1))]  # fmt: skip
+    with pytest.raises(ValueError, match=r"No level below 1 answers coverage=0\.5"):
+        voting(None, estimators=picked, coverage=0.5).fit(X, y)
+    one = np.where(np.arange(40) == 7, "b", "a")
+    with (
+        pytest.warns(UserWarning, match="least populated class"),
+        pytest.raises(ValueError, match="leaves rows of one class to train on"),
+    ):
+        voting(cv=2, randomness="bootstrap").fit(X, one)
+    with pytest.raises(ValueError, match="'coverage' parameter"):
+        voting(coverage=0.0).fit(X, y)
+
+
+def test_attainable_levels_by_brute_force():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        n_members, n_rows = int(rng.integers(1, 15)), int(rng.integers(1, 30))
+        votes = rng.integers(0, 3, (n_rows, n_members))
+        counts = np.sort((votes[:, :, None] == np.arange(3)).sum(axis=1), axis=1)
+        coverage = float(rng.integers(1, 11) / 10)
+        found = _votes.attainable_level(counts[:, 2], counts[:, 1], coverage)
+        p = oracles.selective_vote(votes, 3, 0.05)[2]
+        levels = [v for v in p if v < 1 - 1e-9 and np.mean(p <= v + 1e-9) >= coverage]
+        if not levels:
+            assert found is None
+            continue
+        assert found == pytest.approx(min(levels), rel=1e-12)
+        accepted = oracles.selective_vote(votes, 3, found * (1 + 1e-9))[1]
+        cut = selective_cutoffs(found, n_members)
+        both = counts[:, 2] + counts[:, 1]
+        assert_array_equal(counts[:, 2] >= cut[both], accepted)
+        assert accepted.mean() >= coverage
+
+
+def test_what_is_set_after_fit_counts_from_the_next_fit_on(rows):
+    X, y = rows()
+    model = voting(n_estimators=12).fit(X, y)
+    before = model.predict_selective(X, correction="holm"), model.abstains(X)
+    bound, needed = model.conflict_bound_, model.required_members(X, 0.4)
+    model.set_params(alpha=0.6)
+    after = model.predict_selective(X, correction="holm"), model.abstains(X)
+    assert_array_equal(before[0].accepted, after[0].accepted)
+    assert_array_equal(before[1], after[1])
+    assert model.conflict_bound_ == bound == conflict_bound(model.alpha_, 12)
+    assert model.required_members(X, 0.4) == needed
+    with pytest.raises(ValueError, match="abstain_label is 1, which is a class"):
+        model.set_params(abstain_label=1).predict(X)
+
+
+def test_splits_that_are_given_number_all_rows(rows):
+    X, y = rows()
+    weight = (np.arange(len(y)) % 3).astype(float)
+    kept = weight > 0
+    halves = [np.arange(240) < 120, np.arange(240) >= 120, np.zeros(240, bool)]
+    masks = [(~half, half) for half in halves]
+    model = voting(cv=masks).fit(X, y, sample_weight=weight)
+    own = [(~half[kept], half[kept]) for half in halves[:2]]
+    other = voting(cv=own).fit(X[kept], y[kept], sample_weight=weight[kept])
+    assert model.abstention_rate_oob_ == other.abstention_rate_oob_ > 0
+    with pytest.raises(ValueError, match="hold out each row exactly once"):
+        voting(cv=masks[:1]).fit(X, y)

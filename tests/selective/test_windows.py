@@ -1,5 +1,6 @@
 """cascade_curve: every window against the cascade walked row by row."""
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from ensemblekit import CascadeCurve, cascade_curve
-from ensemblekit.selective import windows
+from ensemblekit.selective import _tracing, windows
 
 from . import oracles_cascade as oracles
 
@@ -73,9 +74,9 @@ def test_windows_and_limits_match_the_definition(own, eighths, window, data):
     sample_weight = np.array(data.draw(sizes))
     centre = Fraction(eighths, 8)
     confidences = np.array([own, own[::-1]], dtype=float).T
-    places = windows.ranks(confidences, sample_weight)
-    needed = windows.needed_windows(places, float(centre))
-    limits = windows.find_limits(confidences, needed, float(centre), float(window))
+    places = _tracing.ranks(confidences, sample_weight)
+    needed = _tracing.needed_windows(places, float(centre))
+    limits = _tracing.find_limits(confidences, needed, float(centre), float(window))
     low, high = limits.T
     for k in range(2):
         column = confidences[:, k]
@@ -108,26 +109,26 @@ def test_cost_is_monotone_and_ends_are_the_first_member_and_all(n, m, tenths, se
 
 def test_a_row_at_the_threshold_stays_at_window_zero():
     confidences = np.array([[0.1], [0.2], [0.3]])
-    needed = windows.needed_windows(windows.ranks(confidences, np.ones(3)), 0.5)
+    needed = _tracing.needed_windows(_tracing.ranks(confidences, np.ones(3)), 0.5)
     assert needed[1, 0] == 0.0
-    limits = windows.find_limits(confidences, needed, 0.5, 0.0)
+    limits = _tracing.find_limits(confidences, needed, 0.5, 0.0)
     assert limits.tolist() == [NONE_PASSES]
-    limits = windows.find_limits(confidences, needed, 0.5, 0.01)
+    limits = _tracing.find_limits(confidences, needed, 0.5, 0.01)
     assert limits.tolist() == [[0.2, 0.2]]
-    limits = windows.find_limits(confidences, needed, 0.5, 1.0)
+    limits = _tracing.find_limits(confidences, needed, 0.5, 1.0)
     assert limits.tolist() == [ALL_PASS]
 
 
 def test_windows_that_reach_an_end_of_the_ranks_are_open_there():
     confidences = np.linspace(0.1, 0.9, 9)[:, None]
-    places = windows.ranks(confidences, np.ones(9))
+    places = _tracing.ranks(confidences, np.ones(9))
     for centre, window, wanted in [
         (0.0, 0.3, [-np.inf, 0.3]),
         (0.9, 0.3, [0.7, np.inf]),
         (0.5, 0.3, [0.4, 0.6]),
     ]:
-        needed = windows.needed_windows(places, centre)
-        limits = windows.find_limits(confidences, needed, centre, window)
+        needed = _tracing.needed_windows(places, centre)
+        limits = _tracing.find_limits(confidences, needed, centre, window)
         assert_allclose(limits, [wanted])
 
 
@@ -191,6 +192,67 @@ def test_whole_weights_are_repeated_rows():
     P, y = np.repeat(P, sample_weight, axis=0), np.repeat(y, sample_weight)
     for one, other in zip(found, cascade_curve(P, y), strict=True):
         assert_allclose(one, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "n_classes"), [(100_000, 2, 2), (50_000, 10, 2), (20_000, 4, 5)]
+)
+def test_memory_is_less_than_three_times_that_of_the_predictions(n, m, n_classes):
+    rng = np.random.default_rng(0)
+    P = rng.uniform(size=(n, m * (n_classes if n_classes > 2 else 1)))
+    if n_classes > 2:
+        P = P.reshape(n, m, n_classes)
+        P = (P / P.sum(axis=2, keepdims=True)).reshape(n, -1)
+    y = rng.integers(0, n_classes, n)
+    cascade_curve(P[:100], y[:100])  # what is loaded once
+    tracemalloc.start()
+    cascade_curve(P, y, coverage=0.8)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * P.nbytes
+
+
+@pytest.mark.parametrize("most", [2, 17, 100])
+def test_windows_too_many_are_thinned_and_the_others_exact(monkeypatch, most):
+    P, y, weight = binary(300, 3, seed=0, digits=6)
+    settings = {"sample_weight": weight, "coverage": 0.7, "costs": [1, 2, 4]}
+    whole = cascade_curve(P, y, **settings)
+    monkeypatch.setattr(_tracing, "MOST_WINDOWS", most)
+    thin = cascade_curve(P, y, **settings)
+    assert most <= len(thin.window) <= most + 2 < len(whole.window)
+    at = np.searchsorted(whole.window, thin.window)
+    for few, many in zip(thin, whole, strict=True):
+        assert_allclose(few, many[at], rtol=1e-12)
+    # Ties leave fewer windows than rows: none is lost.
+    P, y, _ = binary(300, 2, seed=0)
+    monkeypatch.setattr(_tracing, "MOST_WINDOWS", 2**14)
+    whole = cascade_curve(P, y)
+    monkeypatch.setattr(_tracing, "MOST_WINDOWS", len(whole.window))
+    assert_array_equal(cascade_curve(P, y).window, whole.window)
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch):
+    P, y, weight = binary(100, 3, seed=5, digits=2)
+    weight[::9] = 0
+    whole = cascade_curve(P, y, coverage=0.6, sample_weight=weight)
+    monkeypatch.setattr(_tracing, "_BLOCK", 7)
+    parts = cascade_curve(P, y, coverage=0.6, sample_weight=weight)
+    for one, other in zip(whole, parts, strict=True):
+        assert_allclose(one, other, rtol=1e-12)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3)), min_size=1, max_size=9),
+    st.lists(st.integers(-1, 11), min_size=1, max_size=5),
+)
+@settings(max_examples=100, deadline=None)
+def test_places_of_new_confidences(known, halves):
+    own, weight = np.array(known, dtype=float).T
+    new = np.array(halves) / 2
+    found = _tracing.rank_values(own, weight).find(new)
+    for value, place in zip(new, found, strict=True):
+        below, equal = weight[own < value].sum(), weight[own == value].sum()
+        assert place == pytest.approx((below + equal / 2) / weight.sum(), abs=1e-12)
 
 
 def test_choices_on_a_curve():

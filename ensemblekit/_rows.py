@@ -6,6 +6,7 @@
   counts; a splitter is given the groups.
 - A random draw keeps the proportions of cells only where each has a threshold of its
   own: calibration scores under one threshold are then no random sample.
+- Where groups are whole, the sizes are those of groups, and none is divided.
 - A model that is trained already leaves all rows to calibrate, unless something else is
   to be trained.
 """
@@ -18,9 +19,10 @@ import numpy as np
 from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import check_random_state
 
-from .._members import is_frozen
-from .._sklearn import Integral, _check_method_params, _safe_indexing
-from .ranks import exact_level
+from ._levels import exact_level
+from ._members import is_frozen
+from ._sklearn import Integral, _check_method_params, _safe_indexing
+from .exceptions import describe_rows
 
 _N_FOLDS = 5
 
@@ -47,6 +49,7 @@ def calibration_rows(
     groups=None,
     cells=None,
     trained=False,
+    whole=False,
 ):
     """Return the rows that train and those that calibrate, both ascending.
 
@@ -55,16 +58,23 @@ def calibration_rows(
     cv : int, splitter, iterable of (train, test) or None
     random_state : None, int or RandomState
     weight : (n_samples,) or None
-    groups : (n_samples,) or None, for a splitter
+    groups : (n_samples,) or None, for a splitter, or where they are `whole`
     cells : (n_samples,) int or None, what has a threshold of its own
     trained : bool, whether there is nothing to train, so that all rows calibrate
+    whole : bool, whether no group may be divided; `size` is then one of groups
     """
     rows = used_rows(len(y), weight)
     if trained:
         return rows[:0], rows
+    whole = whole and groups is not None
     if cv is not None and not isinstance(cv, Integral):
-        return _first_split(check_cv(cv), X, y, groups, rows)
+        parts = _first_split(check_cv(cv), X, y, groups, rows)
+        if whole:
+            _refuse_divided(groups, *parts)
+        return parts
     share = size if cv is None else Fraction(1, int(cv))
+    if whole:
+        return _hold_out_groups(rows, groups[rows], share, random_state)
     return hold_out(rows, share, random_state, cells)
 
 
@@ -77,16 +87,17 @@ def last_rows(n_samples, size, *, weight=None, trained=False):
     return rows[:first], rows[first:]
 
 
-def hold_out(rows, size, random_state, cells=None):
+def hold_out(rows, size, random_state, cells=None, what="samples"):
     """Split rows at random; each cell in the same proportion, up to one row.
 
     rows : (n,) int
     size : int, a number of rows, or float in (0, 1), a share of them
     random_state : None, int or RandomState
     cells : (n_samples,) int or None
+    what : str, what the rows are, for the message
     Returns train, held_out : ascending row numbers, both not empty.
     """
-    n, count = len(rows), count_held_out(size, len(rows))
+    n, count = len(rows), count_held_out(size, len(rows), what)
     order = rows[check_random_state(random_state).permutation(n)]
     chosen = np.arange(n) < count
     if cells is not None:
@@ -96,7 +107,7 @@ def hold_out(rows, size, random_state, cells=None):
     return np.sort(order[~chosen]), np.sort(order[chosen])
 
 
-def count_held_out(size, n_rows):
+def count_held_out(size, n_rows, what="samples"):
     """Return how many rows to hold out; some are left to train on.
 
     size : int, a number of rows, or float in (0, 1), a share of them
@@ -105,13 +116,37 @@ def count_held_out(size, n_rows):
         count = int(size)
     else:  # 0.07 of 100 rows are 7: in floats 7.000000000000001
         count = int(-(-exact_level(size) * n_rows // 1))
+    noun = "rows" if what == "samples" else what
     if not 1 <= count < n_rows:
         raise ValueError(
-            f"n_samples={n_rows}, of which {count} are to calibrate (a size of {size})"
-            f": that leaves {max(0, n_rows - count)} rows to train on; expected one of "
-            "each at least. Give more rows or a smaller size."
+            f"n_{what}={n_rows}, of which {count} are to calibrate (a size of {size})"
+            f": that leaves {max(0, n_rows - count)} {noun} to train on; expected one "
+            f"of each at least. Give more {noun} or a smaller size."
         )
     return count
+
+
+def _hold_out_groups(rows, groups, size, random_state):
+    """Split rows at random by their groups; `size` is a number or a share of these."""
+    names, codes = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        raise ValueError(
+            f"groups holds one group ({names.tolist()[0]!r}); expected one to train on "
+            "and one to calibrate with at least."
+        )
+    _, held = hold_out(np.arange(len(names)), size, random_state, what="groups")
+    calibrates = np.isin(codes, held)
+    return rows[~calibrates], rows[calibrates]
+
+
+def _refuse_divided(groups, train, held):
+    both = np.intersect1d(groups[train], groups[held]).tolist()
+    if both:
+        raise ValueError(
+            f"The first split of cv has rows of {len(both)} groups in both parts "
+            f"({both[0]!r} is one). Use a splitter that keeps groups whole, such as "
+            "GroupKFold."
+        )
 
 
 def fit_rows(estimator, X, y, rows, params):
@@ -157,3 +192,36 @@ def _first_split(splitter, X, y, groups, rows):
     if not len(train):
         raise ValueError("No row is left to train on; give more rows.")
     return train, held
+
+
+def check_groups(groups, n_rows):
+    """Return groups as (n_rows,), or None; refuse any that cannot be told apart."""
+    if groups is None:
+        return None
+    if not hasattr(groups, "dtype"):  # a list: its types are not to be made one
+        groups = np.asarray(groups, dtype=object)
+    groups = np.asarray(groups)
+    if groups.shape != (n_rows,):
+        raise ValueError(
+            f"groups has shape {groups.shape}; expected ({n_rows},), one for each row."
+        )
+    if groups.dtype.kind in "biuUS":
+        return groups
+    missing = [i for i, g in enumerate(groups.tolist()) if _is_missing(g)]
+    if missing:
+        raise ValueError(
+            f"groups is None or NaN ({describe_rows(missing)}); give such rows a name "
+            "of their own, or leave them out."
+        )
+    kinds = sorted({type(g).__name__ for g in groups.tolist()})
+    if len(kinds) > 1:
+        raise ValueError(f"groups holds values of {kinds}; expected one type.")
+    return groups
+
+
+def _is_missing(group):
+    """Say whether a group is None, NaN, NaT or pandas' NA, which equals nothing."""
+    try:
+        return group is None or bool(group != group)
+    except TypeError:
+        return True

@@ -26,7 +26,7 @@ from ensemblekit import (
     ResidualQuantileRegressor,
 )
 from ensemblekit._members import is_frozen
-from ensemblekit.conformal._rows import (
+from ensemblekit._rows import (
     calibration_rows,
     count_held_out,
     hold_out,
