@@ -250,9 +250,7 @@ def test_results_that_cannot_be_sent_name_the_member(on_error, folders):
 def test_members_that_cannot_be_sent_are_named(folders):
     tasks = make_tasks()
     tasks[6] = Task("m1", threading.Lock(), 6)
-    with pytest.raises(
-        MemberError, match=r"'m1' .* cannot be sent to worker"
-    ):
+    with pytest.raises(MemberError, match=r"'m1' .* cannot be sent to worker"):
         run_tasks(work.fail_at, (None,), tasks, n_jobs=2)
     outcomes = run_tasks(work.fail_at, (None,), tasks, n_jobs=2, on_error="drop")
     assert states(outcomes)[:6] == ["done"] * 5 + ["skipped"]
