@@ -36,7 +36,7 @@ def data():
 @pytest.fixture
 def folders(monkeypatch, tmp_path):
     """Say what is shipped and that nothing stays: bytes of each file written."""
-    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+    monkeypatch.setattr(_shipping, "_roomy", lambda n_bytes: tmp_path)
     sizes = []
     original = _shipping._write
 
@@ -285,9 +285,24 @@ def _count_held(task):
     return len(_shipping._held)
 
 
-def test_a_long_limit_of_files_is_not_needed(folders):
-    before = len(os.listdir("/proc/self/fd")) if Path("/proc").exists() else 0
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc")
+def test_runs_leave_no_file_open(folders):
+    run_tasks(work.fail_at, (None,), make_tasks(), n_jobs=2)
+    before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         run_tasks(work.fail_at, (None,), make_tasks(), n_jobs=2)
-    after = len(os.listdir("/proc/self/fd")) if Path("/proc").exists() else 0
-    assert after <= before + 2
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_the_folder_of_the_configuration_is_used(tmp_path):
+    folder = tmp_path / "chosen"
+    folder.mkdir()
+    seen = []
+
+    def look(*args):
+        seen.extend(folder.glob("ensemblekit-*/job"))
+
+    with joblib.parallel_config("loky", n_jobs=2, temp_folder=str(folder)):
+        run_tasks(work.fail_at, (None,), make_tasks(), on_done=look)
+        assert seen
+        assert not list(folder.glob("ensemblekit-*"))

@@ -1,13 +1,12 @@
 """F7: a worker process dies; what was finished is kept, the killer is named."""
 
-import logging
-import shutil
 from collections import Counter
 
 import joblib
 import numpy as np
 import pytest
 
+from ensemblekit import _shipping
 from ensemblekit._tasks import run_tasks
 from ensemblekit.exceptions import MemberError
 
@@ -19,16 +18,8 @@ KILLER = 7
 
 @pytest.fixture(scope="module")
 def cluster():
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    pytest.importorskip("distributed")
+    with work.dask_client() as client:
         yield client
 
 
@@ -36,7 +27,7 @@ def cluster():
 def backend(request):
     if request.param == "dask":
         client = request.getfixturevalue("cluster")
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=180)
     with joblib.parallel_config(request.param):
         yield request.param
 
@@ -86,7 +77,7 @@ def test_a_member_that_always_kills_is_named():
 
 
 def test_two_members_that_kill_are_both_found(tmp_path, monkeypatch):
-    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+    monkeypatch.setattr(_shipping, "_roomy", lambda n_bytes: tmp_path)
     tasks = make_tasks(5, 2)
     outcomes = run_tasks(_die_at_two, (), tasks, n_jobs=2, on_error="drop")
     states = [outcome.state for outcome in outcomes]
@@ -97,46 +88,3 @@ def test_two_members_that_kill_are_both_found(tmp_path, monkeypatch):
 
 def _die_at_two(task):
     return work.die_at(task.number if task.number in (2, 6) else None, None, task)
-
-
-def test_dask_gives_what_a_loop_gives(cluster):
-    cluster.wait_for_workers(2, timeout=60)
-    rng = np.random.default_rng(0)
-    for order in "CF":
-        X = np.asarray(rng.normal(size=(501, 33)), order=order)
-        with joblib.parallel_config("dask"):
-            theirs = run_tasks(work.project, (X, X[:, 0]), make_tasks())
-        for mine, other in zip(
-            run_tasks(work.project, (X, X[:, 0]), make_tasks()), theirs, strict=True
-        ):
-            np.testing.assert_array_equal(mine.result[0], other.result[0])
-            assert mine.result[1] == other.result[1]
-
-
-def test_dask_names_the_member_and_shows_where(cluster):
-    cluster.wait_for_workers(2, timeout=60)
-    with joblib.parallel_config("dask"), pytest.raises(MemberError) as info:
-        run_tasks(work.fail_at, (KILLER,), make_tasks())
-    assert (info.value.member, info.value.where) == ("m1", "fold 3 of 5")
-    assert isinstance(info.value.__cause__, RuntimeError)
-    assert "in fail_at" in str(info.value.__cause__.__cause__)
-
-
-def test_dask_workers_cap_threads(cluster):
-    cluster.wait_for_workers(2, timeout=60)
-    with joblib.parallel_config("dask"):
-        outcomes = run_tasks(work.count_threads, (), make_tasks())
-    for outcome in outcomes:
-        assert max(outcome.result, default=1) <= max(1, joblib.cpu_count() // 2)
-
-
-def test_dask_leaves_late_tasks(cluster, tmp_path):
-    cluster.wait_for_workers(2, timeout=60)
-    with joblib.parallel_config("dask"):
-        outcomes = run_tasks(
-            work.wait_long, (str(tmp_path), 0.6), make_tasks(), time_limit=1.0
-        )
-    states = [outcome.state for outcome in outcomes]
-    assert states.count("late") >= 10
-    assert set(states) == {"done", "late"}
-    shutil.rmtree(tmp_path)
