@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import sklearn
+from joblib.parallel import ThreadingBackend
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from ensemblekit import _shipping
@@ -23,8 +24,15 @@ from ensemblekit.exceptions import MemberError
 from . import tasks as work
 from .tasks import Task, make_tasks
 
-BACKENDS = [("loky", 1), ("threading", 2), ("threading", 4), ("loky", 2)]
+BACKENDS = [("loky", 1), ("threading", 2), ("threading", 4), ("loky", 2), ("own", 2)]
 PARALLEL = ["threading", "loky"]
+
+
+class OwnBackend(ThreadingBackend):
+    """One that nobody has told us about."""
+
+
+joblib.register_parallel_backend("own", OwnBackend)
 
 
 @pytest.fixture
@@ -77,7 +85,7 @@ def test_nothing_and_one_task(tasks):
     assert [outcome.result for outcome in done] == [task.number for task in tasks]
 
 
-@pytest.mark.parametrize("backend", [None, *PARALLEL])
+@pytest.mark.parametrize("backend", [None, "own", *PARALLEL])
 def test_raise_names_the_member_and_shows_where(backend):
     n_jobs = 1 if backend is None else 2
     with joblib.parallel_config(backend or "loky"), pytest.raises(MemberError) as info:

@@ -1,5 +1,10 @@
 """Tasks on the workers of a dask cluster."""
 
+import os
+import signal
+import threading
+import time
+
 import joblib
 import numpy as np
 import pytest
@@ -54,3 +59,25 @@ def test_dask_leaves_late_tasks(cluster, tmp_path):
     states = [outcome.state for outcome in outcomes]
     assert states.count("late") >= 10
     assert set(states) == {"done", "late"}
+
+
+def test_an_interrupt_returns_at_once(cluster, tmp_path):
+    sent = []
+
+    def interrupt():
+        deadline = time.monotonic() + 20
+        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    with joblib.parallel_config("dask"):
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            run_tasks(work.wait_long, (str(tmp_path), 2.5), make_tasks())
+        assert time.monotonic() - sent[0] < 2
+        again = run_tasks(work.fail_at, (None,), make_tasks())
+    thread.join()
+    assert [outcome.result for outcome in again] == list(range(20))
+    assert len(list(tmp_path.iterdir())) <= 2 + 2  # the others were never begun
