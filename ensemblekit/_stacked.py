@@ -34,6 +34,7 @@ from ._sklearn import (
     hstack_containers,
     routing_enabled,
 )
+from .auditing import audit
 from .combine._base import (
     ClassificationCombinerMixin,
     RegressionCombinerMixin,
@@ -232,6 +233,24 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         self.cross_fit_._check_same(X, y, sample_weight)
         self.cross_fit_.remove(name)
         return self._combine_again(X, y, sample_weight, params)
+
+    def audit(self, X, y, *, sample_weight=None, groups=None, **options):
+        """Check that held-out predictions are held out, and what leaks into them.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as given to `fit`
+        groups : array-like of shape (n_samples,), default=None
+            Rows that belong together, whether or not `fit` was told.
+        **options : dict
+            Of `ensemblekit.audit`: ``permute``, ``max_rows``, ``random_state``.
+
+        Returns
+        -------
+        report : AuditReport
+            A table with a verdict per line.
+        """
+        return audit(self, X, y, sample_weight=sample_weight, groups=groups, **options)
 
     def compact(self):
         """Drop what `predict` does not need: predictions, splits, unused models.
