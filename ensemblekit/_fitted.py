@@ -13,6 +13,7 @@ from ._members import predict_member
 from ._model_files import pickle_size
 from ._same_rows import check_same_rows
 from ._sklearn import _BaseComposition, _num_samples, check_input_features
+from .auditing import audit
 from .library import PredictionLibrary
 
 _SCORABLE = {"predict_proba"}
@@ -188,6 +189,24 @@ class FittedMembers(TransformerMixin, _BaseComposition):
         self.n_fits_ += other.n_fits_
         self._make_library()
         return self
+
+    def audit(self, X, y, *, sample_weight=None, groups=None, **options):
+        """Check that held-out predictions are held out, and what leaks into them.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as given to `fit`
+        groups : array-like of shape (n_samples,), default=None
+            Rows that belong together, whether or not `fit` was told.
+        **options : dict
+            Of `ensemblekit.audit`: ``permute``, ``max_rows``, ``random_state``.
+
+        Returns
+        -------
+        report : AuditReport
+            A table with a verdict per line.
+        """
+        return audit(self, X, y, sample_weight=sample_weight, groups=groups, **options)
 
     def compact(self, names=None):
         """Drop what predicting new rows does not need: predictions, splits, targets.

@@ -161,7 +161,10 @@ class LokyPool:
     def __init__(self, n_workers, job):
         self.window = 2 * n_workers
         self._n_workers = n_workers
-        self._path = _shipping.ship(job)
+        # Without a backend's name, so that its options in `parallel_config` hold.
+        self._parallel = Parallel(n_jobs=n_workers)
+        folder = self._parallel._backend_kwargs.get("temp_folder")
+        self._path = _shipping.ship(job, folder)
         try:
             self._open()
         except BaseException:
@@ -169,7 +172,7 @@ class LokyPool:
             raise
 
     def _open(self):
-        self._parallel = Parallel(n_jobs=self._n_workers, backend="loky").__enter__()
+        self._parallel = Parallel(n_jobs=self._n_workers).__enter__()
 
     def submit(self, index):
         """Queue a task."""
@@ -186,8 +189,10 @@ class LokyPool:
         self._open()
 
     def _kill(self):
-        # This also removes the folders that joblib keeps for a pool's lifetime.
-        self._parallel._backend.abort_everything(ensure_ready=False)
+        # This also removes the folders that joblib keeps for a pool's lifetime. There
+        # are no workers if an interrupt came while they were being replaced.
+        if getattr(self._parallel._backend, "_workers", None) is not None:
+            self._parallel._backend.abort_everything(ensure_ready=False)
         self._parallel.__exit__(None, None, None)
 
     def close(self, kill=False):

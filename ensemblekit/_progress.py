@@ -183,10 +183,11 @@ class FitReport:
             self._callbacks.__exit__(*error)
 
     def __call__(self, task, outcome, n_done, n_tasks):
-        """Tell of one task that has ended."""
+        """Tell of one task that has ended; return True if a callback asks to stop."""
         self._lines(task, outcome, n_done, n_tasks)
-        if self._callbacks is not None:
-            self._callbacks(task, outcome, n_done, n_tasks)
+        if self._callbacks is None:
+            return False
+        return self._callbacks(task, outcome, n_done, n_tasks)
 
     def step(self, name):
         """Tell of another step while it runs, the first time it does."""

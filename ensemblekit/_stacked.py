@@ -35,6 +35,7 @@ from ._sklearn import (
     hstack_containers,
     routing_enabled,
 )
+from .auditing import audit
 from .combine._base import (
     ClassificationCombinerMixin,
     RegressionCombinerMixin,
@@ -243,6 +244,24 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
             cross_fit.remove(name)
             self._combine_again(X, y, sample_weight, params)
         return self
+
+    def audit(self, X, y, *, sample_weight=None, groups=None, **options):
+        """Check that held-out predictions are held out, and what leaks into them.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as given to `fit`
+        groups : array-like of shape (n_samples,), default=None
+            Rows that belong together, whether or not `fit` was told.
+        **options : dict
+            Of `ensemblekit.audit`: ``permute``, ``max_rows``, ``random_state``.
+
+        Returns
+        -------
+        report : AuditReport
+            A table with a verdict per line.
+        """
+        return audit(self, X, y, sample_weight=sample_weight, groups=groups, **options)
 
     def compact(self):
         """Drop what `predict` does not need: predictions, splits, unused models.

@@ -82,7 +82,9 @@ def run_tasks(
     -----
     A task whose worker process dies is tried again with the others, and then alone,
     because nobody knows which of the tasks in flight was the cause; what was finished
-    is kept. Interrupted or failed runs leave no process and no file behind.
+    is kept. Interrupted or failed runs leave no process and no file behind. Of
+    backends other than loky, threading and dask, results come all at the end, and a
+    dead worker is theirs to handle.
     """
     tasks = list(tasks)
     run = _Run(tasks, on_error, time_limit, on_done)
@@ -274,12 +276,22 @@ def _drive(run, pool):
         if not flying:
             return True
         limit = run.seconds_left()
-        ready = wait(flying, timeout=limit, return_when=FIRST_COMPLETED).done
+        ready = _wait(flying, limit)
         if not ready:
             if pool.kills:
                 return False
-            ready = wait(flying, return_when=FIRST_COMPLETED).done
+            ready = _wait(flying, None)
         _collect(run, pool, flying, ready)
+
+
+def _wait(flying, limit):
+    """Wait in short turns: Ctrl-C may wake another thread, or none on Windows."""
+    end = math.inf if limit is None else monotonic() + limit
+    while True:
+        turn = min(0.2, max(0.0, end - monotonic()))
+        ready = wait(flying, timeout=turn, return_when=FIRST_COMPLETED).done
+        if ready or monotonic() >= end:
+            return ready
 
 
 def _submit(run, pool, flying):
@@ -323,7 +335,13 @@ def _describe_transport(task, error):
 
 def _run_elsewhere(run, n_jobs, job):
     """Leave tasks to a backend of which joblib knows more than we do."""
-    indices = list(run.waiting)
-    results = Parallel(n_jobs=n_jobs)(delayed(job.attempt)(i) for i in indices)
-    for index, result in zip(indices, results, strict=True):
+    taken = []
+
+    def dispatch():
+        while (index := run.take(alone=True)) is not None:
+            taken.append(index)
+            yield delayed(job.attempt)(index)
+
+    results = Parallel(n_jobs=n_jobs)(dispatch())
+    for index, result in zip(taken, results, strict=True):
         run.done(index, result)

@@ -645,8 +645,13 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
             if outcome.state != "late":
                 self._drop(name, where, outcome.error.problem)
             elif name not in self.fold_estimators_:
-                self._drop(name, where, f"time_limit={self.time_limit} was over.")
+                self._drop(name, where, self._describe_end())
         return done
+
+    def _describe_end(self):
+        if self.time_limit is None:
+            return "a callback asked the fit to stop before."
+        return f"time_limit={self.time_limit} was over before."
 
     def _time_left(self):
         if self.time_limit is None:

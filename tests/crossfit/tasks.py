@@ -1,7 +1,9 @@
 """Functions and tasks that workers of other processes can import."""
 
+import logging
 import os
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +11,23 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from ensemblekit.exceptions import MemberError
+
+
+@contextmanager
+def dask_client():
+    """Two worker processes with a thread each."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
 
 
 class Task(NamedTuple):

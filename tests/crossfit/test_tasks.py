@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import sklearn
+from joblib.parallel import ThreadingBackend
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from ensemblekit import _shipping
@@ -23,8 +24,15 @@ from ensemblekit.exceptions import MemberError
 from . import tasks as work
 from .tasks import Task, make_tasks
 
-BACKENDS = [("loky", 1), ("threading", 2), ("threading", 4), ("loky", 2)]
+BACKENDS = [("loky", 1), ("threading", 2), ("threading", 4), ("loky", 2), ("own", 2)]
 PARALLEL = ["threading", "loky"]
+
+
+class OwnBackend(ThreadingBackend):
+    """One that nobody has told us about."""
+
+
+joblib.register_parallel_backend("own", OwnBackend)
 
 
 @pytest.fixture
@@ -36,7 +44,7 @@ def data():
 @pytest.fixture
 def folders(monkeypatch, tmp_path):
     """Say what is shipped and that nothing stays: bytes of each file written."""
-    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+    monkeypatch.setattr(_shipping, "_roomy", lambda n_bytes: tmp_path)
     sizes = []
     original = _shipping._write
 
@@ -77,7 +85,7 @@ def test_nothing_and_one_task(tasks):
     assert [outcome.result for outcome in done] == [task.number for task in tasks]
 
 
-@pytest.mark.parametrize("backend", [None, *PARALLEL])
+@pytest.mark.parametrize("backend", [None, "own", *PARALLEL])
 def test_raise_names_the_member_and_shows_where(backend):
     n_jobs = 1 if backend is None else 2
     with joblib.parallel_config(backend or "loky"), pytest.raises(MemberError) as info:
@@ -285,9 +293,24 @@ def _count_held(task):
     return len(_shipping._held)
 
 
-def test_a_long_limit_of_files_is_not_needed(folders):
-    before = len(os.listdir("/proc/self/fd")) if Path("/proc").exists() else 0
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc")
+def test_runs_leave_no_file_open(folders):
+    run_tasks(work.fail_at, (None,), make_tasks(), n_jobs=2)
+    before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         run_tasks(work.fail_at, (None,), make_tasks(), n_jobs=2)
-    after = len(os.listdir("/proc/self/fd")) if Path("/proc").exists() else 0
-    assert after <= before + 2
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_the_folder_of_the_configuration_is_used(tmp_path):
+    folder = tmp_path / "chosen"
+    folder.mkdir()
+    seen = []
+
+    def look(*args):
+        seen.extend(folder.glob("ensemblekit-*/job"))
+
+    with joblib.parallel_config("loky", n_jobs=2, temp_folder=str(folder)):
+        run_tasks(work.fail_at, (None,), make_tasks(), on_done=look)
+        assert seen
+        assert not list(folder.glob("ensemblekit-*"))

@@ -549,5 +549,5 @@ def test_splits_that_are_given_number_all_rows(rows):
     own = [(~half[kept], half[kept]) for half in halves[:2]]
     other = voting(cv=own).fit(X[kept], y[kept], sample_weight=weight[kept])
     assert model.abstention_rate_oob_ == other.abstention_rate_oob_ > 0
-    with pytest.raises(ValueError, match="hold out each row exactly once"):
+    with pytest.raises(ValueError, match="holds out each row exactly once"):
         voting(cv=masks[:1]).fit(X, y)
