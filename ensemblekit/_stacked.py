@@ -221,16 +221,16 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         given = {"sample_weight": sample_weight, "groups": groups, **params}
         with self._editing() as cross_fit:
             cross_fit.add(name, estimator, X, y, **given)
-            self._combine_again(X, y, sample_weight, params)
+            self._combine_again(X, y, sample_weight, groups, params)
         return self
 
-    def remove(self, name, X, y, *, sample_weight=None, **params):
+    def remove(self, name, X, y, *, sample_weight=None, groups=None, **params):
         """Forget a member and fit the combiner anew.
 
         Parameters
         ----------
         name : str
-        X, y, sample_weight, **params : as given to `fit`
+        X, y, sample_weight, groups, **params : as given to `fit`
 
         Returns
         -------
@@ -242,7 +242,7 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         self.cross_fit_._check_same(X, y, sample_weight)
         with self._editing() as cross_fit:
             cross_fit.remove(name)
-            self._combine_again(X, y, sample_weight, params)
+            self._combine_again(X, y, sample_weight, groups, params)
         return self
 
     def audit(self, X, y, *, sample_weight=None, groups=None, **options):
@@ -465,12 +465,12 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
             self.__dict__.update(before)
             raise
 
-    def _combine_again(self, X, y, sample_weight, params):
+    def _combine_again(self, X, y, sample_weight, groups, params):
         """Fit the combiner on the members that there are now."""
         self.estimators = self.cross_fit_.estimators
         members = self._check_members(self.cross_fit_)
         X = check_input_features(self, X, reset=False)
-        routed = route(self, members, X, sample_weight, None, params)
+        routed = route(self, members, X, sample_weight, groups, params)
         targets = self.cross_fit_._encode(y)
         report = FitReport(self, callbacks=False)
         self._combine(X, targets, members, sample_weight, routed, report)
@@ -620,6 +620,9 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         )
         if library is None or self.passthrough or not scorable:
             return []
+        reports = self.cross_fit_.report_
+        if len(np.unique(library.folds)) < 2:  # none to leave out of the combiner's fit
+            return [{k: r[k] for k in ("loss", "loss_se")} for r in reports]
         if library.classes is not None:  # the combiner knows codes
             codes = np.arange(len(library.classes))
             library = PredictionLibrary(

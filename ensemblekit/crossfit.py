@@ -290,14 +290,14 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         """
         return self.fit(X, y, **params).oof_predictions_
 
-    def refit_members(self, X, y, names, *, sample_weight=None, **params):
+    def refit_members(self, X, y, names, *, sample_weight=None, groups=None, **params):
         """Fit the named members on all rows; their fold models are dropped.
 
         Parameters
         ----------
         X, y : as for `fit`
         names : list of str
-        sample_weight, **params : as for `fit`
+        sample_weight, groups, **params : as for `fit`
 
         Returns
         -------
@@ -305,7 +305,7 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         """
         self._require("refit_members")
         self._check_names(names)
-        members, X, targets, routed = self._again(X, y, sample_weight, None, params)
+        members, X, targets, routed = self._again(X, y, sample_weight, groups, params)
         report = FitReport(self, callbacks=False)
         self._refit(X, targets, members, names, routed, report)
         return self

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -26,6 +27,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from ensemblekit import (
     AverageClassifier,
     AverageRegressor,
+    ConvexRegressor,
     CrossFit,
     MemberError,
     PrefitMember,
@@ -427,8 +429,8 @@ def test_edited_stacks_equal_fresh_ones(classification, log, refit):
 
 
 def assert_equal_stacks(one, other, X):
-    assert_array_equal(one.predict_proba(X), other.predict_proba(X))
-    assert_array_equal(one.predict(X), other.predict(X))
+    for method in {"predict", "predict_proba"} & set(dir(other)):
+        assert_array_equal(getattr(one, method)(X), getattr(other, method)(X))
     if hasattr(other.combiner_, "weights_"):
         assert_array_equal(one.weights_, other.weights_)
     for ours, theirs in zip(one.leaderboard_, other.leaderboard_, strict=True):
@@ -456,6 +458,31 @@ def test_an_added_member_has_to_suit_the_combiner(classification):
     with pytest.raises(ValueError, match="'b'"):
         stacked.add("b", Ridge(), X, y)
     assert list(stacked.cross_fit_.method_) == ["a"]
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_edits_take_the_metadata_of_fit(regression, routing):
+    X, y = regression
+    known = {"sample_weight": np.linspace(0.1, 1.0, N), "groups": np.arange(N) // 3}
+    with config_context(enable_metadata_routing=routing):
+        members = [("a", Ridge()), ("b", LinearRegression())]
+        combiner = ConvexRegressor()
+        if routing:
+            members[0][1].set_fit_request(sample_weight=True)
+            members[1][1].set_fit_request(sample_weight=False)
+            combiner.set_fit_request(sample_weight=True)
+        options = {"cv": GroupKFold(3), "random_state": 0}
+        whole = StackedRegressor(members, combiner, **options).fit(X, y, **known)
+        part = StackedRegressor(members[:1], combiner, **options).fit(X, y, **known)
+        part.add(*members[1], X, y, **known)
+        assert_equal_stacks(part, whole, X)
+        part.remove("a", X, y, **known)
+        last = StackedRegressor(members[1:], combiner, **options).fit(X, y, **known)
+        assert_equal_stacks(part, last, X)
+        folds = CrossFit(members, **options).fit(X, y, **known)
+        folds.refit_members(X, y, ["a"], **known)
+        whole = CrossFit(members, refit="all", **options).fit(X, y, **known)
+        assert_array_equal(folds.transform(X)[:, 0], whole.transform(X)[:, 0])
 
 
 def test_add_to_a_stack_of_default_members(regression):

@@ -3,20 +3,26 @@
 import pickle
 import warnings
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
     StackingClassifier,
 )
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, KFold, TimeSeriesSplit
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from ensemblekit import (
@@ -107,6 +113,33 @@ def test_cached_equals_uncached(regression, log, folder, refit, models, new_proc
     assert [row["cached"] for row in first.report_] == [0] * 3
     again = K if not (lost and refit == "none") else 0
     assert [row["cached"] for row in second.report_] == [again] * 3
+
+
+@pytest.mark.parametrize("models", ["skops", "joblib"])
+def test_models_of_other_libraries_are_found(folder, models):
+    X, y = make_classification(90, 6, n_informative=4, n_classes=3, random_state=0)
+    booster = lightgbm.LGBMClassifier(n_estimators=4, verbose=-1, n_jobs=1)
+    members = [
+        ("lgbm", booster),
+        ("stops", clone(booster).set_params(early_stopping_rounds=2)),
+        ("xgb", xgboost.XGBClassifier(n_estimators=4, n_jobs=1)),
+        ("hgb", HistGradientBoostingClassifier(max_iter=4)),
+        ("pipe", make_pipeline(StandardScaler(), LogisticRegression())),
+        ("calibrated", CalibratedClassifierCV(GaussianNB(), cv=2)),
+    ]
+    memory = PredictionCache(folder, models=models)
+    fitted = cross_fit(members, cv=2, refit="none", memory=memory).fit(X, y)
+    forget_models()
+    again = clone(fitted).fit(X, y)
+    assert again.n_fits_ == 0
+    assert_array_equal(again.transform(X), fitted.transform(X))
+    assert again.report_[1]["rounds"] == fitted.report_[1]["rounds"]
+    plain = clone(fitted).set_params(memory=None).fit(X, y)
+    assert_array_equal(again.transform(X), plain.transform(X))
+    whole = clone(plain).set_params(refit="all").fit(X, y)
+    found = clone(again).set_params(refit="all").fit(X, y)
+    assert found.n_fits_ == len(members)
+    assert_array_equal(found.transform(X), whole.transform(X))
 
 
 @pytest.mark.parametrize("refit", REFITS)

@@ -344,6 +344,24 @@ def test_passthrough_and_foreign_combiners_get_covered_rows(regression):
     )
 
 
+def test_one_split_is_enough(regression):
+    """Blending: the combiner is fitted on one held-out part, which scores members."""
+    X, y = regression
+    rows = np.arange(N)
+    members = [("ridge", Ridge()), ("tree", DecisionTreeRegressor(random_state=0))]
+    stacked = StackedRegressor(members, cv=[(rows[:50], rows[50:])])
+    with pytest.warns(UserWarning, match="30.6 % of the 72 rows"):
+        stacked.fit(X, y)
+    P = np.column_stack([m.fit(X[:50], y[:50]).predict(X[50:]) for _, m in members])
+    by_hand = ConvexRegressor().fit(P, y[50:])
+    assert_allclose(stacked.weights_, by_hand.weights_, atol=1e-12)
+    board = {row["name"]: row for row in stacked.leaderboard_}
+    losses = np.mean((P - y[50:, None]) ** 2, axis=0)
+    assert_allclose([board[name]["loss"] for name, _ in members], losses)
+    assert np.isnan(board["ridge"]["loss_se"])
+    assert board["ensemble"]["loss"] is None
+
+
 def test_quantile_stack_sees_covered_rows(regression):
     X, y = regression
     levels = [0.1, 0.5, 0.9]
