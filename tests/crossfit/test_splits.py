@@ -627,9 +627,11 @@ def test_unfit_weights_are_refused_before_any_fit(regression, weight, message):
 # -- estimators that need a partition ---------------------------------------------
 
 
-def test_estimators_that_need_each_row_once_refuse_by_name(regression):
+@pytest.mark.parametrize(
+    "cv", [TimeSeriesSplit(3), RepeatedKFold(n_splits=3, n_repeats=2)], ids=str
+)
+def test_estimators_that_need_each_row_once_refuse_by_name(regression, cv):
     X, y = regression
-    cv = TimeSeriesSplit(3)
     labels = (y > 0).astype(int)
     stack = StackedRegressor([("ridge", Ridge())], AverageRegressor(), cv=cv)
     for estimator, target, name in [
