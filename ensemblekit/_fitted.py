@@ -333,6 +333,8 @@ class FittedMembers(TransformerMixin, _BaseComposition):
         ]
         if self._levels is not None:
             blocks = [sort_levels(block)[0] for block in blocks]
+        if len(blocks) == 1:
+            return blocks[0]
         return np.mean(blocks, axis=0, dtype=np.float64)
 
     def _n_outputs(self):

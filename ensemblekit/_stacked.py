@@ -180,10 +180,14 @@ class Stacked(TransformerMixin, _BaseComposition):
         members = self._check_members(cross_fit)
         self._check_combiner(members)
         forget_fitted(self)
-        X = check_input_features(self, X, reset=True)
-        routed = route(self, members, X, sample_weight, groups, params)
-        self.cross_fit_ = cross_fit._fit(X, y, members, routed, sample_weight)
-        self._combine(X, cross_fit._encode(y), members, sample_weight, routed)
+        try:
+            X = check_input_features(self, X, reset=True)
+            routed = route(self, members, X, sample_weight, groups, params)
+            self.cross_fit_ = cross_fit._fit(X, y, members, routed, sample_weight)
+            self._combine(X, cross_fit._encode(y), members, sample_weight, routed)
+        except BaseException:  # a half of a fit is none
+            forget_fitted(self)
+            raise
         return self
 
     def add(self, name, estimator, X, y, *, sample_weight=None, groups=None, **params):

@@ -47,6 +47,7 @@ from ._sklearn import (
     check_sample_weight,
     forget_fitted,
 )
+from .exceptions import MemberError
 from .leaderboard import score_folds
 from .prefit import check_prefit, stored_predictions
 
@@ -358,6 +359,14 @@ class CrossFit(FittedMembers):
             Whose splits have to hold out each row exactly once.
         """
         forget_fitted(self)
+        try:
+            self._fit_members(X, y, members, routed, sample_weight, every_row_for)
+        except BaseException:  # a half of a fit is none
+            forget_fitted(self)
+            raise
+        return self
+
+    def _fit_members(self, X, y, members, routed, sample_weight, every_row_for):
         check_input_features(self, X, reset=True)
         self._started = perf_counter()
         self._weight = (
@@ -377,7 +386,6 @@ class CrossFit(FittedMembers):
         self._take(X, self._targets, members, routed)
         if self.refit == "all":
             self._refit(X, self._targets, members, list(self.method_), routed)
-        return self
 
     def _split(self, X, y, routed, every_row_for):
         """Make the splits, once for all members."""
@@ -505,16 +513,11 @@ class CrossFit(FittedMembers):
 
     def _take(self, X, targets, members, routed):
         """Cross-fit members and put their predictions beside those that are there."""
-        blocks = {
-            name: stored_predictions(
-                name, member, self.classes_, self._n_outputs(), self.covered_
-            )
-            for name, member in members
-        }
+        blocks = {name: self._stored(name, member) for name, member in members}
         tasks = [
             task
             for name, member in members
-            if blocks[name] is None
+            if blocks[name] is None and name in self.method_
             for task in self._fold_tasks(name, member, routed.members[name])
         ]
         done = self._run(X, targets, tasks)
@@ -535,6 +538,17 @@ class CrossFit(FittedMembers):
             report = self._report(name, member, blocks[name], done.get(name, []))
             self.report_.append({**report, **crossing[name]})
         self._make_library()
+
+    def _stored(self, name, member):
+        """Return the predictions that came with a member; None without, or dropped."""
+        known = self.classes_, self._n_outputs(), self.covered_
+        try:
+            return stored_predictions(name, member, *known)
+        except MemberError as error:
+            if self.on_error == "raise":
+                raise
+            self._drop(name, error.where, error.problem)
+        return None
 
     def _fold_tasks(self, name, member, params):
         seeds = draw_seeds(self._seed, name, len(self.splits_))[1:]
