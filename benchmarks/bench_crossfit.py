@@ -6,7 +6,7 @@ import sys
 import tempfile
 import tracemalloc
 import warnings
-from functools import partial
+from functools import partial, wraps
 from time import perf_counter, process_time
 
 import harness
@@ -20,7 +20,7 @@ from sklearn.ensemble import (
     StackingClassifier,
 )
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
@@ -45,7 +45,9 @@ def cheap_members():
         for seed in range(25)
     ]
     smooth = np.logspace(-9, -3, 25)
-    return trees + [(f"bayes{i}", GaussianNB(var_smoothing=s)) for i, s in enumerate(smooth)]
+    return trees + [
+        (f"bayes{i}", GaussianNB(var_smoothing=s)) for i, s in enumerate(smooth)
+    ]
 
 
 def table(n_samples, n_features):
@@ -62,30 +64,67 @@ def cpu(function):
     return process_time() - start
 
 
-def member_work(members, X, y, *, refit=True):
-    """CPU seconds inside the members' own fit and predict_proba."""
-    seconds = 0.0
-    for train, test in StratifiedKFold(FOLDS).split(X, y):
-        X_train, X_test, y_train = X[train], X[test], y[train]
-        for _, member in members:
-            model = clone(member)
+class Watch:
+    """CPU seconds inside the members' own fit and predict_proba, in a real run.
+
+    Two runs on a busy machine differ by more than what lies outside the members.
+    """
+
+    def __init__(self, members):
+        self.kinds = {type(member) for _, member in members}
+        self.inside, self._within = 0.0, False
+
+    def __enter__(self):
+        self._before = [
+            (kind, name, kind.__dict__.get(name))
+            for kind in self.kinds
+            for name in ("fit", "predict_proba")
+        ]
+        wrapped = [(k, n, self._timed(getattr(k, n))) for k, n, _ in self._before]
+        for kind, name, method in wrapped:
+            setattr(kind, name, method)
+        return self
+
+    def __exit__(self, *_):
+        for kind, name, method in self._before:
+            if method is None:
+                delattr(kind, name)
+            else:
+                setattr(kind, name, method)
+
+    def _timed(self, method):
+        @wraps(method)
+        def timed(model, *args, **options):
+            if self._within or type(model) not in self.kinds:
+                return method(model, *args, **options)
+            self._within = True
             start = process_time()
-            model.fit(X_train, y_train).predict_proba(X_test)
-            seconds += process_time() - start
-    for _, member in members if refit else []:
-        model = clone(member)
-        start = process_time()
-        model.fit(X, y)
-        seconds += process_time() - start
-    return seconds
+            try:
+                return method(model, *args, **options)
+            finally:
+                self.inside += process_time() - start
+                self._within = False
+
+        return timed
+
+    def overhead(self, function):
+        """Return CPU seconds of a call, and the same over the members' own."""
+        self.inside = 0.0
+        with self:
+            seconds = cpu(function)
+        return seconds, seconds / self.inside
+
+
+class Combiner(LogisticRegression):
+    """Not one of the kinds of members."""
 
 
 def theirs(members, C=1.0):
-    return StackingClassifier(members, LogisticRegression(C=C), cv=FOLDS)
+    return StackingClassifier(members, Combiner(C=C), cv=FOLDS)
 
 
 def ours(members, combiner="same", **options):
-    combiner = LogisticRegression() if combiner == "same" else combiner
+    combiner = Combiner() if combiner == "same" else combiner
     return StackedClassifier(members, combiner, cv=FOLDS, **options)
 
 
@@ -103,53 +142,59 @@ def show(label, value, note="", target=None, **options):
 def bench_fit(label, members, X, y, targets, repeats):
     """Ratios of runs that stand side by side, so that a busy machine cancels."""
     print(f"\n{label}: {len(members)} members, X {X.shape}, {FOLDS} folds")
-    runs = {
-        "work": lambda: member_work(members, X, y),
-        "sklearn": lambda: cpu(lambda: theirs(members).fit(X, y)),
-        "all": lambda: cpu(lambda: ours(members, refit="all").fit(X, y)),
-        "selected": lambda: cpu(lambda: ours(members).fit(X, y)),
-        "none": lambda: cpu(lambda: ours(members, refit="none").fit(X, y)),
-        "own combiner": lambda: cpu(lambda: ours(members, None).fit(X, y)),
+    stacks = {
+        "sklearn": theirs(members),
+        "all": ours(members, refit="all"),
+        "selected": ours(members),
+        "none": ours(members, refit="none"),
+        "own combiner": ours(members, None),
     }
-    seconds = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            seconds[name].append(run())
+    watch = Watch(members)
+    rows = [
+        [watch.overhead(lambda s=s: s.fit(X, y)) for s in stacks.values()]
+        for _ in range(repeats)
+    ]
+    rows = np.array(rows)  # (repeat, stack, seconds and overhead)
+    seconds = dict(zip(stacks, rows[:, :, 0].T, strict=True))
+    overhead = dict(zip(stacks, np.median(rows[:, :, 1], axis=0), strict=True))
 
-    def ratio(a, b):
-        pairs = zip(seconds[a], seconds[b], strict=True)
-        return statistics.median(x / y for x, y in pairs)
+    def ratio(name):
+        return np.median(seconds[name] / seconds["sklearn"])
 
-    work, sklearn = (statistics.median(seconds[k]) for k in ("work", "sklearn"))
-    print(f"  members' own work {work:.3f} s, StackingClassifier {sklearn:.3f} s")
-    show("overhead over members' work, StackingClassifier", ratio("sklearn", "work"))
-    show("overhead over members' work, refit='all'", ratio("all", "work"), "", targets[0])
-    show("refit='all' / StackingClassifier", ratio("all", "sklearn"))
-    show("refit='selected' / StackingClassifier", ratio("selected", "sklearn"))
-    show("refit='none' / StackingClassifier", ratio("none", "sklearn"), "", targets[1])
-    show("default combiner / StackingClassifier", ratio("own combiner", "sklearn"))
+    bare = seconds["none"] / rows[:, 3, 1] / seconds["sklearn"]
+    print(f"  StackingClassifier {np.median(seconds['sklearn']):.3f} s")
+    show("overhead over members' work, StackingClassifier", overhead["sklearn"])
+    show("overhead over members' work, refit='all'", overhead["all"], "", targets[0])
+    show("overhead over members' work, refit='none'", overhead["none"])
+    show("refit='all' / StackingClassifier", ratio("all"))
+    show("refit='selected' / StackingClassifier", ratio("selected"))
+    show("refit='none' / StackingClassifier", ratio("none"), "", targets[1])
+    show("members' own work of that / StackingClassifier", np.median(bare))
+    show("default combiner / StackingClassifier", ratio("own combiner"))
 
 
 def bench_predict(label, members, X, y, repeats):
-    stacked, theirs_ = ours(members).fit(X, y), theirs(members).fit(X, y)
-    models = list(stacked.cross_fit_.estimators_.values())
-
-    def each():
-        for model in models:
-            model.predict_proba(X)
-
-    runs = each, lambda: stacked.predict_proba(X), lambda: theirs_.predict_proba(X)
-    seconds = np.array([[cpu(run) for run in runs] for _ in range(repeats)])
-    ratios = np.median(seconds / seconds[:, :1], axis=0)
-    show(f"predict_proba / members', {label}, StackingClassifier", ratios[2])
-    show(f"predict_proba / members', {label}", ratios[1], "", 1.03)
+    watch = Watch(members)
+    for name, stacked in (
+        ("StackingClassifier", theirs(members)),
+        ("ours", ours(members)),
+    ):
+        stacked.fit(X, y).predict_proba(X)
+        runs = [
+            watch.overhead(lambda s=stacked: s.predict_proba(X)) for _ in range(repeats)
+        ]
+        value = statistics.median(overhead for _, overhead in runs)
+        target = 1.03 if name == "ours" else None
+        show(f"predict_proba / members', {label}, {name}", value, "", target)
 
 
 def bench_memory(n_samples=100_000, n_features=50, n_members=8):
     """Traced peak of a fit beyond what was there before."""
     X, y = table(n_samples, n_features)
     members = [(f"bayes{i}", GaussianNB()) for i in range(n_members)]
-    print(f"\nTraced peak of fit, X {X.shape}, {X.nbytes / 1e6:.0f} MB, {n_members} x NB")
+    print(
+        f"\nTraced peak of fit, X {X.shape}, {X.nbytes / 1e6:.0f} MB, {n_members} x NB"
+    )
     library = n_samples * n_members * 8
     for name, make in (("StackingClassifier", theirs), ("ours", ours)):
         gc.collect()
@@ -181,7 +226,13 @@ def bench_search(n_settings, target, n_samples=1000, n_features=20):
     other = GridSearchCV(theirs(members), {"final_estimator__C": grid}, cv=5)
     their_seconds = cpu(lambda: other.fit(X, y))
     note = f"{their_seconds:.1f} s / {seconds:.1f} s"
-    show("StackingClassifier / ours", their_seconds / seconds, note, target, at_least=True)
+    show(
+        "StackingClassifier / ours",
+        their_seconds / seconds,
+        note,
+        target,
+        at_least=True,
+    )
     scores = (s.cv_results_["mean_test_score"] for s in (search, other))
     away = np.abs(np.subtract(*scores)).max()
     print(f"  scores differ by {away:.1e}  {verdict(away, 1e-12)}")

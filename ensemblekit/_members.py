@@ -308,8 +308,7 @@ def predict_member(name, model, X, method, present, classes, where, n_outputs=1)
         return _label_codes(name, doing, block, n_rows, known, codes)
     if method == "decision_function":
         return _check_scores(name, doing, block, n_rows, codes, len(classes))
-    _check_block(name, doing, block, n_rows, len(codes))
-    _check_probabilities(name, doing, block)
+    block = _check_probabilities(name, doing, block, n_rows, len(codes))
     if len(codes) < len(classes):
         full = np.zeros((n_rows, len(classes)), dtype=block.dtype)
         full[:, codes] = block
@@ -374,6 +373,12 @@ def _check_scores(name, doing, scores, n_rows, codes, n_classes):
 
 
 def _check_block(name, doing, block, n_rows, n_columns):
+    _check_shape(name, doing, block, n_rows, n_columns)
+    _check_finite(name, doing, block)
+    return block if block.dtype.kind == "f" else block.astype(np.float64)
+
+
+def _check_shape(name, doing, block, n_rows, n_columns):
     if block.dtype.kind not in "fiub":
         raise MemberTypeError(
             name, doing, f"expected numbers; got an array of {block.dtype}."
@@ -385,6 +390,9 @@ def _check_block(name, doing, block, n_rows, n_columns):
             f"expected {n_rows} rows and {n_columns} columns of predictions; got shape "
             f"{block.shape}.",
         )
+
+
+def _check_finite(name, doing, block):
     if not np.isfinite(block).all():
         bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
         raise MemberError(
@@ -392,25 +400,31 @@ def _check_block(name, doing, block, n_rows, n_columns):
             doing,
             f"expected finite predictions; got NaN or infinity ({describe_rows(bad)}).",
         )
-    return block if block.dtype.kind == "f" else block.astype(np.float64)
 
 
-def _check_probabilities(name, doing, block):
-    if block.min() < -1e-9 or block.max() > 1 + 1e-9:
+def _check_probabilities(name, doing, block, n_rows, n_columns):
+    _check_shape(name, doing, block, n_rows, n_columns)
+    block = block if block.dtype.kind == "f" else block.astype(np.float64)
+    tolerance = _TOLERANCE.get(block.dtype, 1e-3)
+    with np.errstate(invalid="ignore", over="ignore"):
+        away = np.abs(block @ np.ones(n_columns, block.dtype) - 1.0)
+    low, high = block.min(), block.max()
+    # NaN and infinity fail these too, and need no pass of their own.
+    if low >= -1e-9 and high <= 1 + 1e-9 and away.max() <= tolerance:
+        return block
+    _check_finite(name, doing, block)
+    if low < -1e-9 or high > 1 + 1e-9:
         raise MemberError(
             name,
             doing,
-            f"expected probabilities; got values from {block.min():.4g} to "
-            f"{block.max():.4g}.",
+            f"expected probabilities; got values from {low:.4g} to {high:.4g}.",
         )
-    wrong = np.abs(block.sum(axis=1) - 1.0) > _TOLERANCE.get(block.dtype, 1e-3)
-    if wrong.any():
-        raise MemberError(
-            name,
-            doing,
-            "expected probabilities that sum to 1; got other sums in "
-            f"{describe_rows(np.flatnonzero(wrong))}.",
-        )
+    raise MemberError(
+        name,
+        doing,
+        "expected probabilities that sum to 1; got other sums in "
+        f"{describe_rows(np.flatnonzero(away > tolerance))}.",
+    )
 
 
 def _named(name, doing, error):

@@ -196,9 +196,7 @@ def dropped_in_fit(setting, alone, origin, mode):
     return (
         len(said) == 1
         and [row["name"] for row in folds.dropped_] == ["bad"]
-        and np.array_equal(
-            folds.oof_predictions_, cross_fit_of(alone).oof_predictions_
-        )
+        and np.array_equal(folds.oof_predictions_, cross_fit_of(alone).oof_predictions_)
         and all(
             np.array_equal(a, b)
             for a, b in zip(
@@ -270,14 +268,12 @@ def classified(member, n_classes=2, **options):
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_more_faults(mode, n_classes):
     member = bad.BadClassifier(fault=bad.MORE_FAULTS[mode])
-    with pytest.raises(MemberError, match="'bad' failed in .*fold 1 of 3"):
+    with pytest.raises(MemberError, match=r"'bad' failed in .*fold 1 of 3"):
         classified(member, n_classes)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize(
-    "kind", [bad.Permuted, bad.Listing, bad.Nameless, bad.Reusing]
-)
+@pytest.mark.parametrize("kind", [bad.Permuted, bad.Listing, bad.Nameless, bad.Reusing])
 def test_unusual_members_are_read_aright(kind, n_classes):
     folds = classified(kind(), n_classes, refit="none")
     P = folds.oof_predictions_
@@ -368,7 +364,7 @@ def test_min_members(n_left):
 def test_all_members_fail():
     X, y = labelled()
     members = [("bad", bad.BadClassifier(fault=bad._boom))]
-    with pytest.raises(ValueError, match="0 members are left.*member boom"):
+    with pytest.raises(ValueError, match=r"0 members are left.*member boom"):
         CrossFit(members, cv=3, on_error="drop").fit(X, y)
 
 
