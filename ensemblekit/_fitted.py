@@ -10,10 +10,12 @@ from sklearn.utils.validation import check_is_fitted
 from ._folds import number_rows
 from ._levels import sort_levels
 from ._members import predict_member
+from ._memory_limit import check_memory
 from ._model_files import pickle_size
 from ._same_rows import check_same_rows
 from ._sklearn import _BaseComposition, _num_samples, check_input_features
 from .auditing import audit
+from .layout import n_outputs_for
 from .library import PredictionLibrary
 
 _SCORABLE = {"predict_proba"}
@@ -70,7 +72,10 @@ class FittedMembers(TransformerMixin, _BaseComposition):
         check_is_fitted(self)
         self._check_names(names)
         X = check_input_features(self, X, reset=False)
-        n_rows = _num_samples(X)
+        n_rows, n_columns = _num_samples(X), sum(self._widths.values())
+        # P, and the blocks that it is made of.
+        n_bytes = 2 * 8 * n_rows * n_columns
+        check_memory(n_bytes, f"P ({n_rows} rows x {n_columns} columns)")
         blocks = []
         for name, width in self._widths.items():
             if name in names:
@@ -368,10 +373,20 @@ class FittedMembers(TransformerMixin, _BaseComposition):
         ]
         if self._levels is not None:
             blocks = [sort_levels(block)[0] for block in blocks]
+        if len(blocks) == 1:
+            return blocks[0]
         return np.mean(blocks, axis=0, dtype=np.float64)
 
     def _n_outputs(self):
         return 1 if self._levels is None else len(self._levels)
+
+    def _n_columns(self, name):
+        """Columns of P that a member fills."""
+        if self.classes_ is None:
+            return self._n_outputs()
+        if self.method_[name] == "predict":
+            return 1
+        return n_outputs_for(len(self.classes_))
 
     def _filler(self):
         return 0.0 if self.classes_ is None else 1.0 / len(self.classes_)

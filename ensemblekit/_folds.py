@@ -13,7 +13,7 @@ from sklearn.model_selection import (
 )
 
 from ._sklearn import Integral, _num_samples
-from .exceptions import describe_rows
+from .exceptions import describe_rows, naming
 
 _N_FOLDS = 5
 _SHUFFLE_IF_ASKED = (KFold, StratifiedKFold, GroupKFold, StratifiedGroupKFold)
@@ -46,11 +46,13 @@ def make_splits(cv, n_repeats, X, y, stratify, params, rng):
     """
     n_rows = _num_samples(X)
     splitters = _repeat(_splitter(cv, y, stratify, "groups" in params), n_repeats, rng)
-    splits = [
-        (np.arange(n_rows)[train], np.arange(n_rows)[test])
-        for splitter in splitters
-        for train, test in splitter.split(X, y, **params)
-    ]
+    rows = np.arange(n_rows)
+    with naming("cv", *params):
+        splits = [
+            (rows[train], rows[test])
+            for splitter in splitters
+            for train, test in splitter.split(X, y, **params)
+        ]
     if not splits:
         raise ValueError("cv has no split; expected one of training and test rows.")
     for fold, (train, test) in enumerate(splits):

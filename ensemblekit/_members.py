@@ -1,5 +1,6 @@
 """What cross-fitting asks of one member: fit, predict, and check what it says."""
 
+from functools import partial
 from inspect import signature
 from time import perf_counter
 
@@ -10,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
+from ._shielded import call_shielded
 from ._sklearn import _check_method_params, _check_response_method, _safe_indexing
 from .exceptions import MemberError, MemberTypeError, describe_rows
 
@@ -232,10 +234,18 @@ def fit_member(name, member, X, y, train, params, classes, where, fit=None):
         if classes is not None:
             present, y = np.unique(y, return_inverse=True)
             _check_class_weight(member, classes[present])
-        model = fit(member, X, y, params) if fit else member.fit(X, y, **params)
+        fit = fit or _fit
+        if train is None:  # these rows are everybody's, those of a fold a copy
+            model = call_shielded(partial(fit, member), X, y, params)
+        else:
+            model = fit(member, X, y, params)
     except Exception as error:
         raise _named(name, f"fit on {where}", error) from error
     return model, perf_counter() - start
+
+
+def _fit(member, X, y, params):
+    return member.fit(X, y, **params)
 
 
 def _check_class_weight(member, labels):
@@ -283,8 +293,8 @@ def predict_member(name, model, X, method, present, classes, where, n_outputs=1)
     """
     doing = f"{method} on {where}"
     try:
-        raw = respond(model, method, X)
-        block = np.asarray(raw)
+        # A copy: the memory may be the model's, which another call overwrites.
+        block = np.array(call_shielded(partial(respond, model, method), X))
     except Exception as error:
         raise _named(name, doing, error) from error
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
@@ -292,20 +302,20 @@ def predict_member(name, model, X, method, present, classes, where, n_outputs=1)
         block = block[:, None] if block.ndim == 1 else block
         return _check_block(name, doing, block, n_rows, n_outputs)
     present = np.arange(len(classes)) if present is None else present
-    codes = _model_codes(name, doing, model, present, classes)
+    known = np.asarray(getattr(model, "classes_", np.arange(len(present))))
+    codes = _model_codes(name, doing, model, known, present, classes)
     if method == "predict":
-        return _label_codes(name, doing, block, n_rows, model.classes_, codes)
+        return _label_codes(name, doing, block, n_rows, known, codes)
     if method == "decision_function":
         return _check_scores(name, doing, block, n_rows, codes, len(classes))
-    _check_block(name, doing, block, n_rows, len(codes))
-    _check_probabilities(name, doing, block)
+    block = _check_probabilities(name, doing, block, n_rows, len(codes))
     if len(codes) < len(classes):
         full = np.zeros((n_rows, len(classes)), dtype=block.dtype)
         full[:, codes] = block
         block = full
     elif not np.array_equal(codes, np.arange(len(classes))):
         block = block[:, np.argsort(codes)]
-    return block[:, 1:] if len(classes) == 2 else block
+    return block[:, 1:].copy() if len(classes) == 2 else block
 
 
 def respond(model, method, X):
@@ -317,16 +327,22 @@ def respond(model, method, X):
     return getattr(model, method)(X)
 
 
-def _model_codes(name, doing, model, present, classes):
+def _model_codes(name, doing, model, known, present, classes):
     """Position in `classes` of each class the model knows, in the model's order."""
-    known = np.asarray(getattr(model, "classes_", np.arange(len(present))))
-    if not ends_frozen(model):
-        if known.dtype.kind in "iufb" and np.isin(known, np.arange(len(present))).all():
-            return present[known.astype(int)]
-    elif np.isin(known, classes).all():
-        return np.searchsorted(classes, known)
+    frozen = ends_frozen(model)
+    labels = classes if frozen else np.arange(len(present))
+    if known.dtype.kind in "iu" and np.array_equal(known, labels):  # nearly always
+        return np.arange(len(classes)) if frozen else present
+    comparable = frozen or known.dtype.kind in "iufb"
+    if comparable and known.ndim == 1 and np.isin(known, labels).all():
+        codes = np.searchsorted(labels, known)
+        if len(np.unique(codes)) == len(codes):
+            return codes if frozen else present[codes]
     raise MemberError(
-        name, doing, f"its classes_ are {known}, which are not among those of y."
+        name,
+        doing,
+        f"its classes_ are {known.tolist()}; expected distinct labels that are among "
+        f"{labels.tolist()}.",
     )
 
 
@@ -357,6 +373,12 @@ def _check_scores(name, doing, scores, n_rows, codes, n_classes):
 
 
 def _check_block(name, doing, block, n_rows, n_columns):
+    _check_shape(name, doing, block, n_rows, n_columns)
+    _check_finite(name, doing, block)
+    return block if block.dtype.kind == "f" else block.astype(np.float64)
+
+
+def _check_shape(name, doing, block, n_rows, n_columns):
     if block.dtype.kind not in "fiub":
         raise MemberTypeError(
             name, doing, f"expected numbers; got an array of {block.dtype}."
@@ -368,32 +390,41 @@ def _check_block(name, doing, block, n_rows, n_columns):
             f"expected {n_rows} rows and {n_columns} columns of predictions; got shape "
             f"{block.shape}.",
         )
-    bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
-    if bad.size:
+
+
+def _check_finite(name, doing, block):
+    if not np.isfinite(block).all():
+        bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
         raise MemberError(
             name,
             doing,
             f"expected finite predictions; got NaN or infinity ({describe_rows(bad)}).",
         )
-    return block if block.dtype.kind == "f" else block.astype(np.float64)
 
 
-def _check_probabilities(name, doing, block):
-    if block.min() < -1e-9 or block.max() > 1 + 1e-9:
+def _check_probabilities(name, doing, block, n_rows, n_columns):
+    _check_shape(name, doing, block, n_rows, n_columns)
+    block = block if block.dtype.kind == "f" else block.astype(np.float64)
+    tolerance = _TOLERANCE.get(block.dtype, 1e-3)
+    with np.errstate(invalid="ignore", over="ignore"):
+        away = np.abs(block @ np.ones(n_columns, block.dtype) - 1.0)
+    low, high = block.min(), block.max()
+    # NaN and infinity fail these too, and need no pass of their own.
+    if low >= -1e-9 and high <= 1 + 1e-9 and away.max() <= tolerance:
+        return block
+    _check_finite(name, doing, block)
+    if low < -1e-9 or high > 1 + 1e-9:
         raise MemberError(
             name,
             doing,
-            f"expected probabilities; got values from {block.min():.4g} to "
-            f"{block.max():.4g}.",
+            f"expected probabilities; got values from {low:.4g} to {high:.4g}.",
         )
-    wrong = np.abs(block.sum(axis=1) - 1.0) > _TOLERANCE.get(block.dtype, 1e-3)
-    if wrong.any():
-        raise MemberError(
-            name,
-            doing,
-            "expected probabilities that sum to 1; got other sums in "
-            f"{describe_rows(np.flatnonzero(wrong))}.",
-        )
+    raise MemberError(
+        name,
+        doing,
+        "expected probabilities that sum to 1; got other sums in "
+        f"{describe_rows(np.flatnonzero(away > tolerance))}.",
+    )
 
 
 def _named(name, doing, error):

@@ -21,6 +21,8 @@ from sklearn.utils.validation import (
     _num_samples,
 )
 
+from .exceptions import naming
+
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # before 1.9 there are no callbacks to call
@@ -83,6 +85,7 @@ def check_input_features(estimator, X, *, reset):
     ValueError
         If X is not two-dimensional, has no rows, or differs from that of fit.
     """
+    _check_container(X)
     (X,) = indexable(X)
     if getattr(X, "ndim", 2) != 2:
         raise ValueError(
@@ -96,6 +99,20 @@ def check_input_features(estimator, X, *, reset):
     _check_feature_names(estimator, X, reset=reset)
     _check_n_features(estimator, X, reset=reset)
     return X
+
+
+def _check_container(X):
+    """Refuse what has no rows: scalars, texts, mappings, generators, lazy frames."""
+    sized = hasattr(X, "shape") or hasattr(X, "__len__")
+    if (
+        not sized
+        or isinstance(X, (str, bytes, dict))
+        or getattr(X, "shape", (1,)) == ()
+    ):
+        raise TypeError(
+            f"X is of type {type(X).__name__}; expected an array, a sparse matrix, a "
+            "data frame or a list of rows."
+        )
 
 
 def forget_fitted(estimator):
@@ -113,9 +130,10 @@ def check_sample_weight(sample_weight, X):
         If weights are negative, NaN or infinite, of another length, all zero, or too
         large or too small to be added up.
     """
-    weight = _check_sample_weight(
-        sample_weight, X, dtype=float, ensure_non_negative=True
-    )
+    with naming("sample_weight"):
+        weight = _check_sample_weight(
+            sample_weight, X, dtype=float, ensure_non_negative=True
+        )
     if not weight.any():
         raise ValueError("sample_weight is zero in every row; expected a positive one.")
     if not 1e-290 < weight.max() < 1e290:

@@ -184,19 +184,19 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         members = self._check_members(cross_fit)
         self._check_combiner(members)
         forget_fitted(self)
-        X = check_input_features(self, X, reset=True)
-        routed = route(self, members, X, sample_weight, groups, params)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        with FitReport(self, ("combiner",), X=X, y=y, metadata=metadata) as report:
-            self.cross_fit_ = cross_fit._fit(
-                X, y, members, routed, sample_weight, report=report
-            )
-            targets = cross_fit._encode(y)
-            try:
+        try:
+            X = check_input_features(self, X, reset=True)
+            routed = route(self, members, X, sample_weight, groups, params)
+            with FitReport(self, ("combiner",), X=X, y=y, metadata=metadata) as report:
+                self.cross_fit_ = cross_fit._fit(
+                    X, y, members, routed, sample_weight, report=report
+                )
+                targets = cross_fit._encode(y)
                 self._combine(X, targets, members, sample_weight, routed, report)
-            except BaseException:
-                forget_fitted(self)
-                raise
+        except BaseException:  # a half of a fit is none
+            forget_fitted(self)
+            raise
         return self
 
     def add(self, name, estimator, X, y, *, sample_weight=None, groups=None, **params):

@@ -34,6 +34,7 @@ from ._members import (
     with_levels,
     with_seed,
 )
+from ._memory_limit import check_memory
 from ._options import SHARED_CONSTRAINTS
 from ._progress import FitReport
 from ._routing import make_router, merge_member_tags, route
@@ -49,6 +50,7 @@ from ._sklearn import (
     check_sample_weight,
     forget_fitted,
 )
+from .exceptions import MemberError, naming
 from .leaderboard import score_folds
 from .prefit import check_prefit, stored_predictions
 
@@ -496,20 +498,22 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
             raise ValueError(
                 "CrossFit requires y to be passed, but the target y is None."
             )
-        y = _check_y(y, y_numeric=task == "regression")
-        check_consistent_length(X, y)
         self.classes_ = None
-        if task == "regression":
-            return y.astype(np.float64)
-        check_classification_targets(y)
-        self.classes_, codes = layout.encode_labels(y)
+        with naming("y"):
+            y = _check_y(y, y_numeric=task == "regression")
+            check_consistent_length(X, y)
+            if task == "regression":
+                return y.astype(np.float64)
+            check_classification_targets(y)
+            self.classes_, codes = layout.encode_labels(y)
         return codes
 
     def _encode(self, y):
-        if self.classes_ is None:
-            return _check_y(y, y_numeric=True)
-        y = _check_y(y)
-        unknown = np.setdiff1d(y, self.classes_)
+        with naming("y"):
+            y = _check_y(y, y_numeric=self.classes_ is None)
+            if self.classes_ is None:
+                return y
+            unknown = np.setdiff1d(y, self.classes_)
         if unknown.size:
             raise ValueError(
                 f"y has labels {unknown.tolist()} that were not there in fit."
@@ -555,16 +559,12 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
 
     def _take(self, X, targets, members, routed, report):
         """Cross-fit members and put their predictions beside those that are there."""
-        blocks = {
-            name: stored_predictions(
-                name, member, self.classes_, self._n_outputs(), self.covered_
-            )
-            for name, member in members
-        }
+        self._check_memory([name for name, _ in members])
+        blocks = {name: self._stored(name, member) for name, member in members}
         tasks = [
             task
             for name, member in members
-            if blocks[name] is None
+            if blocks[name] is None and name in self.method_
             for task in self._fold_tasks(name, member, routed.members[name])
         ]
         done = self._run(X, targets, tasks, report)
@@ -585,6 +585,25 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
             report = self._report(name, member, blocks[name], done.get(name, []))
             self.report_.append({**report, **crossing[name]})
         self._make_library()
+
+    def _check_memory(self, names):
+        """Refuse a P that does not fit: folds' blocks, members' blocks, and itself."""
+        n_rows, known = self.oof_predictions_.shape
+        new = sum(self._n_columns(name) for name in names)
+        n_held_out = sum(len(test) for _, test in self.splits_)
+        n_cells = (n_held_out + 2 * n_rows) * new + n_rows * known
+        check_memory(8 * n_cells, f"P ({n_rows} rows x {known + new} columns)")
+
+    def _stored(self, name, member):
+        """Return the predictions that came with a member; None without, or dropped."""
+        known = self.classes_, self._n_outputs(), self.covered_
+        try:
+            return stored_predictions(name, member, *known)
+        except MemberError as error:
+            if self.on_error == "raise":
+                raise
+            self._drop(name, error.where, error.problem)
+        return None
 
     def _fold_tasks(self, name, member, params):
         seeds = draw_seeds(self._seed, name, len(self.splits_))[1:]
@@ -662,7 +681,8 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         """Return what tells members when to stop, with y as members know it."""
         if isinstance(self.early_stopping, str):
             return self.early_stopping
-        X_val, y_val = self.early_stopping
+        with naming("early_stopping"):
+            X_val, y_val = self.early_stopping
         return X_val, self._encode(y_val)
 
     def _drop(self, name, where, problem):

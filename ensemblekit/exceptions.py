@@ -1,6 +1,8 @@
 """Errors and warnings that name the member, the fold and the row."""
 
+import re
 from collections.abc import Sequence
+from contextlib import contextmanager
 
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
@@ -74,3 +76,24 @@ def describe_rows(rows: Sequence[int] | NDArray) -> str:
     """
     noun = "row" if len(rows) == 1 else "rows"
     return f"{len(rows)} {noun}, first at row {int(rows[0])}"
+
+
+@contextmanager
+def naming(*arguments):
+    """Say which argument is at fault, where an error of its check does not.
+
+    Examples
+    --------
+    >>> with naming("cv"):
+    ...     [1, 2][3]
+    Traceback (most recent call last):
+    ValueError: cv cannot be used: list index out of range
+    """
+    try:
+        yield
+    except (ValueError, TypeError, IndexError) as error:
+        named = re.search(rf"\b({'|'.join(arguments)})\b", str(error))
+        if named and not isinstance(error, IndexError):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{' or '.join(arguments)} cannot be used: {error}") from error

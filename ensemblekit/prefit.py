@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import layout
 from ._members import is_frozen
 from ._sklearn import HasMethods
+from .exceptions import MemberError, MemberTypeError
 
 __all__ = ["PrefitMember"]
 
@@ -133,14 +134,27 @@ def stored_predictions(name, member, classes, n_outputs, covered):
     -------
     block : ndarray of shape (n_samples, n_columns) or None
         NaN in rows that are not covered.
+
+    Raises
+    ------
+    MemberError
+        If they do not fit the rows, or are none.
     """
     if not isinstance(member, PrefitMember) or member.oof_predictions is None:
         return None
-    given = np.asarray(member.oof_predictions)
-    if len(given) != len(covered):
+    try:
+        return _checked(name, member.oof_predictions, classes, n_outputs, covered)
+    except (ValueError, TypeError) as error:
+        kind = MemberTypeError if isinstance(error, TypeError) else MemberError
+        raise kind(name, "oof_predictions", str(error)) from error
+
+
+def _checked(name, given, classes, n_outputs, covered):
+    given = np.asarray(given)
+    if given.ndim == 0 or len(given) != len(covered):
         raise ValueError(
-            f"Member {name!r} has oof_predictions of {len(given)} rows; expected "
-            f"{len(covered)}, one for each row of X."
+            f"expected {len(covered)} rows, one for each row of X; got shape "
+            f"{given.shape}."
         )
     binary = classes is not None and len(classes) == 2
     if classes is not None:

@@ -23,6 +23,8 @@ LEVELS = {
     "_entries": 0,
     "_model_files": 0,
     "_sklearn": 0,
+    "_shielded": 0,
+    "_memory_limit": 0,
     "_threads": 0,
     "_shipping": 0,
     "losses": 1,
@@ -69,6 +71,7 @@ LEVELS = {
 }
 # Inside a level, an arrow needs its reason here.
 SAME_LEVEL = {
+    ("_sklearn", "exceptions"): "errors of scikit-learn's checks name the argument",
     ("library", "layout"): "the library's columns are P's",
     ("metrics", "layout"): "levels are those of P's quantiles",
     ("metrics", "losses"): "the formula of the pinball loss",
