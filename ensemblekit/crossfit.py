@@ -4,6 +4,7 @@ import warnings
 from time import perf_counter
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -32,7 +33,6 @@ from ._members import (
     holds_frozen,
     is_frozen,
     with_levels,
-    with_seed,
 )
 from ._memory_limit import check_memory
 from ._options import SHARED_CONSTRAINTS
@@ -566,11 +566,12 @@ class CrossFit(FittedMembers):
         seeds = draw_seeds(self._seed, name, len(self.splits_))[1:]
         stopping = stops_early(member) and not is_frozen(member)
         self._warn_of_stopping(name, member)
+        member = self._prepare(name, member)
         return [
             Task(
                 name,
                 f"fold {fold + 1} of {len(self.splits_)}",
-                self._prepare(name, member, seed),
+                member,
                 self.method_[name],
                 params,
                 train,
@@ -593,12 +594,11 @@ class CrossFit(FittedMembers):
         ):
             warnings.warn(limit, UserWarning, stacklevel=7)
 
-    def _prepare(self, name, member, seed):
-        """Return a clone with its seed and, for quantiles, the levels."""
-        member = with_seed(member, seed)
+    def _prepare(self, name, member):
+        """Return the member; for quantiles, a clone with the levels."""
         if self._levels is None:
             return member
-        return with_levels(f"Member {name!r}", member, self._levels)
+        return with_levels(f"Member {name!r}", clone(member), self._levels)
 
     def _run(self, X, targets, tasks, *, refitting=False):
         """Run tasks; return the results of the members of which none is missing.
@@ -671,7 +671,7 @@ class CrossFit(FittedMembers):
 
     def _whole_task(self, name, member, params):
         seed = draw_seeds(self._seed, name, len(self.splits_))[0]
-        member = self._prepare(name, member, seed)
+        member = self._prepare(name, member)
         stopping = stops_early(member)
         rounds = self._report_of(name)["rounds"]
         if rounds is not None:
