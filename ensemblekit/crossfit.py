@@ -595,10 +595,11 @@ class CrossFit(FittedMembers):
             warnings.warn(limit, UserWarning, stacklevel=7)
 
     def _prepare(self, name, member):
-        """Return the member; for quantiles, a clone with the levels."""
+        """Return a clone, for quantiles with the levels."""
+        member = clone(member)
         if self._levels is None:
             return member
-        return with_levels(f"Member {name!r}", clone(member), self._levels)
+        return with_levels(f"Member {name!r}", member, self._levels)
 
     def _run(self, X, targets, tasks, *, refitting=False):
         """Run tasks; return the results of the members of which none is missing.
