@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ._digest import digest
 from ._early_stopping import fit_early, recode, rounds_of, unreached_parts
-from ._members import fit_member, is_frozen, predict_member
+from ._members import fit_member, is_frozen, predict_member, with_seed
 from ._model_files import trusted_packages
 from ._sklearn import _check_method_params, _safe_indexing
 from ._tasks import Outcome, run_tasks
@@ -32,10 +32,16 @@ class Memory(NamedTuple):
         """Return a seed that is the same for the same data."""
         return int(self.data[:8], 16) >> 1
 
-    def place(self, task, models):
-        """Return where the task's result is kept; None where its key is unknown."""
+    def place(self, task, models, known):
+        """Return where the task's result is kept; None where its key is unknown.
+
+        known : dict
+            Digests of what tasks share, by identity; filled here.
+        """
         try:
-            key = digest((_VERSIONS, self.data, task._replace(name="", where="")))
+            parts = [_digest_once(getattr(task, p), p, known) for p in _SHARED_PARTS]
+            own = task.method, task.n_outputs, task.stops_early, task.seed
+            key = digest((_VERSIONS, self.data, parts, own))
         except UncacheableError as error:
             warnings.warn(
                 f"Member {task.name!r} is fitted without memory: {error}",
@@ -44,6 +50,16 @@ class Memory(NamedTuple):
             )
             return None
         return Stored(self.cache, key, models)
+
+
+_SHARED_PARTS = ("member", "params", "train", "test", "present")
+
+
+def _digest_once(value, label, known):
+    """Digest what many tasks hold, such as a member or the rows of a fold, once."""
+    if id(value) not in known:
+        known[id(value)] = digest(value, label)
+    return known[id(value)]
 
 
 class Stored(NamedTuple):
@@ -59,7 +75,10 @@ class Stored(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a worker is told beside the data; `train` is None for all rows."""
+    """What a worker is told beside the data; `train` is None for all rows.
+
+    The member is the same for all folds: the worker clones it and sets its seed.
+    """
 
     name: str
     where: str
@@ -127,7 +146,8 @@ def _fit(X, targets, classes, groups, validation, task):
         )
     where = task.train, task.params, classes, task.where
     try:
-        return fit_member(task.name, task.member, X, targets, *where, fit)
+        member = with_seed(task.member, task.seed)
+        return fit_member(task.name, member, X, targets, *where, fit)
     except MemberError as error:
         if parts := unreached_parts(task.member):
             error.add_note(
@@ -206,10 +226,11 @@ def _has_fitted(task, outcome):
 def _placed(tasks, memory, models):
     """Tell the tasks where to store; members without a key are not asked twice."""
     unknown: set[str] = set()
+    known: dict[int, str] = {}  # of objects that `tasks` keeps alive
     placed = []
     for task in tasks:
         if task.name not in unknown:
-            stored = memory.place(task, models)
+            stored = memory.place(task, models, known)
             if stored is None:
                 unknown.add(task.name)
             task = task._replace(stored=stored)

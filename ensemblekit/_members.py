@@ -228,12 +228,13 @@ def fit_member(name, member, X, y, train, params, classes, where, fit=None):
     """
     start = perf_counter()
     try:
-        if train is not None:
-            params = _check_method_params(X, params, indices=train)
-            X, y = _safe_indexing(X, train), y[train]
+        y = y if train is None else y[train]
         if classes is not None:
             present, y = np.unique(y, return_inverse=True)
             _check_class_weight(member, classes[present])
+        if train is not None:  # last, for the rows of X are what takes memory
+            params = _check_method_params(X, params, indices=train)
+            X = _safe_indexing(X, train)
         fit = fit or _fit
         if train is None:  # these rows are everybody's, those of a fold a copy
             model = call_shielded(partial(fit, member), X, y, params)

@@ -4,6 +4,7 @@ import warnings
 from time import perf_counter
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
@@ -32,7 +33,6 @@ from ._members import (
     holds_frozen,
     is_frozen,
     with_levels,
-    with_seed,
 )
 from ._memory_limit import check_memory
 from ._options import SHARED_CONSTRAINTS
@@ -609,11 +609,12 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         seeds = draw_seeds(self._seed, name, len(self.splits_))[1:]
         stopping = stops_early(member) and not is_frozen(member)
         self._warn_of_stopping(name, member)
+        member = self._prepare(name, member)
         return [
             Task(
                 name,
                 _place(fold, len(self.splits_)),
-                self._prepare(name, member, seed),
+                member,
                 self.method_[name],
                 params,
                 train,
@@ -636,9 +637,9 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         ):
             warnings.warn(limit, UserWarning, stacklevel=7)
 
-    def _prepare(self, name, member, seed):
-        """Return a clone with its seed and, for quantiles, the levels."""
-        member = with_seed(member, seed)
+    def _prepare(self, name, member):
+        """Return a clone, for quantiles with the levels."""
+        member = clone(member)
         if self._levels is None:
             return member
         return with_levels(f"Member {name!r}", member, self._levels)
@@ -719,7 +720,7 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
 
     def _whole_task(self, name, member, params):
         seed = draw_seeds(self._seed, name, len(self.splits_))[0]
-        member = self._prepare(name, member, seed)
+        member = self._prepare(name, member)
         stopping = stops_early(member)
         rounds = self._report_of(name)["rounds"]
         if rounds is not None:

@@ -173,7 +173,7 @@ def _fit_folds(regressor, estimator, X, y, weight, groups):
     )
     routed = Routed({"estimator": arguments}, split, {})
     cross_fit._fit(X, y, members, routed, weight, every_row_for="method='cv+'")
-    whole = cross_fit._prepare("estimator", estimator, None)
+    whole = cross_fit._prepare("estimator", estimator)
     return FoldParts(
         fit_member("estimator", whole, X, y, None, arguments, None, "all rows")[0],
         number_rows(cross_fit.splits_, len(y)),
