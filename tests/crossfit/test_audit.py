@@ -31,6 +31,7 @@ from ensemblekit import (
     AuditReport,
     AverageRegressor,
     CrossFit,
+    PrefitMember,
     StackedClassifier,
     StackedQuantileRegressor,
     StackedRegressor,
@@ -343,7 +344,7 @@ def test_members_trained_elsewhere_warn_declared_or_not():
     trained = DecisionTreeRegressor(max_depth=6, random_state=0).fit(X, y)
     models = [
         ("ridge", Ridge()),
-        ("frozen", FrozenEstimator(trained)),
+        ("frozen", PrefitMember(trained, trained_on_other_rows=True)),
         ("hidden", LearnsNothing(FrozenEstimator(trained))),
         ("mean", DummyRegressor(strategy="constant", constant=0.0)),
     ]
@@ -588,7 +589,7 @@ def test_only_some_columns_and_rows_are_looked_at(monkeypatch):
 
 def test_the_report_prints_and_turns_into_data():
     X, y = regression()
-    trained = FrozenEstimator(Ridge().fit(X, y))
+    trained = PrefitMember(Ridge().fit(X, y), trained_on_other_rows=True)
     report = audit(CrossFit([("<b>", trained), *members()]).fit(X, y), X, y)
     assert isinstance(report, AuditReport)
     text = str(report)
