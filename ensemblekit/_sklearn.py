@@ -103,7 +103,7 @@ def check_input_features(estimator, X, *, reset):
 
 def _check_container(X):
     """Refuse what has no rows: scalars, texts, mappings, generators, lazy frames."""
-    sized = hasattr(X, "shape") or hasattr(X, "__len__")
+    sized = any(hasattr(X, name) for name in ("__len__", "shape", "__array__"))
     if (
         not sized
         or isinstance(X, (str, bytes, dict))
