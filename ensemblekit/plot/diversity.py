@@ -90,12 +90,12 @@ class DiversityDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        expected = "a fitted stack or CrossFit; of predictions use from_predictions"
+        expected = "a fitted stack or CrossFit, not compacted"
         library = find_fitted(estimator, "library_", expected).library_
         if library is None:
             raise ValueError(
-                "library_ is None: the members' outputs do not compare, or the stack "
-                "was compacted. Use from_predictions."
+                "library_ is None: the members' outputs do not compare. Use "
+                "from_predictions for those that do."
             )
         return cls.from_predictions(None, library, ax=ax)
 
