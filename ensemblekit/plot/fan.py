@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _levels, layout
-from ._axes import BLUE, VERMILLION, legend, make_axes, share, thin
+from ._axes import BLUE, VERMILLION, ink, legend, make_axes, share, thin
 from ._source import check_array
 
 __all__ = ["QuantileFanDisplay"]
@@ -210,8 +210,8 @@ class QuantileFanDisplay:
             (self.median_,) = self.ax_.plot(
                 self.x,
                 self.quantiles[:, middle[0]],
-                color=BLUE,
-                linewidth=1.2,
+                color=ink(),
+                linewidth=1.0,
                 marker="" if len(self.x) > 1 else "_",
                 label="median",
             )

@@ -216,7 +216,7 @@ class RiskCoverageDisplay:
         colour, shown = next_colour(self.ax_), thin(len(self.coverage))
         x = self.coverage[shown]
         self.band_ = self.ax_.fill_between(
-            x, self.low[shown], self.high[shown], color=colour, alpha=0.15, linewidth=0
+            x, self.low[shown], self.high[shown], color=colour, alpha=0.2, linewidth=0
         )
         (self.line_,) = self.ax_.plot(
             x, self.selective_risk[shown], color=colour, label=self._label()
@@ -226,7 +226,7 @@ class RiskCoverageDisplay:
             color=colour,
             linestyle="--",
             linewidth=0.9,
-            label="the same errors, asked last",
+            label="best order of its errors",
         )
         if self.chosen is not None:
             self._mark(colour)
