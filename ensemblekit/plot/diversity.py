@@ -149,20 +149,20 @@ class DiversityDisplay:
         display : DiversityDisplay
         """
         m = len(self.names)
-        side = _side(m)
-        self.ax_, self.figure_ = make_axes(ax, side + 1.1, side + 3.8)
+        side, longest = _side(m), max(len(shorten(name)) for name in self.names)
+        beside = 1.6 + 0.09 * longest if m <= _MOST_NAMED else 1.6
+        self.ax_, self.figure_ = make_axes(ax, side + 1.1, side + beside)
         values = self.correlation[np.ix_(self.order, self.order)]
         pairs = values[np.triu_indices(m, 1)]
         pairs = pairs[~np.isnan(pairs)]
-        # From the least to 1: errors of good members are all alike to some degree.
-        least = np.floor(10.0 * pairs.min(initial=0.9)) / 10.0
+        least, digits = _scale(pairs.min(initial=1.0))
         self.image_ = self.ax_.imshow(values, cmap="cividis", vmin=least, vmax=1.0)
         self.figure_.colorbar(self.image_, ax=self.ax_, label="correlation of errors")
         self._name(m)
         if m <= _MOST_FIGURES:
-            self._write_values(values, least)
+            self._write_values(values, least, digits)
         if len(pairs):
-            title(self.ax_, self._summary(pairs))
+            title(self.ax_, self._summary(pairs, digits))
         return self
 
     def _name(self, m):
@@ -175,7 +175,7 @@ class DiversityDisplay:
         name_ticks(self.ax_.yaxis, np.arange(m), names, fontsize=size)
         self.ax_.tick_params(axis="y", length=0)
 
-    def _write_values(self, values, least):
+    def _write_values(self, values, least, digits):
         for (row, column), value in np.ndenumerate(values):
             if row == column or np.isnan(value):
                 continue
@@ -184,22 +184,34 @@ class DiversityDisplay:
             self.ax_.text(
                 column,
                 row,
-                f"{value:.2f}",
+                f"{value:.{digits}f}",
                 ha="center",
                 va="center",
                 fontsize="small",
                 color="white" if dark else "black",
             )
 
-    def _summary(self, pairs):
+    def _summary(self, pairs, digits):
         upper = np.triu(self.correlation, 1)
         upper[np.tril_indices(len(upper))] = -np.inf
         pair = np.unravel_index(np.nanargmax(upper), upper.shape)
         first, second = (shorten(self.names[n]) for n in pair)
         return (
-            f"mean of pairs {pairs.mean():.2f}; "
-            f"most alike {self.correlation[pair]:.2f}:\n{first}\n{second}"
+            f"mean of pairs {pairs.mean():.{digits}f}; "
+            f"most alike {self.correlation[pair]:.{digits}f}:\n{first}\n{second}"
         )
+
+
+def _scale(least):
+    """Return where the colours begin, and the digits that tell members apart.
+
+    They end at 1, and errors of good members are all alike: from 0.99 to 1, say.
+    """
+    span = max(1.0 - least, 1e-3)
+    power = min(-1, int(np.floor(np.log10(span))))
+    # Rounding takes no step more.
+    n_steps = np.ceil(span / 10.0**power - 1e-9)
+    return 1.0 - n_steps * 10.0**power, 1 - power
 
 
 def _side(m):

@@ -185,6 +185,8 @@ class LossPathDisplay:
         if not new.all():
             legend(self.ax_)
         if len(names) <= 2 * _MOST_NAMED:
-            named = shown if len(names) <= _MOST_NAMED else np.flatnonzero(new)
-            text = {"rotation": 90, "fontsize": "small"}
+            few = len(names) <= _MOST_NAMED
+            named = shown if few else np.flatnonzero(new)
+            size = "small" if few else "x-small"
+            text = {"rotation": 90, "fontsize": size}
             name_ticks(self.ax_.xaxis, steps[named], names[named], **text)

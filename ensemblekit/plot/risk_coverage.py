@@ -41,8 +41,11 @@ class RiskCoverageDisplay:
 
     Attributes
     ----------
-    coverage, selective_risk, low, high : ndarray of shape (n_points,), float64
-        `low` and `high` are the ends of the band.
+    coverage, selective_risk : ndarray of shape (n_points,), float64
+    drawn : ndarray of shape (n_drawn,), int64
+        Points that are drawn: of more than 500 some, evenly, and both ends.
+    low, high : ndarray of shape (n_drawn,), float64
+        Ends of the band at these.
     line_, best_ : matplotlib.lines.Line2D
     band_ : matplotlib.collections.PolyCollection
     ax_ : matplotlib.axes.Axes
@@ -84,8 +87,9 @@ class RiskCoverageDisplay:
         _check_curve(self.coverage, self.selective_risk)
         self.n_samples, self.area, self.chosen = int(n_samples), area, chosen
         self.confidence_level, self.name = confidence_level, name
-        n_answered = np.round(self.coverage * self.n_samples).astype(np.int64)
-        n_wrong = np.round(self.selective_risk * n_answered).astype(np.int64)
+        self.drawn = thin(len(self.coverage))
+        n_answered = np.round(self.coverage[self.drawn] * self.n_samples)
+        n_wrong = np.round(self.selective_risk[self.drawn] * n_answered)
         self.low, self.high = clopper_pearson(n_wrong, n_answered, confidence_level)
 
     @classmethod
@@ -213,13 +217,12 @@ class RiskCoverageDisplay:
         display : RiskCoverageDisplay
         """
         self.ax_, self.figure_ = make_axes(ax)
-        colour, shown = next_colour(self.ax_), thin(len(self.coverage))
-        x = self.coverage[shown]
+        colour, x = next_colour(self.ax_), self.coverage[self.drawn]
         self.band_ = self.ax_.fill_between(
-            x, self.low[shown], self.high[shown], color=colour, alpha=0.2, linewidth=0
+            x, self.low, self.high, color=colour, alpha=0.2, linewidth=0
         )
         (self.line_,) = self.ax_.plot(
-            x, self.selective_risk[shown], color=colour, label=self._label()
+            x, self.selective_risk[self.drawn], color=colour, label=self._label()
         )
         (self.best_,) = self.ax_.plot(
             *self._best(),
@@ -235,7 +238,7 @@ class RiskCoverageDisplay:
             xlabel="coverage: share of rows answered",
             ylabel=f"errors among them (band: {share(self.confidence_level)})",
         )
-        legend(self.ax_, loc="upper left")
+        legend(self.ax_)
         return self
 
     def _label(self):
@@ -264,7 +267,8 @@ class RiskCoverageDisplay:
 
     def _limit(self):
         """Leave the few most confident rows, whose share is noise, out of the scale."""
-        settled = self.coverage >= min(0.1, self.coverage[-1])
+        coverage = self.coverage[self.drawn]
+        settled = coverage >= min(0.1, coverage[-1])
         top = max(self.high[settled].max(), 1e-3)
         n_before = self.ax_._ensemblekit_series - 1
         top = max(top, self.ax_.get_ylim()[1]) if n_before else 1.05 * top

@@ -88,6 +88,16 @@ def test_classes_and_quantiles(class_predictions):
     assert_allclose(display.correlation, expected)
 
 
+@pytest.mark.parametrize(
+    ("least", "begin", "figure"),
+    [(-0.15, -0.2, "-0.15"), (0.86, 0.8, "0.86"), (0.995, 0.995, "0.9950")],
+)
+def test_scale_fits_the_values(least, begin, figure):
+    display = DiversityDisplay([[1.0, least], [least, 1.0]]).plot()
+    assert_allclose(display.image_.get_clim(), (begin, 1.0))
+    assert {text.get_text() for text in display.ax_.texts} == {figure}
+
+
 def test_refusals(regression_predictions):
     P, y, _ = regression_predictions(n_members=3)
     with pytest.raises(ValueError, match=r"shape \(2, 3\)"):
