@@ -14,6 +14,8 @@ from ..library import PredictionLibrary
 def find_fitted(estimator: Any, attribute: str, expected: str) -> Any:
     """Return the estimator, or the combiner inside of it, that has an attribute.
 
+    Stacks are those here and scikit-learn's.
+
     expected : what would have it, for the message
 
     Raises
@@ -26,7 +28,8 @@ def find_fitted(estimator: Any, attribute: str, expected: str) -> Any:
     check_is_fitted(estimator)
     inside = estimator
     while not hasattr(inside, attribute):
-        inside = getattr(inside, "combiner_", None)
+        final = getattr(inside, "final_estimator_", None)
+        inside = getattr(inside, "combiner_", final)
         if inside is None:
             raise ValueError(
                 f"{type(estimator).__name__} has no {attribute}; expected {expected}."
@@ -39,11 +42,18 @@ def member_names(estimator: Any, n_members: int) -> list[str]:
     cross_fit = getattr(estimator, "cross_fit_", None)
     if cross_fit is not None:
         return [str(name) for name in cross_fit.method_]
+    theirs = getattr(estimator, "named_estimators_", None)
+    if theirs is not None:
+        return [name for name, member in theirs.items() if not _is_dropped(member)]
     names = list(_base.column_names(estimator))
     if len(names) % n_members:
         return default_names(n_members)
     # A member's name is that of its first column.
     return [str(name) for name in names[:: len(names) // n_members]]
+
+
+def _is_dropped(member: Any) -> bool:
+    return isinstance(member, str) and member == "drop"
 
 
 def default_names(n_members: int) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import describe_rows
+from ..metrics._checks import check_share
 from ..metrics.coverage import clopper_pearson
 from ._axes import GREY, legend, make_axes, next_colour, share
 from ._source import check_array
@@ -86,10 +87,7 @@ class ReliabilityDisplay:
                 f"predicted, observed and n_rows have shapes {self.predicted.shape}, "
                 f"{self.observed.shape} and {self.n_rows.shape}; expected equal ones."
             )
-        if not 0.0 < confidence < 1.0:
-            raise ValueError(
-                f"confidence is {confidence!r}; expected a number in (0, 1)."
-            )
+        confidence = check_share(confidence, "confidence")
         n_of_class = np.round(self.observed * self.n_rows).astype(np.int64)
         self.low, self.high = clopper_pearson(n_of_class, self.n_rows, confidence)
         self.confidence, self.of, self.name = confidence, of, name

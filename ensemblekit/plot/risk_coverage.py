@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from ..metrics._checks import check_share
 from ..metrics.coverage import clopper_pearson
 from ..selective import aurc, risk_coverage_curve
 from ..selective._confidence import OF_PROBABILITIES, model_confidence
@@ -86,7 +87,8 @@ class RiskCoverageDisplay:
         self.selective_risk = check_array(selective_risk, "selective_risk")
         _check_curve(self.coverage, self.selective_risk)
         self.n_samples, self.area, self.chosen = int(n_samples), area, chosen
-        self.confidence_level, self.name = confidence_level, name
+        self.confidence_level = check_share(confidence_level, "confidence_level")
+        self.name = name
         self.drawn = thin(len(self.coverage))
         n_answered = np.round(self.coverage[self.drawn] * self.n_samples)
         n_wrong = np.round(self.selective_risk[self.drawn] * n_answered)

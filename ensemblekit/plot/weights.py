@@ -104,8 +104,8 @@ class WeightsDisplay:
         Parameters
         ----------
         estimator : fitted estimator with ``weights_``
-            A combiner, or a stack around one. A `QuantileAggregator` has one weight for
-            each member in ``member_weights_``.
+            A combiner, or a stack around one, also scikit-learn's. A
+            `QuantileAggregator` has one weight for each member in ``member_weights_``.
         P, y : array-like, default=None
             What the combiner was fitted on, for intervals; P may be a
             `PredictionLibrary`, with y None. A stack has them itself.
@@ -203,6 +203,8 @@ class WeightsDisplay:
         -------
         display : WeightsDisplay
         """
+        if max_members < 1:
+            raise ValueError(f"max_members is {max_members}; expected 1 or more.")
         shown, n_rest = self._choose(max_members)
         self.ax_, self.figure_ = make_axes(ax, 1.2 + 0.28 * (len(shown) + (n_rest > 0)))
         self._draw_bars(shown, n_rest)

@@ -108,6 +108,8 @@ def test_refusals(answers):
         RiskCoverageDisplay([0.5, 0.2], [0.1, 0.1], 10)
     with pytest.raises(ValueError, match="expected equal ones"):
         RiskCoverageDisplay([0.5, 1.0], [0.1], 10)
+    with pytest.raises(ValueError, match="confidence_level is 95"):
+        draw(y, labels, confidence, confidence_level=95)
     X = confidence[:, None]
     with pytest.raises(ValueError, match="Ridge has no predict_proba"):
         RiskCoverageDisplay.from_estimator(Ridge().fit(X, y), X, y)

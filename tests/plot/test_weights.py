@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.ensemble import StackingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 
@@ -88,6 +89,15 @@ def test_stack(regression_predictions):
     assert compact.intervals is None
 
 
+def test_a_stack_of_scikit_learn(regression_predictions):
+    X, y, _ = regression_predictions(n_members=3)
+    members = [("ridge", Ridge()), ("none", "drop"), ("near", KNeighborsRegressor(3))]
+    stacked = StackingRegressor(members, ConvexRegressor()).fit(X, y)
+    display = WeightsDisplay.from_estimator(stacked)
+    assert display.names == ["ridge", "near"]
+    assert_array_equal(display.weights, stacked.final_estimator_.weights_)
+
+
 def test_weights_of_classes_and_quantiles(class_predictions):
     P, y, _ = class_predictions(n_members=3, n_classes=3)
     display = WeightsDisplay.from_predictions(np.array(list("abc"))[y], P)
@@ -114,6 +124,7 @@ def test_many_members():
 def test_one_member_negative_weights_and_odd_names():
     display = WeightsDisplay([1.0]).plot()
     assert bars(display) == {"member0": 1.0}
+    assert bars(WeightsDisplay([0.0, 0.0]).plot()) == {}
     odd = ["$\\frac", "a very long name of a member that ends in 1"]
     odd.append(odd[1][:-1] + "2")
     display = WeightsDisplay([-0.5, 0.5, 1.0], odd).plot()
@@ -128,6 +139,8 @@ def test_refusals(regression_predictions):
     P, y, _ = regression_predictions(n_members=3)
     with pytest.raises(ValueError, match="names has 1 entries; expected 2"):
         WeightsDisplay([0.5, 0.5], ["a"])
+    with pytest.raises(ValueError, match="max_members is 0"):
+        WeightsDisplay([0.5, 0.5]).plot(max_members=0)
     with pytest.raises(ValueError, match="weights is NaN or infinite at row 1"):
         WeightsDisplay([0.5, np.nan])
     with pytest.raises(ValueError, match=r"intervals has shape \(1, 2\)"):
