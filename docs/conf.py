@@ -1,5 +1,8 @@
 """Configuration of the documentation; built offline, without warnings (`make docs`)."""
 
+import doctest
+import os
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import ensemblekit
@@ -46,6 +49,22 @@ def check_api_page(app):
         raise RuntimeError(f"docs/api.rst lacks {missing}; add them to a list there.")
 
 
+def draw_pictures(app):
+    """Run the examples of the page of plots; keep the last display of each kind."""
+    folder = Path(app.srcdir, "pictures")
+    folder.mkdir(exist_ok=True)
+    page = Path(app.srcdir, "plots.md").read_text()
+    names, displays = {}, {}
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        for example in doctest.DocTestParser().get_examples(page):
+            exec(compile(example.source, "plots.md", "single"), names)
+            if "display" in names:
+                displays[type(names["display"]).__name__] = names["display"]
+    for kind, display in displays.items():
+        display.figure_.savefig(folder / f"{kind}.svg", metadata={"Date": None})
+
+
 def setup(app):
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("builder-inited", check_api_page)
+    app.connect("builder-inited", draw_pictures)

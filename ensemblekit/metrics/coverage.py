@@ -81,7 +81,7 @@ def interval_coverage(
     n_rows = np.bincount(codes)
     n_covered = np.bincount(codes[(low <= y) & (y <= high)], minlength=len(names))
     coverage = n_covered / n_rows
-    band = _clopper_pearson(n_covered, n_rows, confidence)
+    band = clopper_pearson(n_covered, n_rows, confidence)
     expected = _expected_shares(n_rows, alpha, confidence)
     return Bunch(
         group=names,
@@ -115,7 +115,11 @@ def _group_codes(groups, n_rows):
         ) from error
 
 
-def _clopper_pearson(n_covered, n_rows, confidence):
+def clopper_pearson(n_covered, n_rows, confidence):
+    """Return the lower and the upper ends of exact bands of shares.
+
+    n_covered, n_rows : ndarray of int; confidence : float in (0, 1)
+    """
     from scipy.special import betaincinv
 
     tail, n_missed = (1.0 - confidence) / 2.0, n_rows - n_covered
