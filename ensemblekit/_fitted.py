@@ -5,7 +5,6 @@ from copy import copy
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
 from ._folds import number_rows
 from ._levels import sort_levels
@@ -13,7 +12,12 @@ from ._members import predict_member
 from ._memory_limit import check_memory
 from ._model_files import pickle_size
 from ._same_rows import check_same_rows
-from ._sklearn import _BaseComposition, _num_samples, check_input_features
+from ._sklearn import (
+    _BaseComposition,
+    _num_samples,
+    check_input_features,
+    require_fitted,
+)
 from .auditing import audit
 from .layout import n_outputs_for
 from .library import PredictionLibrary
@@ -51,7 +55,7 @@ class FittedMembers(TransformerMixin, _BaseComposition):
         -------
         P : ndarray of shape (n_samples, n_members * n_outputs)
         """
-        check_is_fitted(self)
+        require_fitted(self)
         return self.predict_members(X, list(self.method_))
 
     def predict_members(self, X, names):
@@ -69,7 +73,7 @@ class FittedMembers(TransformerMixin, _BaseComposition):
         -------
         P : ndarray of shape (n_samples, n_members * n_outputs)
         """
-        check_is_fitted(self)
+        require_fitted(self)
         self._check_names(names)
         X = check_input_features(self, X, reset=False)
         n_rows, n_columns = _num_samples(X), sum(self._widths.values())
@@ -226,7 +230,7 @@ class FittedMembers(TransformerMixin, _BaseComposition):
         self : CrossFit
             Can `transform` and `predict_members`; what it cannot do any more says so.
         """
-        check_is_fitted(self)
+        require_fitted(self)
         for part in _NOT_FOR_PREDICTION:
             self.__dict__.pop(part, None)
         if names is not None:
@@ -259,7 +263,7 @@ class FittedMembers(TransformerMixin, _BaseComposition):
         -------
         names : ndarray of str
         """
-        check_is_fitted(self)
+        require_fitted(self)
         return self.column_names("crossfit")
 
     def column_names(self, prefix):
@@ -295,7 +299,7 @@ class FittedMembers(TransformerMixin, _BaseComposition):
             )
 
     def _require(self, doing):
-        check_is_fitted(self)
+        require_fitted(self)
         if "oof_predictions_" not in vars(self):
             raise ValueError(
                 f"{doing} needs the out-of-fold predictions and splits, which "

@@ -10,6 +10,7 @@ except ImportError:  # not on Windows
 
 _CGROUP = Path("/sys/fs/cgroup")
 _UNLIMITED = 2**60  # version 1 of cgroups says so with a number near 2**63
+_SMALL = 2**24  # bytes for which nobody is asked: that takes longer than they matter
 
 
 def check_memory(n_bytes, what):
@@ -27,6 +28,8 @@ def check_memory(n_bytes, what):
     MemoryError
         Says what is asked for, and how much there is.
     """
+    if n_bytes <= _SMALL:
+        return
     there_is = available_bytes()
     if there_is is not None and n_bytes > there_is:
         raise MemoryError(

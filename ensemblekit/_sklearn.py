@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
     _check_sample_weight,
     _check_y,
     _num_samples,
+    check_is_fitted,
 )
 
 from .exceptions import naming
@@ -68,6 +69,7 @@ __all__ = [
     "forget_fitted",
     "hstack_containers",
     "process_routing",
+    "require_fitted",
     "routing_enabled",
 ]
 
@@ -113,6 +115,16 @@ def _check_container(X):
             f"X is of type {type(X).__name__}; expected an array, a sparse matrix, a "
             "data frame or a list of rows."
         )
+
+
+def require_fitted(estimator):
+    """Refuse an estimator that is not fitted; its tags are asked only then.
+
+    Those of an ensemble are asked of all members, which takes longer than small
+    predictions do.
+    """
+    if not estimator.__sklearn_is_fitted__():
+        check_is_fitted(estimator)
 
 
 def forget_fitted(estimator):

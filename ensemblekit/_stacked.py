@@ -13,7 +13,6 @@ from sklearn.base import (
 )
 from sklearn.utils.metadata_routing import MethodMapping
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from ._members import check_members, find_task, weight_parameter
 from ._model_files import pickle_size
@@ -33,6 +32,7 @@ from ._sklearn import (
     check_input_features,
     forget_fitted,
     hstack_containers,
+    require_fitted,
     routing_enabled,
 )
 from .auditing import audit
@@ -68,7 +68,7 @@ def delegate(method, summary):
     """Make a method that hands the members' predictions to the combiner's."""
 
     def delegated(self, X, **params):
-        check_is_fitted(self)
+        require_fitted(self)
         return getattr(self.combiner_, method)(self._predictions(X), **params)
 
     # scikit-learn reads the name to tell probabilities from decision values.
@@ -216,7 +216,7 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
             No other member is fitted, but for those that have weight only now, on all
             rows.
         """
-        check_is_fitted(self)
+        require_fitted(self)
         self._check_combiner([(name, estimator)])
         given = {"sample_weight": sample_weight, "groups": groups, **params}
         with self._editing() as cross_fit:
@@ -237,7 +237,7 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         self : estimator
             No member is fitted, but for those that have weight only now, on all rows.
         """
-        check_is_fitted(self)
+        require_fitted(self)
         self.cross_fit_._require("remove")
         X = check_input_features(self, X, reset=False)
         self.cross_fit_._check_same(X, y, sample_weight)
@@ -274,7 +274,7 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
             before, `leaderboard_` are gone, and so is `transform` where members have
             no weight.
         """
-        check_is_fitted(self)
+        require_fitted(self)
         self.cross_fit_.compact(self._needed_members())
         return self
 
@@ -308,7 +308,7 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         -------
         P : ndarray of shape (n_samples, n_members * n_outputs), or with X's columns
         """
-        check_is_fitted(self)
+        require_fitted(self)
         X = check_input_features(self, X, reset=False)
         return self._join(self.cross_fit_.transform(X), X)
 
@@ -324,7 +324,7 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         -------
         names : ndarray of str
         """
-        check_is_fitted(self)
+        require_fitted(self)
         names = self.cross_fit_.column_names(type(self).__name__.lower())
         features = _check_feature_names_in(
             self, input_features, generate_names=self.passthrough
@@ -334,19 +334,19 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
     @property
     def weights_(self):
         """Weights of the members, where the combiner has them."""
-        check_is_fitted(self)
+        require_fitted(self)
         return self.combiner_.weights_
 
     @property
     def library_(self):
         """PredictionLibrary of the out-of-fold predictions, or None."""
-        check_is_fitted(self)
+        require_fitted(self)
         return self.cross_fit_.library_
 
     @property
     def oof_predictions_(self):
         """Out-of-fold predictions P of the training rows."""
-        check_is_fitted(self)
+        require_fitted(self)
         return self.cross_fit_.oof_predictions_
 
     @property
@@ -360,7 +360,7 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         combiner is refitted without each fold in turn, no member is. Computed at the
         first reading. ``pandas.DataFrame(stacked.leaderboard_)`` shows it.
         """
-        check_is_fitted(self)
+        require_fitted(self)
         if self._leaderboard is None:
             self._leaderboard = self._make_leaderboard()
         return self._leaderboard

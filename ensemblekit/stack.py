@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
+from ._sklearn import require_fitted
 from ._stacked import Stacked, combiner_has, delegate
 from .combine._convex_classifier import ConvexClassifier
 from .combine._convex_regressor import ConvexRegressor
@@ -123,7 +123,7 @@ class StackedClassifier(ClassifierMixin, Stacked):
     @property
     def classes_(self):
         """Labels, sorted."""
-        check_is_fitted(self)
+        require_fitted(self)
         return self.cross_fit_.classes_
 
     @available_if(combiner_has("predict"))
@@ -138,7 +138,7 @@ class StackedClassifier(ClassifierMixin, Stacked):
         -------
         labels : ndarray of shape (n_samples,), dtype of `classes_`
         """
-        check_is_fitted(self)
+        require_fitted(self)
         codes = self.combiner_.predict(self._predictions(X))
         return self.classes_[np.asarray(codes, dtype=np.int64)]
 
@@ -157,7 +157,7 @@ class StackedClassifier(ClassifierMixin, Stacked):
         selection : named tuple
             What the combiner's method returns, with ``labels`` out of `classes_`.
         """
-        check_is_fitted(self)
+        require_fitted(self)
         found = self.combiner_.predict_selective(self._predictions(X), **params)
         codes = np.asarray(found.labels, dtype=np.int64)
         return found._replace(labels=self.classes_[codes])

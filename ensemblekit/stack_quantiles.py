@@ -3,10 +3,10 @@
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_is_fitted
 
 from ._levels import DEFAULT_LEVELS, central_interval, median
 from ._members import combined_quantiles, with_levels
+from ._sklearn import require_fitted
 from ._stacked import Stacked
 from .combine._quantile_aggregator import QuantileAggregator
 from .layout import check_levels
@@ -192,7 +192,7 @@ class StackedQuantileRegressor(RegressorMixin, Stacked):
         -------
         quantiles : ndarray of shape (n_samples, n_levels), float64
         """
-        check_is_fitted(self)
+        require_fitted(self)
         return self._combined(self._predictions(X), X)
 
     def predict(self, X):
@@ -211,7 +211,7 @@ class StackedQuantileRegressor(RegressorMixin, Stacked):
         ValueError
             If all levels are above, or below, 0.5.
         """
-        check_is_fitted(self)
+        require_fitted(self)
         return median(self._combined(self._predictions(X), X), self.quantile_levels_)
 
     def predict_interval(self, X, alpha=0.1):
@@ -228,14 +228,14 @@ class StackedQuantileRegressor(RegressorMixin, Stacked):
         -------
         interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_alphas)
         """
-        check_is_fitted(self)
+        require_fitted(self)
         quantiles = self._combined(self._predictions(X), X)
         return central_interval(quantiles, self.quantile_levels_, alpha)
 
     @property
     def quantile_levels_(self):
         """Levels that are predicted."""
-        check_is_fitted(self)
+        require_fitted(self)
         return self.cross_fit_._levels
 
     def _combined(self, P, X):

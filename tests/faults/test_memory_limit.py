@@ -20,6 +20,7 @@ def tight(monkeypatch):
 
     def leave(n_bytes):
         monkeypatch.setattr(_memory_limit, "available_bytes", lambda: n_bytes)
+        monkeypatch.setattr(_memory_limit, "_SMALL", 0)
 
     return leave
 
