@@ -6,10 +6,7 @@ from time import perf_counter
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length
 
-from . import layout
 from ._cache import as_cache
 from ._digest import digest
 from ._early_stopping import describe_limits, refit_rounds, stops_early, with_rounds
@@ -44,14 +41,14 @@ from ._sklearn import (
     Integral,
     Interval,
     StrOptions,
-    _check_y,
     _fit_context,
     check_input_features,
     check_sample_weight,
     forget_fitted,
 )
+from ._targets import check_levels, check_targets, encode_targets
 from .exceptions import MemberError, naming
-from .leaderboard import score_folds
+from .leaderboard import score_member
 from .prefit import check_prefit, stored_predictions
 
 __all__ = ["CrossFit"]
@@ -415,8 +412,8 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
             None if sample_weight is None else check_sample_weight(sample_weight, X)
         )
         task = find_task(members)
-        self._levels = self._check_levels(task)
-        self._targets = self._check_targets(X, y, task)
+        self._levels = check_levels(self.quantile_levels, task)
+        self.classes_, self._targets = check_targets(X, y, task)
         self.method_ = {name: self._method_of(name, member) for name, member in members}
         self._fingerprint = fingerprint(X, self._targets, self._weight)
         self._memory = self._open_memory(X, routed.split.get("groups"))
@@ -483,42 +480,8 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         rng = check_random_state(self.random_state)
         return int(rng.randint(np.iinfo(np.int32).max))
 
-    def _check_levels(self, task):
-        if self.quantile_levels is None:
-            return None
-        if task == "classification":
-            raise ValueError(
-                "quantile_levels are for regression; the members are classifiers."
-            )
-        return layout.check_levels(self.quantile_levels)
-
-    def _check_targets(self, X, y, task):
-        """Set `classes_`; return y as numbers, or as class codes."""
-        if y is None:
-            raise ValueError(
-                "CrossFit requires y to be passed, but the target y is None."
-            )
-        self.classes_ = None
-        with naming("y"):
-            y = _check_y(y, y_numeric=task == "regression")
-            check_consistent_length(X, y)
-            if task == "regression":
-                return y.astype(np.float64)
-            check_classification_targets(y)
-            self.classes_, codes = layout.encode_labels(y)
-        return codes
-
     def _encode(self, y):
-        with naming("y"):
-            y = _check_y(y, y_numeric=self.classes_ is None)
-            if self.classes_ is None:
-                return y
-            unknown = np.setdiff1d(y, self.classes_)
-        if unknown.size:
-            raise ValueError(
-                f"y has labels {unknown.tolist()} that were not there in fit."
-            )
-        return np.searchsorted(self.classes_, y)
+        return encode_targets(y, self.classes_)
 
     def _method_of(self, name, member):
         task = "regression" if self.classes_ is None else "classification"
@@ -755,11 +718,13 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
             self.fold_estimators_[name] = [fold.model for fold in folds]
 
     def _report(self, name, member, block, folds):
+        numbered = number_rows(self.splits_, len(self._targets))
+        known = numbered, self._weight, self.classes_, self._levels
         found = [fold.rounds for fold in folds]
         stopped = found if any(rounds is not None for rounds in found) else None
         return {
             "name": name,
-            **self._scores(name, block),
+            **score_member(self._targets, block, self.method_[name], *known),
             "fit_time": sum(fold.fit_time for fold in folds),
             "predict_time": sum(fold.predict_time for fold in folds),
             "frozen": holds_frozen(member),
@@ -778,18 +743,6 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
             return block, {}
         block, n_rows = sort_levels(block)
         return block, {"crossing": n_rows}
-
-    def _scores(self, name, block):
-        folds = number_rows(self.splits_, len(self._targets))
-        known = folds, self._weight
-        if self._levels is not None:
-            return score_folds("pinball", self._targets, block, *known, self._levels)
-        if self.classes_ is None:
-            return score_folds("squared_error", self._targets, block[:, 0], *known)
-        if self.method_[name] == "predict_proba":
-            probabilities = layout.class_probabilities(block)
-            return score_folds("log_loss", self._targets, probabilities, *known)
-        return {"scores": None, "loss": None, "loss_se": None}
 
 
 def _place(fold, n_folds):

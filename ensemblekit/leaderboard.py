@@ -58,6 +58,25 @@ def score_folds(loss, y, prediction, folds, weight=None, quantile_levels=None):
     return {"scores": scores, "loss": whole, "loss_se": float(error)}
 
 
+def score_member(y, block, method, folds, weight, classes, levels):
+    """Score a member's columns of P; those that are no probabilities have no loss.
+
+    y : (n_samples,) targets or class codes
+    block : (n_samples, n_columns), NaN in rows that are not held out
+    method : str, what the member predicts with
+    folds, weight, classes, levels : of the cross-fit
+    Returns scores : dict, as `score_folds` returns it
+    """
+    if levels is not None:
+        return score_folds("pinball", y, block, folds, weight, levels)
+    if classes is None:
+        return score_folds("squared_error", y, block[:, 0], folds, weight)
+    if method == "predict_proba":
+        probabilities = class_probabilities(block)
+        return score_folds("log_loss", y, probabilities, folds, weight)
+    return {"scores": None, "loss": None, "loss_se": None}
+
+
 def cross_fitted_predictions(combiner, library, *, weighted=True):
     """Predict each fold's rows by the combiner fitted on the other folds' rows.
 
