@@ -14,7 +14,7 @@ from ._digest import digest
 from ._early_stopping import fit_early, recode, rounds_of, unreached_parts
 from ._members import fit_member, is_frozen, predict_member, with_seed
 from ._model_files import trusted_packages
-from ._sklearn import _check_method_params, _safe_indexing
+from ._sklearn import _check_method_params, take_rows
 from ._tasks import Outcome, run_tasks
 from .exceptions import CacheWarning, MemberError, UncacheableError
 
@@ -114,7 +114,7 @@ def run_task(X, targets, classes, groups, validation, task):
     model, fit_time = _fit(X, targets, classes, groups, validation, task)
     predictions, predict_time = None, 0.0
     if task.test is not None:
-        held_out = _safe_indexing(X, task.test)
+        held_out = take_rows(X, task.test)
         start = perf_counter()
         predictions = predict_member(
             task.name,
@@ -166,7 +166,7 @@ def _validation_rows(X, targets, validation, task):
         if validation == "inner" or task.test is None:
             return "inner"
         extras = _check_method_params(X, task.params, indices=task.test)
-        validation = _safe_indexing(X, task.test), targets[task.test], extras
+        validation = take_rows(X, task.test), targets[task.test], extras
     X_val, y_val, *extras = validation
     if task.present is None:
         return validation

@@ -12,7 +12,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from ._shielded import call_shielded
-from ._sklearn import _check_method_params, _check_response_method, _safe_indexing
+from ._sklearn import _check_method_params, _check_response_method, take_rows
 from .exceptions import MemberError, MemberTypeError, describe_rows
 
 _AUTO = ["predict_proba", "decision_function", "predict"]
@@ -234,7 +234,7 @@ def fit_member(name, member, X, y, train, params, classes, where, fit=None):
             _check_class_weight(member, classes[present])
         if train is not None:  # last, for the rows of X are what takes memory
             params = _check_method_params(X, params, indices=train)
-            X = _safe_indexing(X, train)
+            X = take_rows(X, train)
         fit = fit or _fit
         if train is None:  # these rows are everybody's, those of a fold a copy
             model = call_shielded(partial(fit, member), X, y, params)
