@@ -42,8 +42,7 @@ from .combine._base import (
 from .combine._guard_base import GUARD, guarded, learn_groups
 from .crossfit import CrossFit
 from .exceptions import MemberError
-from .leaderboard import rank
-from .library import PredictionLibrary
+from .leaderboard import code_labels, rank
 from .members import default_members, request_weights
 from .prefit import check_prefit
 
@@ -580,14 +579,4 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         )
         if library is None or self.passthrough or not scorable:
             return []
-        if library.classes is not None:  # the combiner knows codes
-            codes = np.arange(len(library.classes))
-            library = PredictionLibrary(
-                library.P,
-                np.searchsorted(library.classes, library.y),
-                library.names,
-                classes=codes,
-                folds=library.folds,
-                sample_weight=library.sample_weight,
-            )
-        return rank(library, self.combiner_, self._weighted)
+        return rank(code_labels(library), self.combiner_, self._weighted)

@@ -62,6 +62,7 @@ LEVELS = {
     "quantile_members": 3,
     "stack_quantiles": 3,
     "plot": 4,
+    "report": 4,
     "demo": 5,
     "_demo_output": 5,
     "cli": 5,
