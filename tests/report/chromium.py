@@ -148,6 +148,8 @@ class Browser:
 
     def screenshot(self, path, whole=True):
         """Write a picture of the page."""
+        # Without them the picture is as wide as the page.
+        self.call("Emulation.setScrollbarsHidden", hidden=True)
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(shot["data"]))
 
