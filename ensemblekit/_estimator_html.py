@@ -1,7 +1,9 @@
 """What notebooks show of an estimator: scikit-learn's drawing, and what was fitted."""
 
 from html import escape
+from typing import Any
 
+from sklearn import get_config
 from sklearn.utils import estimator_html_repr
 
 from ._sklearn import VisualBlock
@@ -21,7 +23,7 @@ class HTMLSummaryMixin:
     A class says by ``_fitted_rows`` what there is: a caption and dicts of cells.
     """
 
-    def _html_repr(self):
+    def _html_repr(self: Any):
         drawing = estimator_html_repr(self)
         if not self.__sklearn_is_fitted__():
             return drawing
@@ -33,8 +35,8 @@ class HTMLSummaryMixin:
         return self._html_repr()
 
     def _repr_mimebundle_(self, **kwargs):
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if "text/html" in bundle:
+        bundle = {"text/plain": repr(self)}
+        if get_config()["display"] == "diagram":
             bundle["text/html"] = self._html_repr()
         return bundle
 

@@ -1,5 +1,7 @@
 """The content of a report, out of a blend of prediction files."""
 
+import numpy as np
+
 from ..leaderboard import code_labels
 from . import _origin
 from ._calibration import calibrate
@@ -33,7 +35,7 @@ def from_blend(blend, bank=None, findings=(), random_state=0):
     content = start_content("Report of a blend", blend.task, describe_data(library))
     content["data"] |= {
         "classes": None if blend.classes is None else list(map(str, blend.classes)),
-        "n_folds": len(set(blend.folds.tolist())),
+        "n_folds": len(np.unique(blend.folds)),
         "notes": [str(note) for note in getattr(bank, "notes", [])],
     }
     content |= {

@@ -1,9 +1,11 @@
 """The content of a report, out of a cross-fit, a stack or a library."""
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from .. import auditing
+from .._members import weight_parameter
 from ..leaderboard import code_labels
 from . import _origin
 from ._calibration import calibrate, chosen_prediction
@@ -27,7 +29,8 @@ def from_library(library, combiner=None, random_state=0):
     fitted = None if combiner is None else _fit(combiner, library, weighted)
     kind = "a prediction library" if combiner is None else type(combiner).__name__
     content = start_content(f"Report of {kind}", library.task, describe_data(library))
-    content |= _sections(library, combiner, fitted, weighted, random_state)
+    judged = judge(library, combiner, weighted=weighted)
+    content |= _sections(judged, fitted, random_state)
     folds = combiner is None or library.folds is not None
     content["hints"] = find_hints(content["correlation"], folds=folds)
     content["reproduce"] = {
@@ -93,7 +96,7 @@ def describe_data(library):
     return {
         "n_rows": library.n_samples,
         "n_members": library.n_members,
-        "n_folds": None if folds is None else len(set(folds.tolist())),
+        "n_folds": None if folds is None else len(np.unique(folds)),
         "classes": None if classes is None else [str(c) for c in classes.tolist()],
         "quantile_levels": levels,
         "weighted": library.sample_weight is not None,
@@ -122,7 +125,9 @@ def _task(cross_fit):
 
 def _fit(combiner, library, weighted):
     library = code_labels(library)
-    params = {"sample_weight": library.sample_weight} if weighted else {}
+    params = {}
+    if weighted:
+        params = {weight_parameter("The combiner", combiner): library.sample_weight}
     return clone(combiner).fit(library.P, library.y, **params)
 
 
@@ -130,14 +135,14 @@ def _stack_sections(cross_fit, stacked, random_state):
     combiner, weighted = None, False
     if stacked is not None:
         combiner, weighted = stacked.combiner_, stacked._weighted
-    library = cross_fit.library_
-    scored = None if stacked is not None and stacked.passthrough else combiner
-    return _sections(library, scored, combiner, weighted, random_state)
+    scored = stacked is None or not stacked.passthrough
+    judged = judge(cross_fit.library_, combiner, weighted=weighted, scored=scored)
+    return _sections(judged, combiner, random_state)
 
 
-def _sections(library, combiner, fitted, weighted, random_state):
+def _sections(judged, fitted, random_state):
     """Return the sections that held-out predictions and a fitted combiner give."""
-    judged = judge(library, combiner, weighted=weighted)
+    library = judged.library
     members = [row for row in judged.rows if row["kind"] == "member"]
     weights = None if fitted is None else describe_weights(fitted, library.names)
     order = by_interest(members, weights)
@@ -155,7 +160,7 @@ def _sections(library, combiner, fitted, weighted, random_state):
             "gains": gains,
         },
         "weights": weights,
-        "correlation": correlate(judged.library, order, random_state),
+        "correlation": correlate(library, order, random_state),
         "path": None if fitted is None else describe_path(fitted, library.names),
         "calibration": calibrate(judged, subject or ENSEMBLE, predicted),
     }

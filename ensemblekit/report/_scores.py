@@ -37,7 +37,7 @@ def loss_of(task):
     return _LOSSES[task]
 
 
-def judge(library, combiner=None, *, weighted=True):
+def judge(library, combiner=None, *, weighted=True, scored=True):
     """Score all on common rows, each with its loss on every fold.
 
     Parameters
@@ -47,6 +47,8 @@ def judge(library, combiner=None, *, weighted=True):
         Unfitted; None, or one without held-out predictions, leaves it unscored.
     weighted : bool
         Whether the combiner's fit takes the library's weights.
+    scored : bool
+        False where the library is not all that the combiner is fitted on.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def judge(library, combiner=None, *, weighted=True):
         Rows are members in order, their mean, and the ensemble if there is one.
     """
     library = code_labels(library)
-    prediction = _held_out(library, combiner, weighted)
+    prediction = _held_out(library, combiner, weighted) if scored else None
     seen = _seen_rows(library, prediction)
     folds = np.zeros(len(library.y), int) if library.folds is None else library.folds
     rows = []

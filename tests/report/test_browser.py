@@ -10,6 +10,7 @@ from ensemblekit import EnsembleReport, EnsembleSelectionRegressor, PredictionLi
 
 from .chromium import Browser, find_chromium
 
+pytest.importorskip("jinja2")
 pytestmark = pytest.mark.skipif(
     find_chromium() is None,
     reason="no Chromium on this machine; `make browser-test` installs and uses it",

@@ -38,6 +38,7 @@ from ensemblekit import (
 )
 from ensemblekit.report import _charts, _origin, _page, _scores
 
+pytest.importorskip("jinja2")
 DOCS = Path(__file__).parents[2] / "docs" / "report.md"
 
 
@@ -304,6 +305,14 @@ def test_constant_errors_have_no_correlation():
     shifted = section["members"].index("shifted")
     assert set(section["matrix"][shifted]) == {None}
     assert 'class="h-1"' in report.to_html()
+
+
+def test_a_combiner_that_sees_features_has_no_score(diabetes):
+    stacked = StackedRegressor(members(), Ridge(), passthrough=True).fit(*diabetes)
+    content = EnsembleReport(stacked).to_dict()
+    assert rows_by_name(content)["ensemble"]["score"] is None
+    assert content["weights"] is None
+    assert content["calibration"]["subject"] == rows_by_name_best(content)
 
 
 def test_prefit_and_dropped_members_are_hinted_at(diabetes):
