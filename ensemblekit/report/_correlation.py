@@ -8,7 +8,8 @@ from ..layout import class_probabilities
 from ..selective import residual_correlation
 
 SHOWN = 40  # members in the matrix
-_ROWS = 20_000  # drawn at random of more
+_ROWS = 20_000  # drawn at random of more,
+_VALUES = 20_000_000  # and fewer where P would not be small: 160 MB
 _PAIRS = 10
 DUPLICATE = 0.9999
 
@@ -23,11 +24,11 @@ def correlate(library, order, random_state=0):
     order : list of int
         Members, those of most interest first; the matrix shows the first 40.
     random_state : int
-        Draws 20000 rows out of more.
+        Draws 20000 rows, or as many as hold 2e7 predictions, out of more.
     """
     if library.n_members < 2:
         return None
-    rows = _draw_rows(library.n_samples, random_state)
+    rows = _draw_rows(library, random_state)
     full = _error_correlation(library, rows)
     shown = np.sort(order[:SHOWN])
     shown = shown[_cluster(full[np.ix_(shown, shown)])]
@@ -50,10 +51,12 @@ _ERRORS = {
 }
 
 
-def _draw_rows(n_rows, random_state):
-    if n_rows <= _ROWS:
+def _draw_rows(library, random_state):
+    n_rows, most = library.n_samples, max(1000, _VALUES // library.P.shape[1])
+    most = min(most, _ROWS)
+    if n_rows <= most:
         return np.arange(n_rows)
-    drawn = np.random.default_rng(random_state).choice(n_rows, _ROWS, replace=False)
+    drawn = np.random.default_rng(random_state).choice(n_rows, most, replace=False)
     return np.sort(drawn)
 
 

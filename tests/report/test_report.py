@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -150,6 +152,21 @@ def test_correlation_is_numpys(stacked, report):
     assert_allclose(section["matrix"], expected, atol=5e-5)
     pair = section["most_alike"][0]
     assert_allclose(pair["correlation"], np.triu(np.corrcoef(errors.T), 1).max())
+
+
+@pytest.mark.parametrize(("most", "expected"), [(20_000_000, 20_000), (6000, 1500)])
+def test_correlation_is_of_rows_drawn_from_many(monkeypatch, most, expected):
+    from ensemblekit.report import _correlation
+
+    monkeypatch.setattr(_correlation, "_VALUES", most)
+    library = make_library(n_rows=21_000)
+    first, again, other = (
+        _correlation.correlate(library, [0, 1, 2, 3], seed) for seed in (0, 0, 1)
+    )
+    assert first["n_rows"] == expected
+    assert first["mean"] == again["mean"] != other["mean"]
+    exact = np.corrcoef((library.P - library.y[:, None]).T)
+    assert abs(first["mean"] - exact[np.triu_indices(4, 1)].mean()) < 0.05
 
 
 def test_binary_correlation_is_that_of_both_classes():
@@ -423,17 +440,23 @@ class Tags(html.parser.HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.open, self.seen, self.attributes = [], [], []
+        self.open, self.seen, self.attributes, self.heads = [], [], [], []
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
         self.seen.append(tag)
         self.attributes += [name for name, _ in attrs]
+        if tag == "th":
+            self.heads.append("")
         if tag not in self.void:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
         self.seen.append(tag)
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "th":
+            self.heads[-1] += data
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -471,6 +494,18 @@ def test_hostile_names_are_text(tmp_path):
     report.to_json(tmp_path / "report.json")
     named = json.loads((tmp_path / "report.json").read_text())["weights"]["names"]
     assert named == HOSTILE
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(max_size=90), min_size=2, max_size=4, unique=True))
+def test_any_names_are_shown_as_text(names):
+    report = EnsembleReport(make_library(len(names), 12, names=names), title=names[0])
+    tags = Tags(report.to_html())
+    assert tags.open == []
+    assert tags.seen.count("script") == tags.seen.count("style") == 1
+    shown = {_page.cut(name) for name in names}
+    assert {text.strip() for text in shown} <= {text.strip() for text in tags.heads}
+    assert [row["name"] for row in json.loads(report.to_json())["hints"]] == []
 
 
 def test_page_allows_its_own_style_and_script_only(report):
