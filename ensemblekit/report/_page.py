@@ -24,8 +24,9 @@ def render(content):
     ImportError
         If jinja2 is not installed.
     """
+    template = _template()  # first: it says what is not installed
     style, script = _asset("style.css"), _asset("sort.js")
-    return _template().render(
+    return template.render(
         **content,
         style=style,
         script=script,

@@ -215,9 +215,13 @@ class EnsembleReport:
         )
 
     def _repr_html_(self):
+        try:
+            page = self.to_html()
+        except ImportError:  # the notebook shows the text
+            return None
         # A frame of its own: neither page can spoil the other's style or scripts.
         return (
             '<iframe sandbox="allow-scripts" width="100%" height="640" '
             'style="border:1px solid #8888" title="Report of an ensemble" '
-            f'srcdoc="{escape(self.to_html())}"></iframe>'
+            f'srcdoc="{escape(page)}"></iframe>'
         )

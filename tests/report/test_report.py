@@ -611,10 +611,12 @@ def test_refuses_what_is_no_source(diabetes):
 
 def test_missing_jinja2_is_one_sentence():
     code = (
-        "import sys; sys.modules['jinja2'] = None\n"
+        "import sys; sys.modules['jinja2'] = sys.modules['markupsafe'] = None\n"
         "from ensemblekit import EnsembleReport, PredictionLibrary\n"
         "library = PredictionLibrary([[1.0], [2.0]], [1.0, 2.0], ['a'])\n"
-        "try: EnsembleReport(library).to_html()\n"
+        "report = EnsembleReport(library)\n"
+        "assert report._repr_html_() is None\n"
+        "try: report.to_html()\n"
         "except ImportError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
