@@ -243,6 +243,13 @@ def _reproduce(source, cross_fit):
     weighted = cross_fit._weight is not None
     shape = len(cross_fit.covered_), cross_fit.n_features_in_
     estimators = [member for _, member in members]
+    elsewhere = any(row["frozen"] for row in cross_fit.report_)
+    snippet = _origin.stacked_snippet(
+        source,
+        weighted=weighted,
+        grouped=cross_fit._groups is not None,
+        shape=shape,
+    )
     return {
         "versions": _origin.describe_versions([source, combiner, *estimators]),
         "random_state": _origin.plain_seed(source.random_state),
@@ -251,10 +258,5 @@ def _reproduce(source, cross_fit):
             {"name": name, "estimator": _origin.describe(member)}
             for name, member in members
         ],
-        "snippet": _origin.stacked_snippet(
-            source,
-            weighted=weighted,
-            grouped=cross_fit._groups is not None,
-            shape=shape,
-        ),
+        "snippet": None if elsewhere else snippet,
     }

@@ -341,7 +341,14 @@ def test_prefit_and_dropped_members_are_hinted_at(diabetes):
     stacked = StackedRegressor(given, on_error="drop")
     with pytest.warns(UserWarning, match="'bad' is left out"):
         stacked.fit(X, y)
-    hints = EnsembleReport(stacked).to_dict()["hints"]
+    report = EnsembleReport(stacked, X, y)
+    content = report.to_dict()
+    assert content["reproduce"]["snippet"] is None
+    assert content["audit"]["verdict"] == "warn"
+    assert '<strong class="warn">warn</strong>: scores may' in report.to_html()
+    shown = re.findall(r'<td class="(fail|warn|unknown|ok)">', report.to_html())
+    assert shown == sorted(shown, key=["fail", "warn", "unknown", "ok"].index)
+    hints = content["hints"]
     assert [hint["subject"] for hint in hints if hint["level"] == "warning"] == [
         "bad",
         "prefit",
