@@ -1,1 +1,1 @@
-"""The commands of `ensemblekit`, one file each: `add_parser(commands)`, `run(options)`."""
+"""One file for each command: `add_parser(commands)` and `run(options)`."""

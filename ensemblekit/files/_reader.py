@@ -11,7 +11,7 @@ from ..exceptions import FileError
 from ..library import PredictionLibrary
 from ._align import Rows, order_of
 from ._bank import Bank
-from ._blocks import Block, FileContent, Request, read_blocks
+from ._blocks import Block, FileContent, Request, read_blocks, spans
 from ._columns import Roles, find_roles
 from ._content import read_table
 from ._ids import canonical, check_unique
@@ -42,11 +42,15 @@ class Reader:
 
     def read(self) -> Bank:
         """Read all; raise the first error unless lenient."""
+        self.prepare()
+        return self.join()
+
+    def prepare(self) -> None:
+        """Read target and members."""
         self.target = self._read_target()
         self.found = self._find()
         self.pairs = self._read_members()
         self._check_names()
-        return self._join()
 
     def fail(self, error: FileError) -> None:
         """Raise, or keep for later."""
@@ -117,8 +121,21 @@ class Reader:
         for problem in content.errors:
             self.fail(problem)
         self.notes += content.notes
-        content.blocks = [self._hold(block) for block in content.blocks]
+        blocks = [self._hold(block) for block in content.blocks]
+        content.blocks = [block for block in blocks if self._is_fit(block)]
         return content
+
+    def _is_fit(self, block) -> bool:
+        """Arrays are checked while P is built, but where all errors are wanted."""
+        if not self.lenient:
+            return True
+        try:
+            for start, stop in spans(block.n_rows, block.n_outputs):
+                block.read(start, stop)
+        except FileError as error:
+            self.fail(error)
+            return False
+        return True
 
     def _hold(self, block):
         """Tables that would fill the memory go to a scratch file."""
@@ -231,7 +248,8 @@ class Reader:
             )
         )
 
-    def _join(self) -> Bank:
+    def join(self) -> Bank:
+        """Make the library."""
         if not self.pairs:
             raise (
                 self.errors[0]
