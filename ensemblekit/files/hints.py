@@ -1,4 +1,4 @@
-"""What is odd about predictions that can be read: copies, leaks, order, scale, drift."""
+"""What is odd about predictions: copies, leaks, order of rows, scale, drift."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -60,13 +60,17 @@ def find_hints(library: PredictionLibrary, rules: dict[str, str], ids: Any = Non
 def draw(library: PredictionLibrary, n_rows: int = _ROWS) -> Sample:
     """Take evenly spaced rows; classes become their positions."""
     n = library.n_samples
-    rows = np.unique(np.linspace(0, n - 1, min(n, n_rows)).astype(np.int64))
+    rows = _spaced(n, n_rows)
     P = np.asarray(library.P[rows], dtype=np.float64)
     cube = to_cube(P, library.n_outputs)
     y = _codes(library)
     constant = _constant_losses(y, rows, library)
     losses = np.stack([_losses(member, y[rows], library) for member in cube])
     return Sample(library, rows, y, cube, losses, constant)
+
+
+def _spaced(n, n_wanted):
+    return np.unique(np.linspace(0, n - 1, min(n, n_wanted)).astype(np.int64))
 
 
 def _codes(library):
@@ -99,10 +103,9 @@ def _hint(name, problem, advice, level="hint"):
 
 
 def _copies(sample):
-    flat = sample.cube.reshape(len(sample.cube), -1)[:_MAX_PAIRED]
-    centred = flat - sample.cube[:_MAX_PAIRED].mean(axis=1, keepdims=True).repeat(
-        sample.cube.shape[1], axis=1
-    ).reshape(flat.shape)
+    cube = sample.cube[:_MAX_PAIRED]
+    flat = cube.reshape(len(cube), -1)
+    centred = (cube - cube.mean(axis=1, keepdims=True)).reshape(flat.shape)
     norms = np.linalg.norm(centred, axis=1)
     varied = norms > 1e-12 * np.maximum(1e-300, np.abs(flat).max(axis=1))
     unit = centred / np.where(varied, norms, 1.0)[:, None]
@@ -296,13 +299,9 @@ def _drift(sample):
     P_test = sample.library.P_test
     if P_test is None or len(P_test) < 20 or len(sample.rows) < 20:
         return
-    rows = np.unique(
-        np.linspace(0, len(P_test) - 1, min(len(P_test), _ROWS)).astype(int)
-    )
+    rows = _spaced(len(P_test), _ROWS)
     test = to_cube(np.asarray(P_test[rows], dtype=np.float64), sample.library.n_outputs)
-    found = [
-        _distance(ours, other) for ours, other in zip(sample.cube, test, strict=True)
-    ]
+    found = [_distance(*pair) for pair in zip(sample.cube, test, strict=True)]
     distances = np.array([distance for distance, _ in found])
     usual = float(np.median(distances))
     for member, (distance, p_value) in enumerate(found):
@@ -311,8 +310,8 @@ def _drift(sample):
         alone = distance > usual + _DRIFT
         yield _hint(
             sample.names[member],
-            f"predicts the test rows otherwise than the held-out rows: a "
-            f"Kolmogorov-Smirnov distance of {distance:.2f}; {usual:.2f} is usual here.",
+            "predicts the test rows otherwise than the held-out rows: a Kolmogorov-"
+            f"Smirnov distance of {distance:.2f}; {usual:.2f} is usual here.",
             "Look at this member's test file: its scale, its rows, its class."
             if alone
             else "Test rows may differ from training rows.",
@@ -322,8 +321,7 @@ def _drift(sample):
 def _distance(ours, other):
     from scipy.stats import ks_2samp
 
-    tests = [
-        ks_2samp(a, b, method="asymp") for a, b in zip(ours.T, other.T, strict=True)
-    ]
+    pairs = zip(ours.T, other.T, strict=True)
+    tests = [ks_2samp(*pair, method="asymp") for pair in pairs]
     worst = max(tests, key=lambda test: test.statistic)
     return float(worst.statistic), float(worst.pvalue)

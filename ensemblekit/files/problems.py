@@ -76,9 +76,11 @@ def inspect_files(
     oof, target=None, **options
 ) -> tuple[list[Finding], Bank | Overview | None]:
     """Find problems, and return what could be read besides."""
+    truth = _truth_in_files(oof) if target is None else None
     if target is None:
-        target = _truth_in_files(oof) or _no_target()
+        target = truth or _no_target()
     reader = Reader(oof, target, lenient=True, **options)
+    reader.target_has_member = truth is not None
     result: Bank | Overview | None = None
     try:
         result = _read(reader)
