@@ -83,7 +83,11 @@ def _check_entries(path, entries):
             path, None, f"holds {len(entries)} arrays; expected 1 to {_MAX_ENTRIES}."
         )
     names = [entry.filename for entry in entries]
-    strangers = [name for name in names if not name.endswith(".npy")]
+    strangers = [
+        name
+        for name in names
+        if not name.endswith(".npy") or set(name) & set("/\\") or ".." in name
+    ]
     if strangers or len(set(names)) < len(names):
         what = strangers[:3] or "a name twice"
         raise FileError(path, None, f"is no npz file of arrays: it holds {what}.")

@@ -1,5 +1,6 @@
 """parquet files: the metadata first."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +43,10 @@ def read_parquet(path: Path, max_rows: int | None = None) -> Table:
 def _check_schema(path, schema):
     import pyarrow as pa
 
-    repeated = {name for name in schema.names if schema.names.count(name) > 1}
+    repeated = [name for name, count in Counter(schema.names).items() if count > 1]
     if repeated or not schema.names:
         raise FileError(
-            path, None, f"has columns of the same name, {sorted(repeated)}, or none."
+            path, None, f"has columns of the same name, {repeated[:5]}, or none."
         )
     for field in schema:
         kind = field.type

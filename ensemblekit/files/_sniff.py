@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def _check_names(path, dialect):
     for position, name in enumerate(names):
         if not name:
             names[position] = f"Unnamed: {position}"
-    repeated = sorted({name for name in names if names.count(name) > 1})[:5]
+    repeated = [name for name, count in Counter(names).items() if count > 1][:5]
     if repeated:
         raise FileError(
             path, 1, f"has the column names {repeated} more than once.", "Rename them."

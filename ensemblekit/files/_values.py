@@ -32,7 +32,10 @@ def numbers(table: Table, name: str) -> NDArray:
 def _refuse_text(table, name, values):
     for row, value in enumerate(values):
         try:
-            float(value)
+            number = (
+                not isinstance(value, str) or "_" not in value
+            )  # 1_000 is no number
+            float(value if number else "")
         except (TypeError, ValueError):
             shown = "missing" if value is None else f"{str(value)[:40]!r}, no number"
             raise table.error(

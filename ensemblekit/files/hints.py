@@ -15,7 +15,7 @@ _MAX_PAIRED = 3000
 _SAME = 0.9999
 # Standard errors by which a difference counts: these are hints on many members.
 _CERTAIN = 5.0
-_FAR = 0.5
+_FAR = 0.25
 _DRIFT = 0.1
 _TINY = 1e-15
 
