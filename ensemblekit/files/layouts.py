@@ -33,14 +33,12 @@ class Found:
 class _File:
     path: Path
     relative: Path
+    stem: str
+    folders: tuple[str, ...]
     role: str | None
 
-    @property
-    def folders(self):
-        return self.relative.parts[:-1]
-
     def key(self, roles):
-        return key_of(stem_of(self.path), self.folders, roles)
+        return key_of(self.stem, self.folders, roles)
 
 
 def find_files(oof: Source, test: Source | None = None) -> list[MemberFiles]:
@@ -83,7 +81,7 @@ def scan_files(oof: Source, test: Source | None = None, skip=()) -> Found:
         if not found.errors:
             found.errors.append(_nothing(oof, found))
         return found
-    _pair(oof_files, test_files, found)
+    _pair(oof_files, test_files, test is not None, found)
     return found
 
 
@@ -103,32 +101,38 @@ def _listed(source, found, skip):
         found.errors.append(error)
         return []
     several = len(paths) > 1
-    files = []
+    files: list[_File] = []
+    known: dict[str, str] = {}
     pickles = [path for path in paths if path.suffix.lower() in PICKLES]
     if pickles:
         found.notes.append(
             f"{len(pickles)} pickles not opened, for they can run code: {pickles[0]}"
         )
     for path in paths:
-        if kind_of(path) is None or (several and os.path.realpath(path) in skip):
+        if kind_of(path) is None or (several and _is_one_of(path, skip)):
             continue
         relative = path.relative_to(root) if root else Path(path.name)
-        if several and _is_no_member(relative):
+        stem, folders = stem_of(path), relative.parts[:-1]
+        if several and _is_no_member(stem, folders):
             found.notes.append(f"{path}: not read as a member, by its name")
             continue
         try:
-            check_regular(path, root)
+            check_regular(path, root, known)
         except FileError as error:
             found.errors.append(error)
             continue
-        role = role_of(stem_of(path), relative.parts[:-1])
-        files.append(_File(path, relative, role))
+        role = role_of(stem, folders)
+        files.append(_File(path, relative, stem, folders, role))
     return files
 
 
-def _is_no_member(relative):
-    stem = stem_of(relative).lower()
-    return stem in NOT_MEMBERS or (stem == "train" and len(relative.parts) == 1)
+def _is_one_of(path, skip):
+    return bool(skip) and os.path.realpath(path) in skip
+
+
+def _is_no_member(stem, folders):
+    stem = stem.lower()
+    return stem in NOT_MEMBERS or (stem == "train" and not folders)
 
 
 def _expand(source):
@@ -219,12 +223,10 @@ def _sort_unknown(oof, unknown, found):
 
 
 def _note_unread(files, why, found):
-    if files:
-        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-        found.notes.append(f"{files[0].path}{more}: not read; {why}")
+    found.notes += [f"{file.path}: not read; {why}" for file in files]
 
 
-def _pair(oof, test, found):
+def _pair(oof, test, separate, found):
     for roles in STRIPPED:
         members = _group(oof, roles)
         tests = _group(test, roles)
@@ -232,7 +234,7 @@ def _pair(oof, test, found):
             break
     for key, files in [*_repeated(members), *_repeated(tests)]:
         found.errors.append(_ambiguous(key, files))
-    if len(oof) == len(test) == 1:
+    if separate and len(oof) == len(test) == 1:
         tests = {next(iter(members)): test}
     names = _display_names(list(members), oof)
     for key, files in sorted(members.items(), key=lambda item: names[item[0]]):
@@ -265,7 +267,10 @@ def _ambiguous(key, files):
 
 
 def _display_names(keys, oof):
-    """Drop leading folders that all members share."""
+    """Name members by their own last words, or with folders where those repeat."""
+    if len({key[-1:] for key in keys}) == len(keys):
+        names = {key: "".join(key[-1:]) for key in keys}
+        return {key: name or _fallback(oof) for key, name in names.items()}
     shared = 0
     if len(keys) > 1:
         while all(len(key) > shared + 1 for key in keys) and (

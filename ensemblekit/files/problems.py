@@ -103,6 +103,8 @@ def _read(reader):
     reader.prepare()
     if reader.target.task:
         return reader.join()
+    if not reader.pairs:
+        return None
     _check_counts(reader)
     notes = merge_notes([*reader.notes, "no target: rows and values are not checked"])
     return Overview([pair[0] for pair in reader.pairs], notes, reader.rules)
