@@ -7,6 +7,7 @@ __all__ = ["add_parser", "run"]
 
 _NEEDED = ("pandas", "pyarrow")
 _SHOWN = 200
+_TASK = "what the target is (default: told by its values)"
 _DESCRIPTION = (
     "Find out-of-fold and test predictions (csv, parquet, npy, npz), say how they are "
     "paired and put in order, and list all problems at once. Nothing is written."
@@ -24,6 +25,7 @@ def add_parser(commands):
     add("oof", nargs="+", metavar="OOF", help="folder, pattern or files")
     add("--target", metavar="FILE:COLUMN", help="for example train.csv:target")
     add("--id", metavar="COLUMN", help="column of the ids (default: id, if there)")
+    add("--task", choices=("regression", "classification"), help=_TASK)
     add("--test", nargs="+", metavar="PATH", help="predictions of the test rows")
     add("--folds", metavar="FILE:COLUMN", help="folds in which rows were held out")
     add("--sample-submission", metavar="FILE", help="ids of the test rows, in order")
@@ -46,11 +48,15 @@ def run(options) -> int:
 
 
 def _inspect(options):
+    from ..files import read_target
     from ..files.problems import inspect_files
 
+    target = options.target
+    if target is not None and options.task is not None:
+        target = read_target(target, options.id, task=options.task)
     findings, bank = inspect_files(
         _one_or_list(options.oof),
-        options.target,
+        target,
         id=options.id,
         test=_one_or_list(options.test),
         folds=options.folds,

@@ -176,6 +176,7 @@ class Reader:
         )
         if content is None or not content.blocks:
             return content
+        self.notes.append(f"{files.test}: test rows: {content.rule}")
         if rows.n is None:  # the first test file sets the rows
             rows.n, rows.where = content.blocks[0].n_rows, str(files.test)
             if content.ids is not None:

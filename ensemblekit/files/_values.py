@@ -15,6 +15,7 @@ def numbers(table: Table, name: str) -> NDArray:
     values = table.columns[name]
     if values.dtype.kind == "O":
         _refuse_text(table, name, values)
+        values = np.array([float(value) for value in values])
     if values.dtype != np.float32:
         values = values.astype(np.float64)
     finite = np.isfinite(values)
@@ -41,7 +42,6 @@ def _refuse_text(table, name, values):
             raise table.error(
                 row, f"the prediction in column {name!r} is {shown}.", _advice(value)
             ) from None
-    raise table.error(0, f"column {name!r} mixes numbers and text.")
 
 
 def _advice(value):

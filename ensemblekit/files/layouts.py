@@ -63,6 +63,15 @@ def find_files(oof: Source, test: Source | None = None) -> list[MemberFiles]:
     FileError
         If there is no file, a name has two readings, or a path is no regular file
         inside the given folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("lgbm_oof.npy", "lgbm_test.npy"):
+    ...     _ = (folder / name).write_bytes(b"not opened")
+    >>> [(files.name, files.layout) for files in find_files(folder)]
+    [('lgbm', '<m>_oof.npy + <m>_test.npy')]
     """
     found = scan_files(oof, test)
     if found.errors:

@@ -95,6 +95,16 @@ def read_target(
     ------
     FileError
         If the file or column is not there, a value is missing, or an id stands twice.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "train.csv"
+    >>> _ = path.write_text("id,y\\n1,no\\n2,yes\\n3,no\\n4,no\\n")
+    >>> target = read_target(f"{path}:y")
+    >>> target.task, target.classes.tolist(), target.ids.tolist()
+    ('classification', ['no', 'yes'], [1, 2, 3, 4])
     """
     path, column = split_spec(spec)
     table = read_table(path)
