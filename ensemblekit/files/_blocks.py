@@ -235,12 +235,9 @@ def _lazy_block(member, array: LazyArray, request, found):
     if len(shape) == 3:
         found.notes.append(f"{array.path}: mean of {shape[0]} seeds")
     n_outputs = _check_columns(array, n_given, target)
-    stored = array.load()  # memory-mapped where it can be
-    is_mapped = isinstance(stored, np.memmap)
     probabilities = target.classes is not None
-    dtype = np.dtype(np.float32 if stored.dtype == np.float32 else np.float64)
-    del stored
-    cached = None if is_mapped else array.load()
+    dtype = np.dtype(np.float32 if array.dtype == np.float32 else np.float64)
+    cached = None if array.mapped else array.load()
 
     def read(start, stop):
         values = array.load() if cached is None else cached
@@ -250,7 +247,8 @@ def _lazy_block(member, array: LazyArray, request, found):
         return part[:, -n_outputs:] if n_outputs < part.shape[1] else part
 
     n_read = n_rows if order.rows is None else len(order.rows)
-    return Block(member, array.path, (), n_read, n_outputs, dtype, read, not is_mapped)
+    in_memory = cached is not None
+    return Block(member, array.path, (), n_read, n_outputs, dtype, read, in_memory)
 
 
 def _take(values, rows, dtype):
@@ -292,7 +290,7 @@ def _check_columns(array, n_given, target):
 
 
 def spans(n_rows: int, n_columns: int) -> Iterator[tuple[int, int]]:
-    """Yield row ranges of about 32 MB."""
-    size = max(256, 2**22 // max(1, n_columns))
+    """Yield row ranges of at most 128 MB."""
+    size = max(256, 2**24 // max(1, n_columns))
     for start in range(0, n_rows, size):
         yield start, min(start + size, n_rows)
