@@ -11,7 +11,7 @@ from ..exceptions import FileError
 from ._align import Order, Rows, in_file_order, order_of
 from ._columns import FOLD_NAMES, ID_NAMES, REPEAT_NAMES, TRUTH_NAMES, Roles, find_roles
 from ._content import read_content
-from ._groups import group_columns
+from ._groups import ADVICE_ON_CLASSES, group_columns
 from ._names import STRIPPED, role_of, strip_roles
 from ._parts import LazyArray, Table
 from ._values import check_block, check_probabilities, numbers
@@ -279,14 +279,12 @@ def _check_columns(array, n_given, target):
     what = (
         f"{n_given} columns have two readings: seeds of one member, or members"
         if n_classes <= 2
-        else f"{n_given} columns; expected {n_classes}, one for each class"
+        else f"expected {n_classes} columns, one for each class"
     )
-    raise FileError(
-        array.path,
-        None,
-        f"has shape {array.shape}: {what}.",
-        "Save (n,), (n, K), (seeds, n, K), or one file per member.",
-    )
+    advice = "Save (n,), (n, K), (seeds, n, K), or one file per member."
+    if n_given == 1:
+        advice = ADVICE_ON_CLASSES
+    raise FileError(array.path, None, f"has shape {array.shape}: {what}.", advice)
 
 
 def spans(n_rows: int, n_columns: int) -> Iterator[tuple[int, int]]:

@@ -105,22 +105,18 @@ def _nothing(source, found):
 
 def _listed(source, found, skip):
     try:
-        root, paths = _expand(source)
+        places = _expand(source)
     except FileError as error:
         found.errors.append(error)
         return []
-    several = len(paths) > 1
+    _note_pickles([path for path, _, _ in places], found)
+    several = len(places) > 1
     files: list[_File] = []
     known: dict[str, str] = {}
-    pickles = [path for path in paths if path.suffix.lower() in PICKLES]
-    if pickles:
-        found.notes.append(
-            f"{len(pickles)} pickles not opened, for they can run code: {pickles[0]}"
-        )
-    for path in paths:
+    for path, base, root in places:
         if kind_of(path) is None or (several and _is_one_of(path, skip)):
             continue
-        relative = path.relative_to(root) if root else Path(path.name)
+        relative = path.relative_to(base)
         stem, folders = stem_of(path), relative.parts[:-1]
         if several and _is_no_member(stem, folders):
             found.notes.append(f"{path}: not read as a member, by its name")
@@ -135,6 +131,14 @@ def _listed(source, found, skip):
     return files
 
 
+def _note_pickles(paths, found):
+    pickles = [path for path in paths if path.suffix.lower() in PICKLES]
+    if pickles:
+        found.notes.append(
+            f"{len(pickles)} pickles not opened, for they can run code: {pickles[0]}"
+        )
+
+
 def _is_one_of(path, skip):
     return bool(skip) and os.path.realpath(path) in skip
 
@@ -144,22 +148,41 @@ def _is_no_member(stem, folders):
     return stem in NOT_MEMBERS or (stem == "train" and not folders)
 
 
-def _expand(source):
-    """Return the folder that names are relative to, and the paths."""
+def _expand(source) -> list[tuple[Path, Path, Path | None]]:
+    """Return paths, the folder that names are relative to, and the one not to leave."""
     if not isinstance(source, str | os.PathLike):
-        paths = [Path(path) for path in source]
-        return None, paths
+        return _expand_list([Path(path) for path in source])
     path = Path(source)
     if path.is_dir():
-        return path, _walk(path)
+        return [(each, path, path) for each in _walk(path)]
     text = os.fspath(source)
     if glob.has_magic(text) and not os.path.lexists(text):
         root = _fixed_part(path)
         hits = sorted(Path(hit) for hit in glob.glob(text, recursive=True))
-        return root, [hit for hit in hits if not hit.is_dir() or kind_of(hit)]
+        hits = [hit for hit in hits if not hit.is_dir() or kind_of(hit)]
+        return [(hit, root, root) for hit in hits]
     if not os.path.lexists(text):
         raise FileError(text, None, "does not exist.", "Check the path.")
-    return None, [path]
+    return [(path, path.parent, None)]
+
+
+def _expand_list(paths):
+    """Files of a list may be links; folders in it are searched."""
+    if not paths:
+        return []
+    parents = [path if path.is_dir() else path.parent for path in paths]
+    try:
+        base = Path(os.path.commonpath(parents))
+    except ValueError:  # absolute and relative ones
+        paths = [Path(os.path.abspath(path)) for path in paths]
+        return _expand_list(paths)
+    places = []
+    for path in paths:
+        if path.is_dir() and not kind_of(path):
+            places += [(each, base, path) for each in _walk(path)]
+        else:
+            places.append((path, base, None))
+    return places
 
 
 def _fixed_part(path):

@@ -241,6 +241,29 @@ def test_test_files_of_other_ids_are_refused(tmp_path, train):
         read_bank(tmp_path / "e", train)
 
 
+def test_the_first_test_file_with_ids_names_the_rows(tmp_path, train):
+    write_1(tmp_path / "bank", "ab", 0)
+    for m in (1, 2):
+        write_2(tmp_path / "bank", NAMES[m], m)
+    later = shuffled(frame_of(2, True))
+    later.to_csv(tmp_path / "bank" / "e" / "ef_test.csv", index=False)
+    bank = read_bank(tmp_path / "bank", train)
+    assert bank.library.names == NAMES
+    np.testing.assert_allclose(bank.library.P_test, P_TEST)
+    assert bank.test_ids.tolist() == TEST_IDS.tolist()
+
+
+def test_numbers_taken_for_labels_are_explained(tmp_path):
+    labels = pd.DataFrame({"id": IDS, "y": np.arange(N) % 5})
+    labels.to_csv(tmp_path / "train.csv", index=False)
+    write_1(tmp_path / "bank", "ab", 0)
+    spec = f"{tmp_path / 'train.csv'}:y"
+    with pytest.raises(FileError, match="set the task to regression"):
+        read_bank(tmp_path / "bank", spec)
+    bank = read_bank(tmp_path / "bank", read_target(spec, task="regression"))
+    assert bank.library.task == "regression"
+
+
 def test_a_member_without_test_file_is_named(tmp_path, train):
     for m, name in enumerate(NAMES):
         write_1(tmp_path / "bank", name, m)

@@ -66,6 +66,29 @@ def test_globs_and_lists_and_single_files(tmp_path):
     assert single.test.name == "xgb_v2.npy"  # two files only: nothing to choose
 
 
+def test_lists_keep_the_folders_that_tell_members_apart(tmp_path, monkeypatch):
+    paths = [touch(tmp_path / "nodes" / member / "oof.npy") for member in MEMBERS]
+    assert [files.name for files in find_files(paths)] == MEMBERS
+    folders = [path.parent for path in paths]
+    assert [files.oof for files in find_files(folders)] == paths
+    monkeypatch.chdir(tmp_path)
+    mixed = [paths[0], "nodes/xgb_v2/oof.npy"]
+    assert [files.name for files in find_files(mixed)] == MEMBERS
+    relative = ["nodes/lgbm/oof.npy", "nodes/xgb_v2/oof.npy"]
+    assert [files.name for files in find_files(relative)] == MEMBERS
+    assert [files.name for files in find_files("nodes/*/oof.npy")] == MEMBERS
+
+
+def test_a_listed_file_may_be_a_link(tmp_path):
+    path = touch(tmp_path / "store" / "a.npy")
+    link = tmp_path / "oof" / "a_oof.npy"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    assert find_files([link])[0].oof == link
+    with pytest.raises(FileError, match="is a link out of the given folder"):
+        find_files(tmp_path / "oof")
+
+
 def test_a_folder_of_test_words_alone_is_what_was_asked_for(tmp_path):
     touch(tmp_path / "submission_a.csv")
     touch(tmp_path / "submission_b.csv")
