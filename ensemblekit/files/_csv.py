@@ -9,26 +9,37 @@ import numpy as np
 
 from ..exceptions import FileError
 from ._open import check_size, system_errors
-from ._parts import Table
+from ._parts import Table, Wanted
 from ._sniff import Dialect, sniff
 from ._text import open_text, scan_lines
 
 
-def read_csv(path: Path, max_rows: int | None = None) -> Table:
-    """Read a csv file of any common dialect, gzipped or not."""
-    text = scan_lines(path)
+def read_csv(
+    path: Path, max_rows: int | None = None, wanted: Wanted | None = None
+) -> Table:
+    """Read a csv file of any common dialect, gzipped or not.
+
+    wanted : chooses columns by their names
+    """
+    text = scan_lines(path, max_rows)
     dialect = sniff(path, text.head)
-    check_size(path, text.n_lines, len(dialect.names), max_rows)
-    columns = _parse(path, dialect)
-    table = Table(path, columns, 1 + dialect.n_header, dialect.notes)
+    names = dialect.names if wanted is None else wanted(dialect.names)
+    check_size(path, text.n_lines, len(names), max_rows)
+    table = Table(path, _parse(path, dialect, names), None, dialect.notes)
+    if table.n_rows + dialect.n_header == text.n_lines:  # no cell of several lines
+        table.first_line = 1 + dialect.n_header
     _drop_blank_end(table)
     if not table.n_rows:
         raise FileError(path, None, "has no rows below its header.")
     return table
 
 
-def _parse(path, dialect: Dialect):
+def _parse(path, dialect: Dialect, names: list[str]):
     import pandas as pd
+
+    places = {name: place for place, name in enumerate(dialect.names)}
+    # With a choice of columns, pandas would let pass lines of too many cells.
+    chosen = [places[name] for name in names] if len(names) < len(places) else None
 
     try:
         with system_errors(path), warnings.catch_warnings(), open_text(path) as stream:
@@ -39,6 +50,7 @@ def _parse(path, dialect: Dialect):
                 decimal=dialect.decimal,
                 header=None,
                 names=list(range(len(dialect.names))),
+                usecols=chosen,
                 skiprows=dialect.n_header,
                 index_col=False,
                 encoding="utf-8",
@@ -54,9 +66,7 @@ def _parse(path, dialect: Dialect):
     except (ValueError, OverflowError, MemoryError) as error:
         short = str(error).split("\n")[0][:120]
         raise FileError(path, None, f"is no csv that can be read ({short}).") from None
-    return {
-        name: _to_array(frame[position]) for position, name in enumerate(dialect.names)
-    }
+    return {name: _to_array(frame[places[name]]) for name in names}
 
 
 def _to_array(column):

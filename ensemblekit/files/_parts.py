@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from ..exceptions import FileError
 
+# Chooses columns of a table by their names.
+Wanted = Callable[[list[str]], list[str]]
+
 
 @dataclass(frozen=True)
 class MemberFiles:

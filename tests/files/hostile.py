@@ -272,6 +272,7 @@ def add_csv_text():
     add("gz-damaged", "bad.csv.gz", packed[:60] + b"\0" * 20 + packed[80:])
     add("gz-checksum", "bad.csv.gz", packed[:-8] + b"\0" * 8)
     add("gz-bomb", "bad.csv.gz", gzip.compress(b"id,pred\n" + b"0" * 50_000_000))
+    add("gz-bomb-of-rows", "bad.csv.gz", gzip.compress(b"1,1\n" * 10_000_000, 1))
     add("gz-twice", "bad.csv.gz", gzip.compress(packed))
     add(
         "csv-wide",

@@ -403,3 +403,34 @@ def test_notes_say_what_was_decided(tmp_path, train):
         "holds values",
     ):
         assert words in notes
+
+
+def test_wide_tables_with_text_give_their_target(tmp_path):
+    texts = [f'said "{i}",\nand; went 0,5' for i in range(N)]
+    frame = pd.DataFrame({"id": IDS, "text": texts, "y": Y})
+    wide = pd.DataFrame(np.full((N, 300), 1.5), columns=[f"x{i}" for i in range(300)])
+    frame = pd.concat([frame, wide], axis=1)
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    lists = frame.assign(lists=[[1, 2]] * N)
+    lists.to_parquet(tmp_path / "train.parquet")
+    for name in ("train.csv", "train.parquet"):
+        target = read_target(f"{tmp_path / name}:y")
+        assert target.y.tolist() == Y.tolist()
+        assert target.ids.tolist() == IDS.tolist()
+    frame.loc[5, "y"] = np.nan
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    with pytest.raises(FileError, match="row 5: the target in column 'y' is missing"):
+        read_target(f"{tmp_path / 'train.csv'}:y")
+
+
+def test_decimals_and_numbers_as_text(tmp_path, train):
+    from decimal import Decimal
+
+    frame = frame_of(0)
+    frame["pred"] = [Decimal(f"{value:.4f}") for value in P[:, 0]]
+    (tmp_path / "oof").mkdir()
+    frame.to_parquet(tmp_path / "oof" / "a.parquet")
+    frame["pred"] = [f"{value:.4f}" for value in P[:, 0]]
+    frame.to_parquet(tmp_path / "oof" / "b.parquet")
+    bank = read_bank(tmp_path / "oof", train)
+    np.testing.assert_allclose(bank.library.P, P[:, [0, 0]], atol=1e-4)
