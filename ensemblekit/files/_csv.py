@@ -13,6 +13,9 @@ from ._parts import Table, Wanted
 from ._sniff import Dialect, sniff
 from ._text import open_text, scan_lines
 
+# Cells that are parsed at once.
+_CELLS = 2**22
+
 
 def read_csv(
     path: Path, max_rows: int | None = None, wanted: Wanted | None = None
@@ -37,28 +40,10 @@ def read_csv(
 def _parse(path, dialect: Dialect, names: list[str]):
     import pandas as pd
 
-    places = {name: place for place, name in enumerate(dialect.names)}
-    # With a choice of columns, pandas would let pass lines of too many cells.
-    chosen = [places[name] for name in names] if len(names) < len(places) else None
-
     try:
         with system_errors(path), warnings.catch_warnings(), open_text(path) as stream:
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame: Any = pd.read_csv(
-                stream,
-                sep=dialect.delimiter,
-                decimal=dialect.decimal,
-                header=None,
-                names=list(range(len(dialect.names))),
-                usecols=chosen,
-                skiprows=dialect.n_header,
-                index_col=False,
-                encoding="utf-8",
-                engine="c",
-                low_memory=False,
-                skip_blank_lines=False,
-                skipinitialspace=True,
-            )
+            return _read_parts(stream, dialect, names)
     except pd.errors.EmptyDataError:
         raise FileError(path, None, "has no rows below its header.") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -66,7 +51,38 @@ def _parse(path, dialect: Dialect, names: list[str]):
     except (ValueError, OverflowError, MemoryError) as error:
         short = str(error).split("\n")[0][:120]
         raise FileError(path, None, f"is no csv that can be read ({short}).") from None
-    return {name: _to_array(frame[places[name]]) for name in names}
+
+
+def _read_parts(stream, dialect, names):
+    """Parse some rows at a time, and keep of them the columns that are wanted.
+
+    With its own choice of columns, pandas would let pass lines of too many cells.
+    """
+    import pandas as pd
+
+    places = {name: place for place, name in enumerate(dialect.names)}
+    parts: Any = pd.read_csv(
+        stream,
+        sep=dialect.delimiter,
+        decimal=dialect.decimal,
+        header=None,
+        names=list(range(len(dialect.names))),
+        skiprows=dialect.n_header,
+        index_col=False,
+        encoding="utf-8",
+        engine="c",
+        low_memory=False,
+        skip_blank_lines=False,
+        skipinitialspace=True,
+        chunksize=max(1000, _CELLS // len(places)),
+    )
+    found: dict[str, list] = {name: [] for name in names}
+    for part in parts:
+        for name in names:
+            found[name].append(_to_array(part[places[name]]))
+    if not all(found.values()):
+        raise pd.errors.EmptyDataError
+    return {name: np.concatenate(arrays) for name, arrays in found.items()}
 
 
 def _to_array(column):

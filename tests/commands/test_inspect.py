@@ -97,6 +97,25 @@ def test_unfit_arguments_are_one_sentence(
     assert "Traceback" not in streams.out + streams.err
 
 
+def test_hints_alike_are_counted(folder, capsys):
+    for number in range(30):
+        np.save(folder / "oof" / f"m{number:02d}_oof.npy", np.full(N, 9.0))
+    call(folder / "oof", "--target", f"{folder / 'train.csv'}:target")
+    text = capsys.readouterr().out
+    assert text.count("predicts one value") == 10
+    assert "hint: 20 more. Leave it out." in text
+
+
+def test_the_task_can_be_given(folder, capsys):
+    frame = pd.DataFrame({"id": np.arange(N) + 7, "target": np.arange(N) % 4})
+    frame.to_csv(folder / "train.csv", index=False)
+    spec = f"{folder / 'train.csv'}:target"
+    assert call(folder / "oof", "--target", spec) == 2
+    assert "set the task to regression" in capsys.readouterr().out
+    assert call(folder / "oof", "--target", spec, "--task", "regression") == 0
+    assert call(folder / "oof", "--target", "no.csv", "--task", "regression") == 2
+
+
 def test_names_cannot_steer_the_terminal(folder, capsys):
     np.save(folder / "oof" / "\x1b[31mred\n_oof.npy", np.ones(N))
     call(folder / "oof")

@@ -423,6 +423,31 @@ def test_wide_tables_with_text_give_their_target(tmp_path):
         read_target(f"{tmp_path / 'train.csv'}:y")
 
 
+def test_lines_of_too_many_cells_are_refused_in_wide_tables_too(tmp_path):
+    lines = ["id,text,y", *(f"{i},a,{i / 7}" for i in range(N))]
+    lines[30] = "30,b, or c,9.5"
+    (tmp_path / "train.csv").write_text("\n".join(lines))
+    with pytest.raises(FileError, match="line 31: has 4 cells; expected 3"):
+        read_target(f"{tmp_path / 'train.csv'}:y")
+
+
+def test_long_tables_are_parsed_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr("ensemblekit.files._csv._CELLS", 1)
+    lines = ["id,y", *(f"{i},{i / 8}" for i in range(2500))]
+    lines[2300] = "2299,"
+    (tmp_path / "train.csv").write_text("\n".join(lines))
+    with pytest.raises(FileError, match="line 2301: the target"):
+        read_target(f"{tmp_path / 'train.csv'}:y")
+    lines[2300] = "2299,text"
+    (tmp_path / "train.csv").write_text("\n".join(lines))
+    with pytest.raises(FileError, match=r"line 2301: .*'text', no number"):
+        read_target(f"{tmp_path / 'train.csv'}:y", task="regression")
+    lines[2300] = "2299,7"
+    (tmp_path / "train.csv").write_text("\n".join(lines))
+    target = read_target(f"{tmp_path / 'train.csv'}:y")
+    assert target.y[[0, 2298, 2299, 2499]].tolist() == [0.0, 287.25, 7.0, 312.375]
+
+
 def test_decimals_and_numbers_as_text(tmp_path, train):
     from decimal import Decimal
 
