@@ -14,6 +14,8 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
 - `audit`: are held-out predictions held out, and what leaks into them.
 - `EnsembleReport`: all of that on one page, and as JSON.
 - `default_members`: a library to start from. `evaluate_loss`: the losses.
+- `read_bank`: files of predictions made elsewhere as a library; `find_problems`: what
+  is wrong with them.
 - `SelectiveVotingClassifier`: answers only where another training would agree.
 - `pinball_loss`, `interval_coverage`, `crps_from_quantiles` and the rest of
   `ensemblekit.metrics`: scores of quantiles, intervals and draws.
@@ -85,10 +87,21 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .crossfit import CrossFit
     from .exceptions import (
         CacheWarning,
+        FileError,
         GuardWarning,
         InfeasibleRankWarning,
         MemberError,
         UncacheableError,
+    )
+    from .files import (
+        Bank,
+        Finding,
+        MemberFiles,
+        Target,
+        find_files,
+        find_problems,
+        read_bank,
+        read_target,
     )
     from .leaderboard import cross_fitted_predictions
     from .library import PredictionLibrary
@@ -178,7 +191,16 @@ __version__ = "0.1.0.dev0"
 _MODULES = {
     "AdaptiveConformalRegressor": "conformal",
     "AmbiguityDecomposition": "selective",
+    "Bank": "files",
     "CacheWarning": "exceptions",
+    "FileError": "exceptions",
+    "Finding": "files",
+    "MemberFiles": "files",
+    "Target": "files",
+    "find_files": "files",
+    "find_problems": "files",
+    "read_bank": "files",
+    "read_target": "files",
     "AuditReport": "auditing",
     "CascadeClassifier": "selective",
     "CascadeCurve": "selective",

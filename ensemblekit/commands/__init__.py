@@ -1,0 +1,1 @@
+"""One file for each command: `add_parser(commands)` and `run(options)`."""
