@@ -13,7 +13,9 @@ from scipy import sparse
 
 from .exceptions import UncacheableError
 
+_NOT_CONTENT = ("__dict__", "__weakref__", "__doc__", "__module__", "_abc_impl")
 _BLOCK = 1 << 22  # bytes of an array that are made contiguous at a time
+_CLONED = ("_metadata_request", "_sklearn_output_config")
 _PLAIN_ARRAYS = (np.ndarray, np.memmap)
 
 
@@ -195,12 +197,25 @@ def _pandas_columns(frame, where):
     if frame.ndim == 1:
         frame = frame.to_frame()
     yield _sequence(list(frame.columns), f"a column name of {where}", False)
+    if type(frame.index).__name__ != "RangeIndex":  # a member may read dates from it
+        yield _index(frame.index, where)
     dtypes = list(set(frame.dtypes))
     if len(dtypes) == 1 and isinstance(dtypes[0], np.dtype):  # one block, as a rule
         yield _array(frame.to_numpy(), where, True)
         return
     for name, column in frame.items():
         yield _pandas_column(column, f"column {name!r} of {where}")
+
+
+def _index(index, where):
+    levels = [index.get_level_values(number) for number in range(index.nlevels)]
+    return _node(
+        "index",
+        *(
+            _pandas_column(level.to_series(), f"the index of {where}")
+            for level in levels
+        ),
+    )
 
 
 def _pandas_column(column, where):
@@ -260,6 +275,8 @@ def _estimator(value, where):
     parts = [
         _node(name, _digest(param, f"{where}.{name}", False)) for name, param in params
     ]
+    # What set_fit_request and set_output leave behind, which clone keeps.
+    parts += [repr(getattr(value, name, None)).encode() for name in _CLONED]
     return _node("estimator", _class(type(value), where), *parts)
 
 
@@ -294,40 +311,107 @@ def _named(value, where):
 
 
 def _function(value, where):
-    plain = inspect.unwrap(value)
-    body = _body(plain) if isinstance(plain, FunctionType) else b""
+    body = _body(value, set()) if isinstance(value, FunctionType) else b""
     return _node("function", _named(value, where), _version(_package(value)), body)
 
 
 def _class(kind, where):
     packages = sorted(set(map(_package, kind.__mro__)))
     versions = map(_version, packages)
-    return _node("class", _named(kind, where), _class_code(kind), *versions)
+    bodies = [_own_code(base) for base in kind.__mro__ if _counts(base)]
+    return _node("class", _named(kind, where), *bodies, *versions)
+
+
+def _counts(kind):
+    return _package(kind) not in sys.stdlib_module_names
+
+
+def _own_code(kind):
+    """Digest what a class adds; of code without a version, constants as well."""
+    if _has_version(kind):
+        return _methods(kind)
+    seen: set = set()
+    return _node("own", *_members_of(kind, seen))
 
 
 @lru_cache(maxsize=1024)
-def _class_code(kind):
-    """Digest the bodies of a class's own methods and those it inherits."""
-    bodies = []
-    for base in kind.__mro__:
-        if _package(base) in sys.stdlib_module_names:
-            continue
-        for name, member in sorted(vars(base).items()):
-            member = getattr(member, "fget", getattr(member, "__func__", member))
-            function = inspect.unwrap(member)
-            if isinstance(function, FunctionType):
-                bodies.append(_node(name, _body(function)))
-    return _node("methods", *bodies)
+def _methods(kind):
+    return _node("methods", *_members_of(kind, None))
 
 
-def _body(function):
-    """Digest the code of a function and those of its defaults that are plain."""
-    defaults = [
+def _members_of(kind, seen):
+    """Yield digests of methods; of constants too where `seen` is a set.
+
+    That holds the code met so far: helpers of code without a version are followed.
+    """
+    for name, member in sorted(vars(kind).items()):
+        plain = member
+        for part in ("fget", "__func__", "func"):  # property, classmethod, partial
+            plain = getattr(plain, part, plain)
+        if isinstance(plain, FunctionType):
+            yield _node(name, _body(plain, seen))
+        elif seen is not None and name not in _NOT_CONTENT:
+            yield _node(name, _content(member, seen))
+
+
+def _has_version(value):
+    package = _package(value)
+    known = hasattr(sys.modules.get(package), "__version__")
+    return package in sys.stdlib_module_names or known
+
+
+def _content(value, seen):
+    """Digest what code refers to, as far as that has content; else its type's name."""
+    if isinstance(value, FunctionType):
+        return _body(value, seen)
+    if isinstance(value, type) and seen is not None and not _has_version(value):
+        if value in seen:
+            return b"again"
+        seen.add(value)
+        return _node("class", *_members_of(value, seen))
+    try:
+        return _digest(value, "", True)
+    except (UncacheableError, RecursionError):
+        return type(value).__qualname__.encode()
+
+
+def _body(function, seen=None):
+    """Digest the code of a function, its defaults, and what it closes over.
+
+    Where `seen` is a set, also the globals that it names, if they are no modules.
+    """
+    if seen is not None:
+        if function.__code__ in seen:
+            return b"again"
+        seen.add(function.__code__)
+    known = [
         *(function.__defaults__ or ()),
         *(function.__kwdefaults__ or {}).values(),
+        *(_cell(cell) for cell in function.__closure__ or ()),
     ]
-    plain = [x if type(x) in _SIMPLE else type(x).__qualname__ for x in defaults]
-    return _node("body", _code(function.__code__, ""), _sequence(plain, "", True))
+    if seen is not None and not _has_version(function):
+        there_are = function.__globals__
+        named = [there_are[n] for n in _global_names(function) if n in there_are]
+        known += [value for value in named if not inspect.ismodule(value)]
+    parts = [_content(value, seen) for value in known]
+    return _node("body", _code(function.__code__, ""), *parts)
+
+
+def _cell(cell):
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet: a function that names itself
+        return None
+
+
+def _global_names(function):
+    """Return the names that code and the code inside of it looks up, sorted."""
+    names, codes = set(), [function.__code__]
+    while codes:
+        code = codes.pop()
+        names.update(code.co_names)
+        codes += [part for part in code.co_consts if isinstance(part, CodeType)]
+    return sorted(names)
 
 
 def _code(code, where):

@@ -128,7 +128,7 @@ class FittedMembers(HTMLSummaryMixin, TransformerMixin, _BaseComposition):
             raise ValueError(
                 f"fold is {fold}; expected 0 to {len(self.splits_) - 1}, as in splits_."
             )
-        single = copy(self)
+        single = self._fork()
         single.fold_classes_ = [self.fold_classes_[fold]]
         single.fold_estimators_ = {
             name: [models[fold]] for name, models in self.fold_estimators_.items()
@@ -232,10 +232,10 @@ class FittedMembers(HTMLSummaryMixin, TransformerMixin, _BaseComposition):
             Can `transform` and `predict_members`; what it cannot do any more says so.
         """
         require_fitted(self)
+        self._check_names([] if names is None else names)
         for part in _NOT_FOR_PREDICTION:
             self.__dict__.pop(part, None)
         if names is not None:
-            self._check_names(names)
             for models in (self.estimators_, self.fold_estimators_):
                 for name in models.keys() - set(names):
                     del models[name]

@@ -41,7 +41,7 @@ class Memory(NamedTuple):
         try:
             parts = [_digest_once(getattr(task, p), p, known) for p in _SHARED_PARTS]
             own = task.method, task.n_outputs, task.stops_early, task.seed
-            key = digest((_VERSIONS, self.data, parts, own))
+            key = digest((_VERSIONS, _settings(), self.data, parts, own))
         except UncacheableError as error:
             warnings.warn(
                 f"Member {task.name!r} is fitted without memory: {error}",
@@ -50,6 +50,12 @@ class Memory(NamedTuple):
             )
             return None
         return Stored(self.cache, key, models)
+
+
+def _settings():
+    """Return what of scikit-learn's configuration changes what members are given."""
+    config = sklearn.get_config()
+    return config.get("transform_output"), config.get("enable_metadata_routing")
 
 
 _SHARED_PARTS = ("member", "params", "train", "test", "present")

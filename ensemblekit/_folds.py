@@ -60,6 +60,16 @@ def make_splits(cv, n_repeats, X, y, stratify, params, rng):
     return splits
 
 
+def with_fixed_draw(cv, seed):
+    """Return a splitter that shuffles without a seed as a copy that has one."""
+    shuffles = getattr(cv, "shuffle", True)
+    if getattr(cv, "random_state", seed) is not None or not shuffles:
+        return cv
+    cv = copy(cv)
+    cv.random_state = seed
+    return cv
+
+
 def _splitter(cv, y, stratify, grouped):
     if grouped and (cv is None or isinstance(cv, Integral)):
         kind = StratifiedGroupKFold if stratify else GroupKFold

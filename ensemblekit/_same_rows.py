@@ -3,14 +3,12 @@
 import numpy as np
 
 from ._digest import digest
-from ._sklearn import _num_samples, _safe_indexing
+from ._sklearn import _num_samples
 from .exceptions import UncacheableError
-
-_N_SAMPLED = 1000
 
 
 def fingerprint(X, targets, weight):
-    """Return a digest of targets, weights and up to 1,000 rows of X, evenly spread.
+    """Return a digest of targets, weights and X.
 
     Parameters
     ----------
@@ -18,11 +16,9 @@ def fingerprint(X, targets, weight):
     targets : ndarray of shape (n_samples,)
     weight : ndarray of shape (n_samples,) or None
     """
-    n_rows = _num_samples(X)
-    rows = np.unique(np.linspace(0, n_rows - 1, min(n_rows, _N_SAMPLED)).astype(int))
-    known = n_rows, np.asarray(targets, dtype=np.float64), weight
+    known = _num_samples(X), np.asarray(targets, dtype=np.float64), weight
     try:
-        return digest((known, _safe_indexing(X, rows)))
+        return digest((known, X))
     except UncacheableError:  # cells that have no content of their own
         return digest(known)
 

@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.utils.metadata_routing import MethodMapping
 from sklearn.utils.metaestimators import available_if
 
 from ._estimator_html import HTMLSummaryMixin, stacked_block
+from ._folds import number_rows
 from ._members import check_members, find_task, weight_parameter
 from ._model_files import pickle_size
 from ._options import SHARED_CONSTRAINTS
@@ -248,6 +250,30 @@ class Stacked(
             self._combine_again(X, y, sample_weight, groups, params)
         return self
 
+    def merge(self, other, X, y, *, sample_weight=None, groups=None, **params):
+        """Take over the members of another stack or cross-fit of the same rows.
+
+        Parameters
+        ----------
+        other : fitted stacked estimator or CrossFit
+            Of equal X, y, weights and splits, and other member names.
+        X, y, sample_weight, groups, **params : as given to `fit`
+
+        Returns
+        -------
+        self : estimator
+            No member is fitted, but for those that have weight only now, on all rows.
+        """
+        require_fitted(self)
+        theirs = getattr(other, "cross_fit_", other)
+        self._check_combiner([p for p in theirs.estimators if p[1] != "drop"])
+        self.cross_fit_._require("merge")
+        self.cross_fit_._check_same(X, y, sample_weight)
+        with self._editing() as cross_fit:
+            cross_fit.merge(theirs)
+            self._combine_again(X, y, sample_weight, groups, params)
+        return self
+
     def audit(self, X, y, *, sample_weight=None, groups=None, **options):
         """Check that held-out predictions are held out, and what leaks into them.
 
@@ -474,6 +500,25 @@ class Stacked(
     def _new_combiner(self):
         return clone(self._resolve_combiner())
 
+    def _in_folds_of_members(self, combiner):
+        """Have the combiner divide rows as members do where rows are not alike.
+
+        Its own random folds would part groups, and mix times.
+        """
+        cross_fit = self.cross_fit_
+        apart = cross_fit._groups is not None or not cross_fit.covered_.all()
+        own = combiner.get_params(deep=False)
+        self._own_cv = own.get("cv", False)
+        free = "cv" in own and (own["cv"] is None or isinstance(own["cv"], Integral))
+        folds = number_rows(cross_fit.splits_, len(cross_fit.covered_))
+        folds = folds[cross_fit.covered_]
+        ours = isinstance(combiner, _OURS)
+        if ours and apart and free and np.ptp(folds) > 0:
+            parts = [folds == fold for fold in np.unique(folds)]
+            splits = [(np.flatnonzero(~p), np.flatnonzero(p)) for p in parts]
+            combiner.set_params(cv=splits)
+        return combiner
+
     @contextmanager
     def _editing(self):
         """Edit the members, or leave all as it was where that fails."""
@@ -492,6 +537,7 @@ class Stacked(
         X = check_input_features(self, X, reset=False)
         routed = route(self, members, X, sample_weight, groups, params)
         targets = self.cross_fit_._encode(y)
+        self.cross_fit_._started = perf_counter()
         report = FitReport(self, callbacks=False)
         self._combine(X, targets, members, sample_weight, routed, report)
 
@@ -510,7 +556,7 @@ class Stacked(
 
     def _fit_combiner(self, X, targets, sample_weight, routed):
         """Fit the combiner on the rows that are held out."""
-        combiner = self._new_combiner()
+        combiner = self._in_folds_of_members(self._new_combiner())
         params = routed.combiner
         if sample_weight is not None and not routing_enabled():
             params = {weight_parameter("The combiner", combiner): sample_weight}
@@ -643,4 +689,7 @@ class Stacked(
         reports = self.cross_fit_.report_
         if len(np.unique(library.folds)) < 2:  # none to leave out of the combiner's fit
             return [{k: r[k] for k in ("loss", "loss_se")} for r in reports]
-        return rank(code_labels(library), self.combiner_, self._weighted)
+        combiner = self.combiner_
+        if self._own_cv is not False:  # fitted on other rows than these splits number
+            combiner = clone(combiner).set_params(cv=self._own_cv)
+        return rank(code_labels(library), combiner, self._weighted)

@@ -21,6 +21,7 @@ from ._folds import (
     make_splits,
     number_rows,
     warn_of_coverage,
+    with_fixed_draw,
 )
 from ._levels import sort_levels
 from ._members import (
@@ -47,7 +48,7 @@ from ._sklearn import (
     forget_fitted,
 )
 from ._targets import check_levels, check_targets, encode_targets
-from .exceptions import MemberError, naming
+from .exceptions import CacheWarning, MemberError, UncacheableError, naming
 from .leaderboard import score_member
 from .prefit import check_prefit, stored_predictions
 
@@ -390,6 +391,8 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
             What of them is kept in memory; with ``refit="none"`` they are needed.
         """
         forget_fitted(self)
+        if fold_models == "none" and self.time_limit is not None:
+            fold_models = "wanted"  # for members whose refit is not done in time
         self._fold_models = "needed" if self.refit == "none" else fold_models
         report = FitReport(self, callbacks=False) if report is None else report
         try:
@@ -427,8 +430,9 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         """Make the splits, once for all members."""
         is_classification = self.classes_ is not None
         rng = check_random_state(self._seed)
+        cv = self.cv if self._memory is None else with_fixed_draw(self.cv, self._seed)
         self.splits_ = make_splits(
-            self.cv, self.n_repeats, X, y, is_classification, routed.split, rng
+            cv, self.n_repeats, X, y, is_classification, routed.split, rng
         )
         n_rows = len(self._targets)
         if every_row_for is not None:
@@ -470,8 +474,13 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         cache = as_cache(self.memory)
         if cache is None:
             return None
+        groups = None if groups is None else np.asarray(groups)
         data = X, self._targets, self.classes_, self._validation_rows(), groups
-        return Memory(cache.prepare(), digest(data, "X"))
+        try:
+            return Memory(cache.prepare(), digest(data, "X"))
+        except UncacheableError as error:
+            warnings.warn(f"Fitted without memory: {error}", CacheWarning, stacklevel=6)
+            return None
 
     def _draw_seed(self):
         """Return the seed of all that is drawn, or None where nothing need repeat."""
@@ -506,6 +515,7 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         X = check_input_features(self, X, reset=False)
         routed = route(self, members, X, sample_weight, groups, params)
         targets = self._check_same(X, y, sample_weight)
+        self._memory = self._open_memory(X, self._groups)  # parameters may be others
         self._started = perf_counter()
         return members, X, targets, routed
 
@@ -652,13 +662,14 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
     def _drop(self, name, where, problem):
         """Leave a member out, and say so once."""
         self.dropped_.append({"name": name, "where": where, "problem": problem})
-        self._forget([name])
         said = [f"{d['name']} in {d['where']}: {d['problem']}" for d in self.dropped_]
-        if len(self.method_) < self.min_members:
+        n_left = len(self.method_.keys() - {name})
+        if n_left < self.min_members:
             raise ValueError(
-                f"{len(self.method_)} members are left; expected {self.min_members} "
-                f"at least. {'; '.join(said)}"
+                f"{n_left} members are left; expected {self.min_members} at least. "
+                f"{'; '.join(said)}"
             )
+        self._forget([name])
         warnings.warn(
             f"Member {name!r} is left out, for it failed in {where}: {problem}",
             UserWarning,

@@ -1,12 +1,15 @@
 """PrefitMember: a member that was trained elsewhere, and what is known of that."""
 
+import warnings
+
 import numpy as np
+from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from . import layout
-from ._members import is_frozen
+from ._members import ends_frozen, last_step
 from ._sklearn import HasMethods
 from .exceptions import MemberError, MemberTypeError
 
@@ -98,13 +101,34 @@ def check_prefit(members):
                     "trained_on_other_rows=True; expected one of them."
                 )
             _check_fitted(name, member.estimator)
-        elif is_frozen(member):
+        elif isinstance(last_step(member), PrefitMember):
+            _check_fitted(name, last_step(member).estimator)
+        elif ends_frozen(member):
             raise ValueError(
                 f"Member {name!r} is fitted already, and its predictions of rows that "
                 "it was trained on are no out-of-fold predictions. Wrap the model in "
                 "PrefitMember(model, oof_predictions=...), or in PrefitMember(model, "
                 "trained_on_other_rows=True) if it has seen none of these rows."
             )
+        else:
+            _warn_of_parts(name, member)
+
+
+def _warn_of_parts(name, member):
+    """Warn of a fitted predictor inside a member, which may know the rows."""
+    parts = [
+        key
+        for key, part in member.get_params(deep=True).items()
+        if isinstance(part, FrozenEstimator) and not isinstance(part, PrefitMember)
+        if is_classifier(part) or is_regressor(part)
+    ]
+    if parts:
+        warnings.warn(
+            f"Member {name!r} holds a fitted predictor ({', '.join(parts)}). If that "
+            "has seen these rows, the member's predictions of them are not held out.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _check_fitted(name, model):

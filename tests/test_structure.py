@@ -106,6 +106,7 @@ SAME_LEVEL = {
     ("crossfit", "prefit"): "fitted members bring their predictions",
     ("crossfit", "_routing"): "and hands them their metadata",
     ("crossfit", "leaderboard"): "its report scores them",
+    ("_stacked", "_folds"): "a combiner divides rows as members do",
     ("_stacked", "_members"): "checks members before they are fitted",
     ("_stacked", "_options"): "parameters of its cross-fit",
     ("_stacked", "auditing"): "what is fitted can be audited",
