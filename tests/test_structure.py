@@ -38,6 +38,7 @@ LEVELS = {
     "selection": 1,
     "library": 1,
     "combine": 2,
+    "files": 2,
     "_early_stopping": 3,
     "_folds": 3,
     "_fold_tasks": 3,

@@ -1,0 +1,1 @@
+"""The commands of `ensemblekit`, one file each: `add_parser(commands)`, `run(options)`."""
