@@ -10,6 +10,17 @@ _IMPORTS = {
 }
 
 
+def read_code(source):
+    """Return lines that read a bank; source : arguments of `read_bank`."""
+    first = f"read_bank({source['oof']!r}, {source['target']!r}"
+    given = {k: v for k, v in source.items() if k not in ("oof", "target")}
+    options = "".join(f", {k}={v!r}" for k, v in given.items() if v is not None)
+    return (
+        "from ensemblekit.files import read_bank\n\n"
+        f"library = {first}{options}).library\n"
+    )
+
+
 def write_snippet(blend, read=_READ):
     """Return the code.
 
@@ -20,16 +31,12 @@ def write_snippet(blend, read=_READ):
     weight = blend.library.sample_weight is not None
     weighted = ", sample_weight=library.sample_weight" if weight else ""
     method = "predict_proba" if blend.reads == "probabilities" else "predict"
-    lines = [f"from ensemblekit import {', '.join(sorted(_classes(model)))}"]
-    lines += [line for call, line in _IMPORTS.items() if call in code]
-    lines += [
-        "",
-        f"combiner = {code}",
-        f"combiner.fit(library.P, library.y{weighted})",
-    ]
+    imports = [f"from ensemblekit import {', '.join(sorted(_classes(model)))}"]
+    imports += [line for call, line in _IMPORTS.items() if call in code]
+    lines = [f"combiner = {code}", f"combiner.fit(library.P, library.y{weighted})"]
     if blend.library.P_test is not None:
         lines.append(f"prediction = combiner.{method}(library.P_test)")
-    return read + "\n".join(lines) + "\n"
+    return "\n".join([*imports, read, *lines]) + "\n"
 
 
 def _classes(model):

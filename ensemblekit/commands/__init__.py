@@ -1,1 +1,1 @@
-"""The commands of `ensemblekit`, one file each: `add_parser(commands)`, `run(options)`."""
+"""The subcommands of `ensemblekit`: each file has `add_parser` and `run`."""
