@@ -116,8 +116,19 @@ def attempt_all(
 
     One copy of the training rows of a fold serves all methods.
     """
+    folds = [*np.unique(rows.folds), None]
+    return attempt_folds(methods, rows, metric, folds, progress)
+
+
+def attempt_folds(
+    methods: list[Method],
+    rows: Rows,
+    metric: Metric,
+    folds: list[Any],
+    progress: Callable[[int, int, str], None] | None,
+) -> list[Attempt]:
+    """Fit all methods without each of some folds; None stands for all rows."""
     attempts = [Attempt(method) for method in methods]
-    folds: list[Any] = [*np.unique(rows.folds), None]
     total, done = len(folds) * len(methods), 0
     for fold in folds:
         part = _Part.of(rows, fold)

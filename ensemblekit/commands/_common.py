@@ -3,7 +3,12 @@
 import sys
 import time
 from importlib.util import find_spec
-from pathlib import Path
+
+from .inspect import _one_or_list as one_or_list
+from .inspect import _print_bank as print_bank
+from .inspect import _printable as printable
+
+__all__ = ["one_or_list", "print_bank", "printable"]
 
 MAX_SEED = 2**32 - 1
 EXTRA = "pip install 'ensemblekit[cli,report]'"
@@ -26,15 +31,9 @@ def seed_problem(seed):
 
 def fail(sentence):
     """Print one line to standard error; return the exit code of unfit input."""
-    print(f"ensemblekit: {' '.join(str(sentence).split())}", file=sys.stderr)
+    text = printable(" ".join(str(sentence).split()))
+    print(f"ensemblekit: {text}", file=sys.stderr)
     return 2
-
-
-def one_or_several(paths):
-    """Return one path as text, several as a list: a shell may have read a glob."""
-    if paths is None:
-        return None
-    return paths[0] if len(paths) == 1 else [Path(path) for path in paths]
 
 
 class Progress:
@@ -52,6 +51,6 @@ class Progress:
         bar = "#" * int(24 * share)
         took = time.perf_counter() - self.start
         text = f"[{bar:<24}] {done}/{total} {took:.0f} s  {name}"
-        print(f"\r\033[K{text[:78]}", end="", file=sys.stderr, flush=True)
+        print(f"\r\033[K{printable(text)[:78]}", end="", file=sys.stderr, flush=True)
         if done == total:
             print("\r\033[K", end="", file=sys.stderr, flush=True)

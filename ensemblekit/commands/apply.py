@@ -4,7 +4,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ._common import fail, missing_packages, one_or_several
+from ._common import fail, missing_packages, one_or_list
 
 _NEEDED = ("pandas", "pyarrow")
 
@@ -42,7 +42,7 @@ def _run(options):
 
     text = apply_to_csv(
         options.weights,
-        one_or_several(options.predictions),
+        one_or_list(options.predictions),
         id=options.id,
         sample_submission=options.sample_submission,
     )

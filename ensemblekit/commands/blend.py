@@ -4,7 +4,15 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ._common import Progress, fail, missing_packages, one_or_several, seed_problem
+from ._common import (
+    Progress,
+    fail,
+    missing_packages,
+    one_or_list,
+    print_bank,
+    printable,
+    seed_problem,
+)
 
 _NEEDED = ("pandas", "pyarrow")
 _DESCRIPTION = """\
@@ -71,10 +79,10 @@ def read_inputs(options):
 
     target = read_target(options.target, options.id, task=options.task)
     return {
-        "oof": one_or_several(options.oof),
+        "oof": one_or_list(options.oof),
         "target": target,
         "id": options.id,
-        "test": one_or_several(options.test),
+        "test": one_or_list(options.test),
         "folds": options.folds,
         "sample": getattr(options, "sample_submission", None),
     }
@@ -127,19 +135,9 @@ def _methods(text):
 
 def _tell(bank):
     """Print what was paired and decided: nothing is guessed in silence."""
-    for files in bank.files:
-        test = "" if files.test is None else f" + {files.test}"
-        print(f"{files.name}: {files.oof}{test}  [{files.layout}]")
-    for note in bank.notes:
-        print(f"- {note}")
-    for finding in find_hints(bank):
-        print(finding)
-    print(f"{bank.library!r}")
+    from ..files.problems import find_bank_hints
+
+    print_bank(bank)
+    for finding in find_bank_hints(bank):
+        print(printable(str(finding)))
     sys.stdout.flush()
-
-
-def find_hints(bank):
-    """Return what looks wrong with the predictions themselves."""
-    from ..files.hints import bank_hints
-
-    return bank_hints(bank)

@@ -11,11 +11,12 @@ from ..exceptions import FileError
 from ..library import PredictionLibrary
 from ._align import Rows, order_of
 from ._bank import Bank
-from ._blocks import Block, FileContent, Request, read_blocks
+from ._blocks import Block, FileContent, Request, read_blocks, spans
 from ._columns import Roles, find_roles
-from ._content import read_table
+from ._content import read_table, stem_of
 from ._ids import canonical, check_unique
 from ._matrix import IN_MEMORY, Scratch, build, spill
+from ._names import role_of
 from ._notes import merge_notes
 from ._parts import MemberFiles, Table
 from .layouts import Found, scan_files
@@ -35,6 +36,7 @@ class Reader:
         self.errors: list[FileError] = []
         self.notes: list[str] = []
         self.scratch = Scratch()
+        self.target_has_member = False
         self._held = 0
         self.rules: dict[str, str] = {}
         self.member_folds: tuple[Path, NDArray] | None = None
@@ -42,11 +44,15 @@ class Reader:
 
     def read(self) -> Bank:
         """Read all; raise the first error unless lenient."""
+        self.prepare()
+        return self.join()
+
+    def prepare(self) -> None:
+        """Read target and members."""
         self.target = self._read_target()
         self.found = self._find()
         self.pairs = self._read_members()
         self._check_names()
-        return self._join()
 
     def fail(self, error: FileError) -> None:
         """Raise, or keep for later."""
@@ -62,7 +68,7 @@ class Reader:
         return target
 
     def _find(self) -> Found:
-        skip = [path for path in (self.target.file, self.sample) if path is not None]
+        skip = [path for path in (self._target_file(), self.sample) if path is not None]
         if isinstance(self.folds, str) and self._names_a_file(self.folds):
             skip.append(split_spec(self.folds)[0])
         found = scan_files(self.oof, self.test, skip)
@@ -70,6 +76,13 @@ class Reader:
             self.fail(problem)
         self.notes += found.notes
         return found
+
+    def _target_file(self):
+        """The target's file, unless the truth stands beside predictions."""
+        file = self.target.file
+        if file is None or self.target_has_member:
+            return None
+        return None if role_of(stem_of(file), file.parts[-2:-1]) == "oof" else file
 
     def _names_a_file(self, folds):
         return os.path.lexists(split_spec(folds)[0])
@@ -117,8 +130,21 @@ class Reader:
         for problem in content.errors:
             self.fail(problem)
         self.notes += content.notes
-        content.blocks = [self._hold(block) for block in content.blocks]
+        blocks = [self._hold(block) for block in content.blocks]
+        content.blocks = [block for block in blocks if self._is_fit(block)]
         return content
+
+    def _is_fit(self, block) -> bool:
+        """Arrays are checked while P is built, but where all errors are wanted."""
+        if not self.lenient:
+            return True
+        try:
+            for start, stop in spans(block.n_rows, block.n_outputs):
+                block.read(start, stop)
+        except FileError as error:
+            self.fail(error)
+            return False
+        return True
 
     def _hold(self, block):
         """Tables that would fill the memory go to a scratch file."""
@@ -231,7 +257,8 @@ class Reader:
             )
         )
 
-    def _join(self) -> Bank:
+    def join(self) -> Bank:
+        """Make the library."""
         if not self.pairs:
             raise (
                 self.errors[0]
