@@ -13,6 +13,8 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
   `LinearStackClassifier` and their regressors: the combiners.
 - `audit`: are held-out predictions held out, and what leaks into them.
 - `default_members`: a library to start from. `evaluate_loss`: the losses.
+- `read_bank`: files of predictions made elsewhere as a library; `find_problems`: what
+  is wrong with them.
 - `SelectiveVotingClassifier`: answers only where another training would agree.
 - `pinball_loss`, `interval_coverage`, `crps_from_quantiles` and the rest of
   `ensemblekit.metrics`: scores of quantiles, intervals and draws.
@@ -84,10 +86,21 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .crossfit import CrossFit
     from .exceptions import (
         CacheWarning,
+        FileError,
         GuardWarning,
         InfeasibleRankWarning,
         MemberError,
         UncacheableError,
+    )
+    from .files import (
+        Bank,
+        Finding,
+        MemberFiles,
+        Target,
+        find_files,
+        find_problems,
+        read_bank,
+        read_target,
     )
     from .leaderboard import cross_fitted_predictions
     from .library import PredictionLibrary
@@ -176,7 +189,16 @@ __version__ = "0.1.0.dev0"
 _MODULES = {
     "AdaptiveConformalRegressor": "conformal",
     "AmbiguityDecomposition": "selective",
+    "Bank": "files",
     "CacheWarning": "exceptions",
+    "FileError": "exceptions",
+    "Finding": "files",
+    "MemberFiles": "files",
+    "Target": "files",
+    "find_files": "files",
+    "find_problems": "files",
+    "read_bank": "files",
+    "read_target": "files",
     "AuditReport": "auditing",
     "CascadeClassifier": "selective",
     "CascadeCurve": "selective",

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 __all__ = [
     "CacheWarning",
     "ConvergenceWarning",
+    "FileError",
     "GuardWarning",
     "InfeasibleRankWarning",
     "MemberError",
@@ -32,6 +33,38 @@ class InfeasibleRankWarning(UserWarning):
 
 class GuardWarning(UserWarning):
     """A member predicts new rows far outside what it predicted for held-out rows."""
+
+
+class FileError(ValueError):
+    """A file cannot be used; the message names it, and the line where there is one.
+
+    Parameters
+    ----------
+    file : str or path
+        The file.
+    line : int or None
+        Line in the file, from 1; None where it has no lines.
+    problem : str
+        What was wrong, expected and got.
+    advice : str, default=""
+        What to do.
+
+    Examples
+    --------
+    >>> print(FileError("oof/a.csv", 7, "the prediction is empty."))
+    oof/a.csv, line 7: the prediction is empty.
+    """
+
+    def __init__(self, file, line: int | None, problem: str, advice: str = ""):
+        super().__init__(str(file), line, problem, advice)
+        self.file = str(file)
+        self.line = line
+        self.problem = problem
+        self.advice = advice
+
+    def __str__(self):
+        where = self.file if self.line is None else f"{self.file}, line {self.line}"
+        return f"{where}: {self.problem} {self.advice}".rstrip()
 
 
 class MemberError(ValueError):

@@ -1,0 +1,1 @@
+"""The subcommands of `ensemblekit`: each file has `add_parser` and `run`."""

@@ -1,0 +1,298 @@
+"""One file's content as blocks: a member's predictions, row by row, in order."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exceptions import FileError
+from ._align import Order, Rows, in_file_order, order_of
+from ._columns import FOLD_NAMES, ID_NAMES, REPEAT_NAMES, TRUTH_NAMES, Roles, find_roles
+from ._content import read_content
+from ._groups import group_columns
+from ._names import STRIPPED, role_of, strip_roles
+from ._parts import LazyArray, Table
+from ._values import check_block, check_probabilities, numbers
+from .target import Target, number_folds
+
+
+@dataclass
+class Block:
+    """A member's predictions.
+
+    read : returns rows start to stop as (rows, outputs), checked
+    """
+
+    member: str
+    path: Path
+    columns: tuple[str, ...]
+    n_rows: int
+    n_outputs: int
+    dtype: np.dtype
+    read: Callable[[int, int], NDArray]
+    in_memory: bool
+
+
+@dataclass
+class FileContent:
+    """What a file gave: blocks, what was decided, and what else stood there."""
+
+    blocks: list[Block] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    rule: str = ""
+    folds: NDArray | None = None
+    ids: NDArray | None = None
+    errors: list[FileError] = field(default_factory=list)
+
+
+@dataclass
+class Request:
+    """Whose predictions are read, of which rows."""
+
+    member: str
+    alone: bool
+    role: str
+    rows: Rows
+    target: Target
+
+
+def read_blocks(path: Path, request: Request) -> FileContent:
+    """Read a file's members; the first unfit thing of each member is an error."""
+    max_rows = None if request.rows.n is None else 64 * max(request.rows.n, 1000)
+    content = read_content(path, max_rows)
+    if isinstance(content, Table):
+        return _from_table(content, request)
+    keys = {key.lower() for key in content}
+    if keys & {*ID_NAMES, "ids"} and len(keys) > 1:
+        return _from_table(_as_table(path, content, request), request)
+    return _from_arrays(path, content, request)
+
+
+def _from_table(table, request):
+    target = request.target
+    roles = find_roles(table, target.id_column, target.column)
+    order = order_of(table, roles, request.rows)
+    found = FileContent([], table.notes + roles.notes, order.rule)
+    if roles.index is not None and "unnamed" not in order.rule:
+        found.notes.append(f"{table.path}: unnamed column {roles.index!r} is no member")
+    _read_besides(table, roles, order, request, found)
+    groups, notes = group_columns(
+        table, roles.predictions, target, request.member, request.alone
+    )
+    found.notes += notes
+    for member, columns in groups:
+        try:
+            found.blocks.append(_table_block(table, member, columns, order, target))
+        except FileError as error:
+            found.errors.append(error)
+    return found
+
+
+def _read_besides(table, roles, order, request, found):
+    """Ids and folds, and the truth as a proof of the order."""
+    if roles.id is not None and order.n_averaged == 1:
+        ids = table.columns[roles.id]
+        found.ids = order.apply(ids)
+    if roles.fold is not None and order.n_averaged == 1:
+        found.folds = order.apply(number_folds(table, roles.fold))
+    if roles.truth is not None and request.role == "oof" and len(request.target.y):
+        _check_truth(table, roles, order, request.target)
+        found.rule += f", proved by {roles.truth!r}"
+
+
+def _check_truth(table, roles: Roles, order: Order, target: Target):
+    name = str(roles.truth)
+    values = order.apply(table.columns[name]) if order.n_averaged == 1 else None
+    if values is None:
+        return
+    if target.task == "regression":
+        same = np.isclose(numbers(table, name)[_rows(order)], target.y, rtol=1e-5)
+    else:
+        same = _as_text(values) == target.y.astype(np.str_)
+    if not same.all():
+        wrong = np.flatnonzero(~same)
+        row = wrong[0] if order.rows is None else order.rows[wrong[0]]
+        raise table.error(
+            row,
+            f"the truth in column {name!r} is {table.columns[name][row]!s}, the target "
+            f"{target.y[wrong[0]].item()!r} ({wrong.size} such rows).",
+            "Are the rows in another order? A column of ids would tell.",
+        )
+
+
+def _rows(order):
+    return slice(None) if order.rows is None else order.rows
+
+
+def _as_text(values):
+    if values.dtype.kind == "f" and (values == np.floor(values)).all():
+        values = values.astype(np.int64)
+    if values.dtype.kind == "b":
+        values = values.astype(np.int64)
+    return values.astype(np.str_)
+
+
+def _table_block(table, member, columns, order, target):
+    values = np.column_stack([numbers(table, name) for name in columns])
+    if target.classes is not None:
+        _check_table_range(table, columns, values)
+    if target.n_outputs == 1 and values.shape[1] == 2:
+        values = values[:, 1:]
+    parts = [order.apply(column) for column in values.T]
+    return array_block(member, table.path, tuple(columns), np.column_stack(parts))
+
+
+def _check_table_range(table, columns, values):
+    outside = (values < -1e-9) | (values > 1 + 1e-9)
+    if outside.any():
+        row, column = (int(at[0]) for at in np.nonzero(outside))
+        raise table.error(
+            row,
+            f"column {columns[column]!r} holds {values[row, column]:.6g}; "
+            "probabilities in [0, 1] are needed.",
+            "Write predict_proba's output, or say that the target holds values.",
+        )
+    check_probabilities(table.path, values)
+
+
+def array_block(member, path, columns, values) -> Block:
+    """Make a block of an array in memory."""
+    return Block(
+        member,
+        path,
+        columns,
+        len(values),
+        values.shape[1],
+        values.dtype,
+        lambda start, stop: values[start:stop],
+        True,
+    )
+
+
+def _as_table(path, arrays, request):
+    """Arrays with ids beside them are columns."""
+    chosen = {key: arrays[key] for key in arrays}
+    own = {key for key in arrays if role_of(key, ()) == request.role}
+    other = {key for key in arrays if role_of(key, ()) not in (None, request.role)}
+    if own:
+        chosen = {key: arrays[key] for key in arrays if key not in other}
+    columns = {}
+    for key, array in chosen.items():
+        values = array.load()
+        name = "id" if key.lower() == "ids" else key
+        if values.ndim == 1:
+            columns[name] = values
+        elif values.ndim == 2:
+            columns |= {f"{name}_{i}": values[:, i] for i in range(values.shape[1])}
+    lengths = sorted({len(values) for values in columns.values()})
+    if len(lengths) > 1:
+        raise FileError(path, None, f"has arrays of {lengths} rows beside its ids.")
+    return Table(path, columns)
+
+
+def _from_arrays(path, arrays, request):
+    chosen, notes = _choose_keys(path, arrays, request)
+    found = FileContent([], notes)
+    for member, array in chosen:
+        try:
+            found.blocks.append(_lazy_block(member, array, request, found))
+        except FileError as error:
+            found.errors.append(error)
+    return found
+
+
+def _choose_keys(path, arrays, request):
+    if len(arrays) == 1:
+        return [(request.member, next(iter(arrays.values())))], []
+    by_role = [key for key in arrays if role_of(key, ()) == request.role]
+    known = {*TRUTH_NAMES, *FOLD_NAMES, *REPEAT_NAMES, "folds"}
+    left = [key for key in arrays if key.lower() not in known]
+    unnamed = [key for key in left if role_of(key, ()) is None]
+    keys = by_role or unnamed
+    if not keys:
+        raise FileError(
+            path, None, f"holds {list(arrays)[:10]}, none of {request.role} rows."
+        )
+    notes = [f"{path}: read {keys[:5]} of {list(arrays)[:10]}"]
+    if len(keys) == 1:
+        return [(request.member, arrays[keys[0]])], notes
+    prefix = "" if request.alone else f"{request.member}."
+    chosen = [
+        (prefix + (strip_roles(key, STRIPPED[0]) or key), arrays[key]) for key in keys
+    ]
+    return chosen, notes
+
+
+def _lazy_block(member, array: LazyArray, request, found):
+    shape, target = array.shape, request.target
+    n_rows = shape[1] if len(shape) == 3 else shape[0]
+    n_given = 1 if len(shape) == 1 else shape[-1]
+    _refuse_transposed(array, request.rows)
+    order = in_file_order(array.path, n_rows, request.rows)
+    found.rule = order.rule
+    if len(shape) == 3:
+        found.notes.append(f"{array.path}: mean of {shape[0]} seeds")
+    n_outputs = _check_columns(array, n_given, target)
+    stored = array.load()  # memory-mapped where it can be
+    is_mapped = isinstance(stored, np.memmap)
+    probabilities = target.classes is not None
+    dtype = np.dtype(np.float32 if stored.dtype == np.float32 else np.float64)
+    del stored
+    cached = None if is_mapped else array.load()
+
+    def read(start, stop):
+        values = array.load() if cached is None else cached
+        rows = slice(start, stop) if order.rows is None else order.rows[start:stop]
+        part = _take(values, rows, dtype)
+        check_block(array.path, part, probabilities, start)
+        return part[:, -n_outputs:] if n_outputs < part.shape[1] else part
+
+    n_read = n_rows if order.rows is None else len(order.rows)
+    return Block(member, array.path, (), n_read, n_outputs, dtype, read, not is_mapped)
+
+
+def _take(values, rows, dtype):
+    if values.ndim == 3:
+        return values[:, rows].mean(axis=0, dtype=np.float64).astype(dtype)
+    part = np.asarray(values[rows], dtype=dtype)
+    return part[:, None] if part.ndim == 1 else part
+
+
+def _refuse_transposed(array, rows):
+    shape = array.shape
+    if rows.n is not None and len(shape) == 2 and shape[0] != rows.n == shape[1]:
+        raise FileError(
+            array.path,
+            None,
+            f"has shape {shape}; expected {rows.n} rows: it lies on its side.",
+            "Save array.T, or (seeds, n, K) for several seeds.",
+        )
+
+
+def _check_columns(array, n_given, target):
+    """Return the columns kept; two probabilities are those of both classes."""
+    n_classes = 1 if target.classes is None else len(target.classes)
+    if n_given == target.n_outputs or (n_given == 2 == n_classes):
+        return target.n_outputs
+    if target.task == "":
+        return n_given
+    what = (
+        f"{n_given} columns have two readings: seeds of one member, or members"
+        if n_classes <= 2
+        else f"{n_given} columns; expected {n_classes}, one for each class"
+    )
+    raise FileError(
+        array.path,
+        None,
+        f"has shape {array.shape}: {what}.",
+        "Save (n,), (n, K), (seeds, n, K), or one file per member.",
+    )
+
+
+def spans(n_rows: int, n_columns: int) -> Iterator[tuple[int, int]]:
+    """Yield row ranges of about 32 MB."""
+    size = max(256, 2**22 // max(1, n_columns))
+    for start in range(0, n_rows, size):
+        yield start, min(start + size, n_rows)

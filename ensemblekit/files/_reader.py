@@ -1,0 +1,352 @@
+"""Reads target, members, test rows and folds, one file after another."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exceptions import FileError
+from ..library import PredictionLibrary
+from ._align import Rows, order_of
+from ._bank import Bank
+from ._blocks import Block, FileContent, Request, read_blocks, spans
+from ._columns import Roles, find_roles
+from ._content import read_table, stem_of
+from ._ids import canonical, check_unique
+from ._matrix import IN_MEMORY, Scratch, build, spill
+from ._names import role_of
+from ._notes import merge_notes
+from ._parts import MemberFiles, Table
+from .layouts import Found, scan_files
+from .target import Target, number_folds, read_target, split_spec
+
+
+class Reader:
+    """Reads files to a bank; lenient, it goes on after errors and keeps them."""
+
+    def __init__(
+        self, oof, target, id=None, test=None, folds=None, sample=None,
+        in_memory=IN_MEMORY, lenient=False,
+    ):  # fmt: skip
+        self.oof, self.test, self.folds, self.sample = oof, test, folds, sample
+        self.given_target, self.id = target, id
+        self.in_memory, self.lenient = in_memory, lenient
+        self.errors: list[FileError] = []
+        self.notes: list[str] = []
+        self.scratch = Scratch()
+        self.target_has_member = False
+        self._held = 0
+        self.rules: dict[str, str] = {}
+        self.member_folds: tuple[Path, NDArray] | None = None
+        self.test_ids: NDArray | None = None
+
+    def read(self) -> Bank:
+        """Read all; raise the first error unless lenient."""
+        self.prepare()
+        return self.join()
+
+    def prepare(self) -> None:
+        """Read target and members."""
+        self.target = self._read_target()
+        self.found = self._find()
+        self.pairs = self._read_members()
+        self._check_names()
+
+    def fail(self, error: FileError) -> None:
+        """Raise, or keep for later."""
+        if not self.lenient:
+            raise error from None
+        self.errors.append(error)
+
+    def _read_target(self) -> Target:
+        target = self.given_target
+        if not isinstance(target, Target):
+            target = read_target(target, self.id)
+        self.notes += target.notes
+        return target
+
+    def _find(self) -> Found:
+        skip = [path for path in (self._target_file(), self.sample) if path is not None]
+        if isinstance(self.folds, str) and self._names_a_file(self.folds):
+            skip.append(split_spec(self.folds)[0])
+        found = scan_files(self.oof, self.test, skip)
+        for problem in found.errors:
+            self.fail(problem)
+        self.notes += found.notes
+        return found
+
+    def _target_file(self):
+        """The target's file, unless the truth stands beside predictions."""
+        file = self.target.file
+        if file is None or self.target_has_member:
+            return None
+        return None if role_of(stem_of(file), file.parts[-2:-1]) == "oof" else file
+
+    def _names_a_file(self, folds):
+        return os.path.lexists(split_spec(folds)[0])
+
+    def _read_members(self) -> list[tuple[MemberFiles, Block, Block | None]]:
+        target, members = self.target, self.found.members
+        rows = Rows(
+            len(target.y) or None,
+            target.ids,
+            _where(target),
+            target.n_rows,
+            target.rows,
+        )
+        test_rows = self._test_rows()
+        pairs = []
+        for files in members:
+            alone = len(members) == 1
+            request = Request(files.name, alone, "oof", rows, target)
+            content = self._try(files.oof, request)
+            if content is None:
+                continue
+            self._keep_folds(files.oof, content)
+            tests = self._read_test(files, alone, test_rows)
+            pairs += self._match(files, content, tests)
+        return pairs
+
+    def _test_rows(self) -> Rows:
+        if self.sample is None:
+            return Rows(None, None, "the other test files")
+        table = read_table(Path(self.sample))
+        name = find_roles(table, self.target.id_column, self.target.column).id
+        if name is None:
+            return Rows(table.n_rows, None, str(self.sample))
+        ids = canonical(table, name)
+        check_unique(table, name, ids)
+        self.test_ids = ids
+        return Rows(len(ids), ids, str(self.sample))
+
+    def _try(self, path, request) -> FileContent | None:
+        try:
+            content = read_blocks(path, request)
+        except FileError as error:
+            self.fail(error)
+            return None
+        for problem in content.errors:
+            self.fail(problem)
+        self.notes += content.notes
+        blocks = [self._hold(block) for block in content.blocks]
+        content.blocks = [block for block in blocks if self._is_fit(block)]
+        return content
+
+    def _is_fit(self, block) -> bool:
+        """Arrays are checked while P is built, but where all errors are wanted."""
+        if not self.lenient:
+            return True
+        try:
+            for start, stop in spans(block.n_rows, block.n_outputs):
+                block.read(start, stop)
+        except FileError as error:
+            self.fail(error)
+            return False
+        return True
+
+    def _hold(self, block):
+        """Tables that would fill the memory go to a scratch file."""
+        if not block.in_memory:
+            return block
+        size = block.n_rows * block.n_outputs * block.dtype.itemsize
+        if self._held + size > self.in_memory:
+            return spill(block, self.scratch)
+        self._held += size
+        return block
+
+    def _keep_folds(self, path, content):
+        if content.folds is None:
+            return
+        if self.member_folds is None:
+            self.member_folds = (path, content.folds)
+        elif not np.array_equal(self.member_folds[1], content.folds):
+            self.notes.append(
+                f"{path}: other folds than {self.member_folds[0]}; members that were "
+                "held out in other folds can be combined, with those of the first"
+            )
+
+    def _read_test(self, files, alone, rows) -> FileContent | None:
+        if files.test is None:
+            return None
+        target = replace(self.target, y=self.target.y[:0])
+        content = self._try(
+            files.test, Request(files.name, alone, "test", rows, target)
+        )
+        if content is None or not content.blocks:
+            return content
+        if rows.n is None:  # the first test file sets the rows
+            rows.n, rows.where = content.blocks[0].n_rows, str(files.test)
+            if content.ids is not None:
+                ids = Table(files.test, {"id": content.ids})
+                rows.ids = canonical(ids, "id")
+                try:
+                    check_unique(ids, "id", rows.ids)
+                except FileError as error:
+                    self.fail(error)
+                self.test_ids = rows.ids
+        return content
+
+    def _match(self, files, content, tests):
+        """Pair the members of one file with those of its test file."""
+        several = len(content.blocks) > 1
+        by_name = {} if tests is None else {b.member: b for b in tests.blocks}
+        if not several and len(by_name) == 1:
+            by_name = (
+                {content.blocks[0].member: next(iter(by_name.values()))}
+                if (content.blocks)
+                else {}
+            )
+        pairs = []
+        layout = files.layout
+        if several:
+            both = [path.name for path in (files.oof, files.test) if path is not None]
+            layout = f"columns of {' + '.join(both)}"
+        for block in content.blocks:
+            self.rules[block.member] = content.rule
+            named = replace(
+                files, name=block.member, columns=block.columns, layout=layout
+            )
+            pairs.append((named, block, by_name.get(block.member)))
+        lacking = [named.name for named, _, test in pairs if test is None]
+        if tests is not None and lacking and by_name:
+            self.fail(
+                FileError(
+                    files.test,
+                    None,
+                    f"has no column for the members {lacking[:5]} of {files.oof}.",
+                    "Name the columns alike.",
+                )
+            )
+        return pairs
+
+    def _check_names(self):
+        seen: dict[str, MemberFiles] = {}
+        kept = []
+        for pair in self.pairs:
+            files = pair[0]
+            if files.name in seen:
+                self.fail(
+                    FileError(
+                        files.oof,
+                        None,
+                        f"gives a member {files.name!r}, as does "
+                        f"{seen[files.name].oof}.",
+                        "Give each a name of its own.",
+                    )
+                )
+                continue
+            seen[files.name] = files
+            kept.append(pair)
+        self.pairs = kept
+        self._check_tests()
+
+    def _check_tests(self):
+        lacking = [files for files, _, test in self.pairs if test is None]
+        if not lacking or len(lacking) == len(self.pairs) or self.errors:
+            return
+        names = [files.name for files in lacking]
+        self.fail(
+            FileError(
+                lacking[0].oof,
+                None,
+                f"has no file of the test rows, nor have {len(names) - 1} others of "
+                f"{len(self.pairs)} members ({names[:5]}).",
+                "Add them, or move these members away.",
+            )
+        )
+
+    def join(self) -> Bank:
+        """Make the library."""
+        if not self.pairs:
+            raise (
+                self.errors[0]
+                if self.errors
+                else FileError(str(self.oof), None, "holds no predictions.")
+            )
+        files = [pair[0] for pair in self.pairs]
+        library = PredictionLibrary(
+            build([pair[1] for pair in self.pairs], self.scratch, self.in_memory),
+            self.target.y,
+            [item.name for item in files],
+            classes=self.target.classes,
+            folds=self._folds(),
+            P_test=self._test_matrix(),
+        )
+        self._say_orders()
+        return Bank(
+            library,
+            self.target,
+            self.target.ids,
+            self.test_ids,
+            files,
+            merge_notes(self.notes),
+            self.rules,
+            self.scratch,
+        )
+
+    def _test_matrix(self):
+        tests = [test for _, _, test in self.pairs if test is not None]
+        if len(tests) < len(self.pairs):
+            return None
+        return build(tests, self.scratch, self.in_memory)
+
+    def _say_orders(self):
+        by_rule: dict[str, list[str]] = {}
+        for name, rule in self.rules.items():
+            by_rule.setdefault(rule, []).append(name)
+        for rule, names in by_rule.items():
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            self.notes.append(f"rows of {', '.join(names[:3])}{more}: {rule}")
+
+    def _folds(self):
+        if self.folds is not None:
+            return self._given_folds()
+        if self.target.folds is not None:
+            return self.target.folds
+        if self.member_folds is None:
+            return None
+        path, folds = self.member_folds
+        self.notes.append(f"{path}: its folds are used")
+        return folds
+
+    def _given_folds(self):
+        if not isinstance(self.folds, str):
+            return _check_folds(np.asarray(self.folds), len(self.target.y))
+        spec = self.folds
+        if not self._names_a_file(spec) and self.target.file is not None:
+            spec = f"{self.target.file}:{spec}"
+        return _read_fold_file(spec, self.target)
+
+
+def _where(target):
+    return "the target" if target.file is None else str(target.file)
+
+
+def _check_folds(folds, n_rows):
+    if folds.shape != (n_rows,):
+        raise FileError(
+            "folds", None, f"have shape {folds.shape}; expected ({n_rows},)."
+        )
+    return np.unique(folds, return_inverse=True)[1].astype(np.int64)
+
+
+def _read_fold_file(spec, target):
+    path, column = split_spec(spec)
+    table = read_table(path)
+    roles = find_roles(table, target.id_column, target.column)
+    if column is None:
+        column = roles.fold or (
+            roles.predictions[0] if len(table.columns) <= 2 else None
+        )
+    if column not in table.columns:
+        raise FileError(
+            path,
+            None,
+            f"has no column {column!r} of folds.",
+            f"It has {list(table.columns)[:10]}.",
+        )
+    rows = Rows(len(target.y), target.ids, _where(target), target.n_rows, target.rows)
+    order = order_of(table, Roles([], roles.id, roles.index), rows)
+    return order.apply(number_folds(table, column))

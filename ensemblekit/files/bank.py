@@ -1,0 +1,61 @@
+"""Prediction files as a library."""
+
+import os
+
+from numpy.typing import NDArray
+
+from ._bank import Bank
+from ._matrix import IN_MEMORY
+from ._reader import Reader
+from .layouts import Source
+from .target import Target
+
+__all__ = ["Bank", "read_bank"]
+
+
+def read_bank(
+    oof: Source,
+    target: str | os.PathLike | Target,
+    *,
+    id: str | None = None,
+    test: Source | None = None,
+    folds: str | NDArray | None = None,
+    sample: str | os.PathLike | None = None,
+    in_memory: int = IN_MEMORY,
+) -> Bank:
+    """Read out-of-fold and test predictions into one library.
+
+    Rows are put in the order of the target by their ids; without ids the files must
+    have as many rows as the target, and their order is assumed. Nothing in a file is
+    executed, and headers are read before memory is taken.
+
+    Parameters
+    ----------
+    oof : path, glob or list of paths
+        As for `find_files`.
+    target : str or Target
+        As for `read_target`, for example ``"train.csv:target"``.
+    id : str, default=None
+        Column of the ids.
+    test : path, glob or list of paths, default=None
+        Files of the test rows, where they are not among `oof`.
+    folds : str or ndarray of shape (n,), default=None
+        ``"folds.csv:fold"``, a column of the target's file, or the folds. None takes a
+        column ``fold`` of the target's or the members' files, if there is one.
+    sample : path, default=None
+        Sample submission: its ids are the order of the test rows.
+    in_memory : int, default=2**30
+        Bytes of float64 up to which P is held in memory; above, it is mapped from a
+        scratch file in the folder for temporary files (``TMPDIR``).
+
+    Returns
+    -------
+    bank : Bank
+
+    Raises
+    ------
+    FileError
+        If a file cannot be read, rows do not match, a prediction is missing or no
+        probability, or a name has two readings. It names file and line.
+    """
+    return Reader(oof, target, id, test, folds, sample, in_memory).read()

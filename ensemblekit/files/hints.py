@@ -1,0 +1,327 @@
+"""What is odd about predictions: copies, leaks, order of rows, scale, drift."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..layout import class_probabilities, to_cube
+from ..library import PredictionLibrary
+from ._parts import Finding
+
+_ROWS = 20_000
+_MAX_PAIRED = 3000
+_SAME = 0.9999
+# Standard errors by which a difference counts: these are hints on many members.
+_CERTAIN = 5.0
+_FAR = 0.5
+_DRIFT = 0.1
+_TINY = 1e-15
+
+
+@dataclass
+class Sample:
+    """Some rows of a library, evenly spaced, and each member's loss on them.
+
+    cube : (n_members, n_rows, n_outputs)
+    losses : (n_members, n_rows), squared errors or log losses
+    constant : (n_rows,), those of the mean or of the shares of the classes
+    """
+
+    library: PredictionLibrary
+    rows: NDArray
+    y: NDArray
+    cube: NDArray
+    losses: NDArray
+    constant: NDArray
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the members."""
+        return self.library.names
+
+
+def find_hints(library: PredictionLibrary, rules: dict[str, str], ids: Any = None):
+    """Return the findings on a library, by kind and member."""
+    sample = draw(library)
+    return [
+        *_copies(sample),
+        *_equal_to_target(sample),
+        *_far_ahead(sample),
+        *_wrong_order(sample, rules, ids),
+        *_worse_than_constant(sample),
+        *_wrong_scale(sample),
+        *_empty_folds(sample),
+        *_drift(sample),
+    ]
+
+
+def draw(library: PredictionLibrary, n_rows: int = _ROWS) -> Sample:
+    """Take evenly spaced rows; classes become their positions."""
+    n = library.n_samples
+    rows = _spaced(n, n_rows)
+    P = np.asarray(library.P[rows], dtype=np.float64)
+    cube = to_cube(P, library.n_outputs)
+    y = _codes(library)
+    constant = _constant_losses(y, rows, library)
+    losses = np.stack([_losses(member, y[rows], library) for member in cube])
+    return Sample(library, rows, y, cube, losses, constant)
+
+
+def _spaced(n, n_wanted):
+    return np.unique(np.linspace(0, n - 1, min(n, n_wanted)).astype(np.int64))
+
+
+def _codes(library):
+    if library.classes is None:
+        return library.y.astype(np.float64)
+    return np.searchsorted(library.classes, library.y)
+
+
+def _losses(outputs, y, library):
+    if library.classes is None:
+        return (outputs[:, 0] - y) ** 2
+    true = class_probabilities(outputs)[np.arange(len(y)), y]
+    return -np.log(np.clip(true, _TINY, None))
+
+
+def _constant_losses(y, rows, library):
+    if library.classes is None:
+        return (y[rows] - y.mean()) ** 2
+    shares = np.bincount(y, minlength=len(library.classes)) / len(y)
+    return -np.log(shares[y[rows]])
+
+
+def _standard_error(differences):
+    spread = float(np.std(differences))
+    return max(spread / np.sqrt(max(1, len(differences) - 1)), 1e-300)
+
+
+def _hint(name, problem, advice, level="hint"):
+    return Finding(level, f"member {name!r}", None, problem, advice)
+
+
+def _copies(sample):
+    cube = sample.cube[:_MAX_PAIRED]
+    flat = cube.reshape(len(cube), -1)
+    centred = (cube - cube.mean(axis=1, keepdims=True)).reshape(flat.shape)
+    norms = np.linalg.norm(centred, axis=1)
+    varied = norms > 1e-12 * np.maximum(1e-300, np.abs(flat).max(axis=1))
+    unit = centred / np.where(varied, norms, 1.0)[:, None]
+    alike = np.triu(unit @ unit.T > _SAME, 1) & varied[:, None] & varied
+    for member in np.flatnonzero(~varied):
+        yield _hint(
+            sample.names[member], "predicts one value in all rows.", "Leave it out."
+        )
+    for member in np.flatnonzero(alike.any(axis=0)):
+        twin = int(np.argmax(alike[:, member]))
+        same = np.array_equal(flat[twin], flat[member])
+        what = "is a copy of" if same else "correlates above 0.9999 with"
+        yield _hint(
+            sample.names[member],
+            f"{what} {sample.names[twin]!r}.",
+            "Was one file written under two names?",
+        )
+
+
+def _equal_to_target(sample):
+    scale = max(float(sample.constant.mean()), 1e-300)
+    for member, losses in enumerate(sample.losses):
+        if losses.mean() < 1e-9 * scale:
+            yield _hint(
+                sample.names[member],
+                "equals the target.",
+                "It holds the truth, or predictions of rows it was trained on.",
+                "warning",
+            )
+
+
+def _far_ahead(sample):
+    """One member of half the loss of the next: held out, or not?"""
+    if len(sample.losses) < 3:
+        return
+    order = np.argsort(sample.losses.mean(axis=1), kind="stable")
+    best, second = sample.losses[order[:2]]
+    gain = second.mean() - best.mean()
+    if best.mean() < _FAR * second.mean() and gain > _CERTAIN * _standard_error(
+        second - best
+    ):
+        yield _hint(
+            sample.names[order[0]],
+            f"has a loss of {best.mean():.4g}, the next best {second.mean():.4g}: is "
+            "it held out?",
+            "Look for rows it was trained on, or a column made of the target.",
+        )
+
+
+def _wrong_order(sample, rules, ids):
+    """Loss of the rows as they are against other orders they may stand in."""
+    orders = _other_orders(sample, ids)
+    for member, losses in enumerate(sample.losses):
+        name = sample.names[member]
+        rule = rules.get(name, "")
+        if "assumed" not in rule or "proved" in rule:
+            continue
+        hit = _better_order(sample, member, losses, orders)
+        if hit is not None:
+            yield _hint(
+                name,
+                f"fits the target {losses.mean() / hit[1]:.3g} times better with its "
+                f"rows {hit[0]}.",
+                "Its rows are in that order: write the ids beside the predictions.",
+                "warning",
+            )
+        elif _unrelated(sample, member):
+            yield _hint(
+                name,
+                "has no more to do with the target than shuffled rows.",
+                "Check the order of its rows; ids beside the predictions would tell.",
+            )
+
+
+def _other_orders(sample, ids):
+    n = len(sample.y)
+    orders = {"reversed": np.arange(n)[::-1]}
+    if ids is not None:
+        orders["sorted by id"] = np.argsort(ids, kind="stable")
+        orders["sorted by id as text"] = np.argsort(ids.astype(np.str_), kind="stable")
+    if sample.library.folds is not None:
+        orders["fold after fold"] = np.argsort(sample.library.folds, kind="stable")
+    orders["sorted by the target"] = np.argsort(sample.y, kind="stable")
+    plain = np.arange(n)
+    return {key: o for key, o in orders.items() if not np.array_equal(o, plain)}
+
+
+def _better_order(sample, member, losses, orders):
+    """The order, and its loss, under which the member is far better, or None."""
+    found = None
+    for name, order in orders.items():
+        y = sample.y[order[sample.rows]]
+        other = _losses(sample.cube[member], y, sample.library)
+        gain = losses.mean() - other.mean()
+        certain = gain > _CERTAIN * _standard_error(losses - other)
+        clear = other.mean() < 0.8 * min(losses.mean(), sample.constant.mean())
+        if certain and clear and (found is None or other.mean() < found[1]):
+            found = (name, float(other.mean()))
+    return found
+
+
+def _unrelated(sample, member):
+    """Shuffled rows give correlations of 1 / sqrt(n): is this one of them?"""
+    y, outputs = sample.y[sample.rows], sample.cube[member]
+    if sample.library.classes is not None:
+        outputs = class_probabilities(outputs)
+        truth = (y[:, None] == np.arange(outputs.shape[1])).astype(np.float64)
+    else:
+        truth = y[:, None]
+    a, b = outputs - outputs.mean(axis=0), truth - truth.mean(axis=0)
+    norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    if len(y) < 100 or not norm.any():
+        return False
+    signal = (a * b).sum(axis=0)[norm > 0] / norm[norm > 0]
+    return bool(np.abs(signal).max() * np.sqrt(len(y)) < 3.0)
+
+
+def _worse_than_constant(sample):
+    for member, losses in enumerate(sample.losses):
+        excess = losses - sample.constant
+        if excess.mean() > 2.0 * _standard_error(excess):
+            what = "the mean" if sample.library.classes is None else "the class shares"
+            yield _hint(
+                sample.names[member],
+                f"has a loss of {losses.mean():.4g}; {what} alone would have "
+                f"{sample.constant.mean():.4g}.",
+                "Check its scale and the order of its rows.",
+            )
+
+
+def _wrong_scale(sample):
+    """Predictions that fit once they are stretched, shifted or put through exp."""
+    if sample.library.classes is not None:
+        return
+    y = sample.y[sample.rows]
+    for member, losses in enumerate(sample.losses):
+        p = sample.cube[member, :, 0]
+        refitted = _refitted_loss(p, y)
+        if losses.mean() > 3 * sample.constant.mean() and refitted < min(
+            0.1 * losses.mean(), 0.8 * sample.constant.mean()
+        ):
+            yield _hint(
+                sample.names[member],
+                f"is on another scale: its loss is {losses.mean():.4g}, after a "
+                f"{_name_scale(p, y, refitted)} {refitted:.4g}.",
+                "Write predictions on the scale of the target.",
+            )
+
+
+def _refitted_loss(p, y):
+    slope, offset = _line(p, y)
+    return float(np.mean((slope * p + offset - y) ** 2))
+
+
+def _line(p, y):
+    variance = float(np.var(p))
+    slope = 0.0 if variance == 0 else float(np.mean((p - p.mean()) * (y - y.mean())))
+    slope = slope / variance if variance else 0.0
+    return slope, float(y.mean() - slope * p.mean())
+
+
+def _name_scale(p, y, refitted):
+    if p.max() < 50 and np.mean((np.expm1(p) - y) ** 2) < 2 * refitted:
+        return "power exp(p) - 1"
+    slope, offset = _line(p, y)
+    return f"line {slope:.3g} p + {offset:.3g}"
+
+
+def _empty_folds(sample):
+    """A fold of one value was never predicted."""
+    if sample.library.folds is None:
+        return
+    folds = sample.library.folds[sample.rows]
+    for fold in np.unique(folds):
+        part = sample.cube[:, folds == fold]
+        if part.shape[1] < 5:
+            continue
+        flat = np.ptp(part, axis=1).max(axis=1) == 0
+        varied = np.ptp(sample.cube, axis=1).max(axis=1) > 0
+        for member in np.flatnonzero(flat & varied):
+            yield _hint(
+                sample.names[member],
+                f"predicts one value in all rows of fold {fold}.",
+                "Was that fold ever predicted?",
+                "warning",
+            )
+
+
+def _drift(sample):
+    """Distances between the distributions of held-out and test predictions."""
+    P_test = sample.library.P_test
+    if P_test is None or len(P_test) < 20 or len(sample.rows) < 20:
+        return
+    rows = _spaced(len(P_test), _ROWS)
+    test = to_cube(np.asarray(P_test[rows], dtype=np.float64), sample.library.n_outputs)
+    found = [_distance(*pair) for pair in zip(sample.cube, test, strict=True)]
+    distances = np.array([distance for distance, _ in found])
+    usual = float(np.median(distances))
+    for member, (distance, p_value) in enumerate(found):
+        if distance < _DRIFT or p_value > 1e-6:
+            continue
+        alone = distance > usual + _DRIFT
+        yield _hint(
+            sample.names[member],
+            "predicts the test rows otherwise than the held-out rows: a Kolmogorov-"
+            f"Smirnov distance of {distance:.2f}; {usual:.2f} is usual here.",
+            "Look at this member's test file: its scale, its rows, its class."
+            if alone
+            else "Test rows may differ from training rows.",
+        )
+
+
+def _distance(ours, other):
+    from scipy.stats import ks_2samp
+
+    pairs = zip(ours.T, other.T, strict=True)
+    tests = [ks_2samp(*pair, method="asymp") for pair in pairs]
+    worst = max(tests, key=lambda test: test.statistic)
+    return float(worst.statistic), float(worst.pvalue)

@@ -1,0 +1,287 @@
+"""Find out-of-fold files and pair them with the files of the test rows."""
+
+import glob
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..exceptions import FileError
+from ._content import PICKLES, kind_of, stem_of
+from ._names import NOT_MEMBERS, STRIPPED, key_of, pattern_of, role_of
+from ._open import check_regular, unreadable
+from ._parts import MemberFiles
+
+__all__ = ["find_files"]
+
+_MAX_FILES = 100_000
+_MAX_DEPTH = 6
+Source = str | os.PathLike | Iterable[str | os.PathLike]
+
+
+@dataclass
+class Found:
+    """Paired files, and what was decided on the way."""
+
+    members: list[MemberFiles] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    errors: list[FileError] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    relative: Path
+    role: str | None
+
+    @property
+    def folders(self):
+        return self.relative.parts[:-1]
+
+    def key(self, roles):
+        return key_of(stem_of(self.path), self.folders, roles)
+
+
+def find_files(oof: Source, test: Source | None = None) -> list[MemberFiles]:
+    """Find prediction files and pair them by name; nothing is opened.
+
+    Parameters
+    ----------
+    oof : path, glob or list of paths
+        A folder (searched with its subfolders), a pattern or files. Files of test rows
+        may stand there too: ``oof``, ``test``, ``sub`` and ``preds`` in the names of
+        files and folders tell.
+    test : path, glob or list of paths, default=None
+        Files of the test rows, where they are elsewhere.
+
+    Returns
+    -------
+    members : list of MemberFiles
+        Sorted by name. A file of several members stands here once.
+
+    Raises
+    ------
+    FileError
+        If there is no file, a name has two readings, or a path is no regular file
+        inside the given folder.
+    """
+    found = scan_files(oof, test)
+    if found.errors:
+        raise found.errors[0]
+    return found.members
+
+
+def scan_files(oof: Source, test: Source | None = None, skip=()) -> Found:
+    """Do the work of `find_files`, collecting errors and notes; `skip`: no members."""
+    found = Found()
+    skip = {os.path.realpath(path) for path in skip}
+    own = _listed(oof, found, skip)
+    other = [] if test is None else _listed(test, found, skip)
+    oof_files, test_files = _by_role(own, other, test is not None, found)
+    if not oof_files:
+        if not found.errors:
+            found.errors.append(_nothing(oof, found))
+        return found
+    _pair(oof_files, test_files, found)
+    return found
+
+
+def _nothing(source, found):
+    return FileError(
+        source if isinstance(source, str | os.PathLike) else "files",
+        None,
+        "holds no prediction files (.csv, .csv.gz, .parquet, .npy, .npz)."
+        + "".join(f" {note}." for note in found.notes),
+    )
+
+
+def _listed(source, found, skip):
+    try:
+        root, paths = _expand(source)
+    except FileError as error:
+        found.errors.append(error)
+        return []
+    several = len(paths) > 1
+    files = []
+    pickles = [path for path in paths if path.suffix.lower() in PICKLES]
+    if pickles:
+        found.notes.append(
+            f"{len(pickles)} pickles not opened, for they can run code: {pickles[0]}"
+        )
+    for path in paths:
+        if kind_of(path) is None or (several and os.path.realpath(path) in skip):
+            continue
+        relative = path.relative_to(root) if root else Path(path.name)
+        if several and _is_no_member(relative):
+            found.notes.append(f"{path}: not read as a member, by its name")
+            continue
+        try:
+            check_regular(path, root)
+        except FileError as error:
+            found.errors.append(error)
+            continue
+        role = role_of(stem_of(path), relative.parts[:-1])
+        files.append(_File(path, relative, role))
+    return files
+
+
+def _is_no_member(relative):
+    stem = stem_of(relative).lower()
+    return stem in NOT_MEMBERS or (stem == "train" and len(relative.parts) == 1)
+
+
+def _expand(source):
+    """Return the folder that names are relative to, and the paths."""
+    if not isinstance(source, str | os.PathLike):
+        paths = [Path(path) for path in source]
+        return None, paths
+    path = Path(source)
+    if path.is_dir():
+        return path, _walk(path)
+    text = os.fspath(source)
+    if glob.has_magic(text) and not os.path.lexists(text):
+        root = _fixed_part(path)
+        hits = sorted(Path(hit) for hit in glob.glob(text, recursive=True))
+        return root, [hit for hit in hits if not hit.is_dir() or kind_of(hit)]
+    if not os.path.lexists(text):
+        raise FileError(text, None, "does not exist.", "Check the path.")
+    return None, [path]
+
+
+def _fixed_part(path):
+    fixed = list(path.parts)
+    for position, part in enumerate(path.parts):
+        if glob.has_magic(part):
+            fixed = list(path.parts[:position])
+            break
+    return Path(*fixed) if fixed else Path()
+
+
+def _walk(root):
+    paths: list[Path] = []
+
+    def refuse(error):
+        raise unreadable(error.filename or root, error)
+
+    for folder, folders, names in os.walk(root, onerror=refuse):
+        depth = len(Path(folder).relative_to(root).parts)
+        named = [name for name in folders if kind_of(Path(name))]
+        folders[:] = sorted(
+            name for name in folders if name[0] not in "._" and name not in named
+        )
+        if depth >= _MAX_DEPTH:
+            folders.clear()
+        paths += [Path(folder, n) for n in sorted(names + named) if n[0] != "."]
+        if len(paths) > _MAX_FILES:
+            raise FileError(root, None, f"holds more than {_MAX_FILES} files.")
+    return paths
+
+
+def _by_role(own, other, separate, found):
+    oof = [file for file in own if file.role == "oof"]
+    test = [file for file in own if file.role == "test"]
+    unknown = [file for file in own if file.role is None]
+    if separate:
+        chosen = [file for file in other if file.role != "oof"] or other
+        if not oof and not unknown:
+            unknown, test = test, []
+        same = {file.path for file in chosen}
+        extra = [file for file in test if file.path not in same]
+        _note_unread(extra, "the files of the test rows were given", found)
+        test = chosen
+    elif not oof and not unknown:
+        unknown, test = test, []
+    if not oof:
+        return unknown, test
+    if unknown:
+        _sort_unknown(oof, unknown, found)
+    return oof, test
+
+
+def _sort_unknown(oof, unknown, found):
+    """Beside files that say ``oof``, one that says nothing is none, or ambiguous."""
+    keys = {file.key(STRIPPED[0]): file for file in oof}
+    for file in unknown:
+        twin = keys.get(file.key(STRIPPED[0]))
+        if twin is not None:
+            found.errors.append(
+                FileError(
+                    file.path,
+                    None,
+                    f"has two readings: out-of-fold predictions beside {twin.path}, or "
+                    "predictions of the test rows.",
+                    "Put 'oof' or 'test' in its name.",
+                )
+            )
+    extra = [file for file in unknown if file.key(STRIPPED[0]) not in keys]
+    _note_unread(extra, "no 'oof' or 'test' in the name", found)
+
+
+def _note_unread(files, why, found):
+    if files:
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        found.notes.append(f"{files[0].path}{more}: not read; {why}")
+
+
+def _pair(oof, test, found):
+    for roles in STRIPPED:
+        members = _group(oof, roles)
+        tests = _group(test, roles)
+        if not _repeated(members) and not _repeated(tests):
+            break
+    for key, files in [*_repeated(members), *_repeated(tests)]:
+        found.errors.append(_ambiguous(key, files))
+    if len(oof) == len(test) == 1:
+        tests = {next(iter(members)): test}
+    names = _display_names(list(members), oof)
+    for key, files in sorted(members.items(), key=lambda item: names[item[0]]):
+        partner = tests[key][0] if key in tests else None
+        found.members.append(_member(names[key], files[0], partner))
+    lonely = [files[0] for key, files in tests.items() if key not in members]
+    _note_unread(lonely, "no out-of-fold file of that name", found)
+
+
+def _group(files, roles):
+    groups = defaultdict(list)
+    for file in files:
+        groups[file.key(roles)].append(file)
+    return dict(groups)
+
+
+def _repeated(groups):
+    return [(key, files) for key, files in groups.items() if len(files) > 1]
+
+
+def _ambiguous(key, files):
+    name = "/".join(key) or "(no name)"
+    return FileError(
+        files[1].path,
+        None,
+        f"has two readings: {files[0].path} and it are both predictions of {name!r}, "
+        "or of two members.",
+        "Remove one, or give each a name of its own.",
+    )
+
+
+def _display_names(keys, oof):
+    """Drop leading folders that all members share."""
+    shared = 0
+    if len(keys) > 1:
+        while all(len(key) > shared + 1 for key in keys) and (
+            len({key[shared] for key in keys}) == 1
+        ):
+            shared += 1
+    names = {key: "/".join(key[shared:]) for key in keys}
+    return {key: name or _fallback(oof) for key, name in names.items()}
+
+
+def _fallback(oof):
+    return stem_of(oof[0].path)
+
+
+def _member(name, file, partner):
+    layout = pattern_of(file.relative, name)
+    if partner is not None:
+        layout += f" + {pattern_of(partner.relative, name)}"
+    return MemberFiles(name, file.path, partner and partner.path, layout)
