@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,17 @@ from ._sniff import Dialect, sniff
 from ._text import open_text, scan_lines
 
 
-def read_csv(path: Path, max_rows: int | None = None) -> Table:
-    """Read a csv file of any common dialect, gzipped or not."""
+def read_csv(
+    path: Path, max_rows: int | None = None, as_text: Collection[str] = ()
+) -> Table:
+    """Read a csv file of any common dialect, gzipped or not.
+
+    Columns named in `as_text` stay strings, whatever they look like.
+    """
     text = scan_lines(path)
     dialect = sniff(path, text.head)
     check_size(path, text.n_lines, len(dialect.names), max_rows)
-    columns = _parse(path, dialect)
+    columns = _parse(path, dialect, as_text)
     table = Table(path, columns, 1 + dialect.n_header, dialect.notes)
     _drop_blank_end(table)
     if not table.n_rows:
@@ -27,9 +33,10 @@ def read_csv(path: Path, max_rows: int | None = None) -> Table:
     return table
 
 
-def _parse(path, dialect: Dialect):
+def _parse(path, dialect: Dialect, as_text):
     import pandas as pd
 
+    texts: Any = {k: str for k, n in enumerate(dialect.names) if n in as_text}
     try:
         with system_errors(path), warnings.catch_warnings(), open_text(path) as stream:
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -39,6 +46,7 @@ def _parse(path, dialect: Dialect):
                 decimal=dialect.decimal,
                 header=None,
                 names=list(range(len(dialect.names))),
+                dtype=texts,
                 skiprows=dialect.n_header,
                 index_col=False,
                 encoding="utf-8",
