@@ -43,18 +43,23 @@ def _quoted(name):
 
 def _imports(rows, stacked, members):
     own = {type(stacked).__name__, *_classes(stacked.combiner)}
-    lines = ["import pandas as pd"]
-    lines.append(f"from sklearn.model_selection import {type(stacked.cv).__name__}")
+    modules, others, encoders = (
+        set(),
+        {type(stacked.cv).__name__: "model_selection"},
+        [],
+    )
     if members is None:
         own.add("default_members")
     else:
+        modules = {member.estimator.rpartition(".")[0] for member in members}
         encoders = sorted({m.encoder for m in members if m.encoder is not None})
-        modules = {m.estimator.rpartition(".")[0] for m in members}
-        lines = [*(f"import {name}" for name in sorted(modules)), *lines]
-        if encoders:
-            lines.append("from sklearn.pipeline import make_pipeline")
-            lines.append(f"\nfrom ensemblekit.members import {', '.join(encoders)}")
-    return [*lines, f"\nfrom ensemblekit import {', '.join(sorted(own))}"]
+        others |= {"make_pipeline": "pipeline"} if encoders else {}
+    lines = [*(f"import {name}" for name in sorted({*modules, "pandas as pd"}))]
+    lines += [f"from sklearn.{part} import {name}" for name, part in others.items()]
+    lines += ["", f"from ensemblekit import {', '.join(sorted(own))}"]
+    if encoders:
+        lines.append(f"from ensemblekit.members import {', '.join(encoders)}")
+    return lines
 
 
 def _read(rows):

@@ -20,10 +20,12 @@ _PREPROCESS = ("default", "none")
 _MAX_BYTES = 2**20
 CLOSED = {"tests", "testing", "conftest", "externals", "datasets", "dask", "spark"}
 _CODE = {"encode_categories": encode_categories, "scale_and_encode": scale_and_encode}
-# What these print or write on their own is not asked for.
-_QUIET: dict[str, dict[str, Any]] = {
-    "lightgbm": {"verbose": -1},
-    "catboost": {"verbose": False, "allow_writing_files": False},
+_DEPTH = 20
+# Threads are the cross-fit's; what these print or write on their own is not asked for.
+_OURS: dict[str, dict[str, Any]] = {
+    "lightgbm": {"n_jobs": 1, "verbose": -1},
+    "xgboost": {"n_jobs": 1},
+    "catboost": {"thread_count": 1, "verbose": False, "allow_writing_files": False},
 }
 
 
@@ -82,12 +84,7 @@ def _compose(path):
 
     try:
         text = path.read_text(encoding="utf-8-sig")
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1
-                raise FileError(
-                    path, line, "has an alias (*name).", "Write the value out."
-                )
+        _check_events(path, yaml.parse(text, Loader=yaml.SafeLoader))
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
         raise FileError(path, None, f"cannot be read: {error.strerror}.") from None
@@ -98,17 +95,37 @@ def _compose(path):
         line = None if mark is None else mark.line + 1
         problem = getattr(error, "problem", None) or str(error).split("\n")[0]
         raise FileError(path, line, f"is no YAML: {problem}.") from None
-    except RecursionError:
-        raise FileError(path, None, "is nested too deeply.") from None
     if root is None:
         raise FileError(path, None, "is empty.", _example())
     return root
+
+
+def _check_events(path, events):
+    """Refuse aliases, which multiply, and what is nested deeply, before it is read."""
+    import yaml
+
+    depth = 0
+    for event in events:
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
+            raise FileError(path, line, "has an alias (*name).", "Write the value out.")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEPTH:
+            raise FileError(path, line, f"is nested more than {_DEPTH} levels deep.")
+
+
+def _check_tag(path, node):
+    if not node.tag.startswith("tag:yaml.org,2002:") or "python" in node.tag:
+        line = node.start_mark.line + 1
+        raise FileError(path, line, f"has the tag {node.tag}.", "Write plain values.")
 
 
 def _entries(path, node, what):
     """Return (key, line, node) of a mapping; each key once."""
     import yaml
 
+    _check_tag(path, node)
     if not isinstance(node, yaml.MappingNode):
         line = node.start_mark.line + 1
         raise FileError(path, line, f"{what} is no mapping of names.", _example())
@@ -129,8 +146,7 @@ def _plain(path, node) -> Any:
     import yaml
 
     line = node.start_mark.line + 1
-    if not node.tag.startswith("tag:yaml.org,2002:") or "python" in node.tag:
-        raise FileError(path, line, f"has the tag {node.tag}.", "Write plain values.")
+    _check_tag(path, node)
     if isinstance(node, yaml.MappingNode):
         entries = _entries(path, node, "a mapping")
         return {name: _plain(path, value) for name, _, value in entries}
@@ -238,22 +254,13 @@ def _is_estimator(found):
 
 
 def _construct(path, line, name, kind, params):
-    package = kind.__module__.partition(".")[0]
-    quiet = _QUIET.get(package, {})
+    params = {**_OURS.get(kind.__module__.partition(".")[0], {}), **params}
     try:
-        known = kind().get_params()
-        threads = {"n_jobs": 1} if "n_jobs" in known else {}
-        params = {**threads, **quiet, **params}
-        model = kind(**params)
-        unknown = [key for key in params if key not in known and package == "sklearn"]
+        return kind(**params), params
     except (TypeError, ValueError) as error:
-        problem = str(error).split("\n")[0].replace("__init__()", kind.__name__)
+        problem = str(error).split("\n")[0]
+        problem = problem.replace(f"{kind.__name__}.__init__()", kind.__name__)
         raise FileError(path, line, f"member {name!r}, params: {problem}.") from None
-    if unknown:
-        raise FileError(
-            path, line, f"member {name!r}, params: {kind.__name__} has no {unknown}."
-        )
-    return model, params
 
 
 def _check_task(path, line, name, model, task):

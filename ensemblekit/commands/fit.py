@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ._common import fail, missing_packages, printable, seed_problem
+from ._fit_scores import print_scores
 
 __all__ = ["add_parser", "run"]
 
@@ -19,7 +20,6 @@ _MEMBERS = "YAML file: NAME: {estimator: lightgbm.LGBMRegressor, params: {...}}"
 _COMBINER = "such as convex, mean, greedy, search (default: %(default)s)"
 _MEMORY = "folder that keeps fitted members: an interrupted fit goes on where it was"
 _GROUPS = "rows of one group are held out together; no feature"
-_WIDTH = 28
 
 
 def add_parser(commands):
@@ -99,8 +99,7 @@ def _run(options):
     with threadpool_limits(1), _warnings_as_notes():
         stacked = _fit(rows, method, members, options)
         result = _judge(stacked, metric, method, options)
-    print(f"\n{_table(result, stacked, method.name)}\n")
-    print(printable(f"{result.verdict}{_advice(result, method.name)}\n"))
+    print_scores(result, stacked, method.name)
     _write(folder, rows, stacked, result, method.name, members, options)
     return 0
 
@@ -197,7 +196,16 @@ def _fit(rows, method, members, options):
         random_state=options.seed,
         verbose=1,
     )
-    return stacked.fit(rows.X, rows.y, sample_weight=rows.weight, groups=rows.groups)
+    try:
+        stacked.fit(rows.X, rows.y, sample_weight=rows.weight, groups=rows.groups)
+    except ValueError as error:
+        if options.time_limit is None or "0 members are left" not in str(error):
+            raise
+        raise ValueError(
+            f"No member was on all folds within --time-limit {options.time_limit:g} s. "
+            "Give it more, or fewer folds with --cv; --memory keeps what is done."
+        ) from error
+    return stacked
 
 
 def _splitter(rows, options):
@@ -250,67 +258,6 @@ def _warnings_as_notes():
             caught.__exit__(*error)
 
     return Notes()
-
-
-def _table(result, stacked, method):
-    """Return ensemble and members, best first, and what they are compared with."""
-    from ..blending.methods import BEST_MEMBER
-
-    seconds = {row["name"]: row["fit_time"] for row in stacked.cross_fit_.report_}
-    weights = result.weights_of(method) or {}
-    lines = [
-        (f"ensemble ({method})", find, None, None) for find in _rows(result, method)
-    ]
-    lines += [
-        ("mean of all members", row, None, None)
-        for row in _rows(result, "mean")
-        if method not in ("mean", BEST_MEMBER)
-    ]
-    for row in result.members:
-        name = row["name"]
-        lines.append((name, row, weights.get(name), seconds.get(name)))
-    sign = -1.0 if result.greater_is_better else 1.0
-    lines.sort(key=lambda line: sign * line[1]["score"])
-    digits = _digits([line[1] for line in lines])
-    direction = "higher" if result.greater_is_better else "lower"
-    head = f"{'':{_WIDTH}} {result.metric:>12} {'se':>10} {'weight':>7} {'fit s':>7}"
-    title = (
-        f"{result.metric} on held-out rows, {direction} is better "
-        f"(se: standard error over the folds)"
-    )
-    return "\n".join([title, "", head, *(_line(line, digits) for line in lines)])
-
-
-def _advice(result, method):
-    """Return how to take the mean, where it does better."""
-    if result.best != "mean" or method == "mean":
-        return ""
-    return " (--combiner mean takes it; with --memory no member is fitted twice.)"
-
-
-def _rows(result, method):
-    return [row for row in result.rows if row["name"] == method]
-
-
-def _digits(rows):
-    """Return how many decimals show two digits of the standard errors."""
-    from math import floor, log10
-
-    errors = [row["score_se"] for row in rows if row["score_se"]]
-    if not errors:
-        return 4
-    return min(12, max(0, 1 - floor(log10(min(errors)))))
-
-
-def _line(line, digits):
-    name, row, weight, seconds = line
-    error = "-" if row["score_se"] is None else f"{row['score_se']:.{digits}f}"
-    share = "" if weight is None else f"{weight:.3f}" if weight else "0"
-    took = "" if seconds is None else f"{seconds:.1f}"
-    shown = printable(name)
-    shown = shown if len(shown) <= _WIDTH else shown[: _WIDTH - 3] + "..."
-    score = f"{row['score']:.{digits}f}"
-    return f"{shown:{_WIDTH}} {score:>12} {error:>10} {share:>7} {took:>7}".rstrip()
 
 
 def _write(folder, rows, stacked, result, method, members, options):
