@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import sys
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -75,10 +76,10 @@ def dump(model: Any) -> bytes:
         refused = _refused(data, packages_of(model))
     except Exception as error:  # of a member's own code: any may be raised
         problem = str(error).partition("\n")[0]
-        raise ValueError(f"The model cannot be written: {problem}") from error
+        raise ValueError(f"skops cannot write the model: {problem}") from error
     if refused:
         raise ValueError(
-            f"The model holds {refused}, which would not be trusted when it is read."
+            f"the model holds {refused}, which would not be trusted when it is read."
         )
     return data
 
@@ -230,9 +231,23 @@ def _refused(data, packages):
     trusted, found = frozenset(packages), skops.io.get_untrusted_types(data=data)
     for name in found:
         _import_owner(name, trusted)
-    return [
-        name for name in found if name not in TRUSTED and not _is_trusted(name, trusted)
-    ]
+    return [name for name in found if name not in TRUSTED and not _fits(name, trusted)]
+
+
+def _fits(name, trusted):
+    """Return whether a class of these packages is what a fitted model is made of.
+
+    Others could be made too, but read or write files as they are: our cache, or data
+    sets of boosting packages.
+    """
+    if not _is_trusted(name, trusted):
+        return False
+    module, _, kind = name.rpartition(".")
+    return (
+        module.startswith(("sklearn.", "ensemblekit.combine."))
+        or kind == "Booster"
+        or hasattr(getattr(sys.modules[module], kind), "get_params")
+    )
 
 
 def _import_owner(name, trusted):

@@ -1,13 +1,17 @@
 """Files of one run, written beside their names and renamed together."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..blending._files import _remove, _unwritable
 
 
-def write_together(folder: Path, writers: dict[str, Callable[[Path], None]]) -> None:
+def write_together(
+    folder: Path,
+    writers: dict[str, Callable[[Path], None]],
+    outdated: Iterable[str] = (),
+) -> None:
     """Have each file written under another name, then rename all.
 
     Parameters
@@ -15,6 +19,8 @@ def write_together(folder: Path, writers: dict[str, Callable[[Path], None]]) -> 
     folder : Path
     writers : dict of str to callable
         File name to a function that writes to the path it is given.
+    outdated : iterable of str, default=()
+        Files of an earlier run, removed: they would not belong to the others.
 
     Raises
     ------
@@ -29,6 +35,8 @@ def write_together(folder: Path, writers: dict[str, Callable[[Path], None]]) -> 
             _sync(partial[name])
         for name in writers:
             os.replace(partial[name], folder / name)
+        for name in outdated:
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(folder, error) from None
     finally:

@@ -20,6 +20,7 @@ _MEMBERS = "YAML file: NAME: {estimator: lightgbm.LGBMRegressor, params: {...}}"
 _COMBINER = "such as convex, mean, greedy, search (default: %(default)s)"
 _MEMORY = "folder that keeps fitted members: an interrupted fit goes on where it was"
 _GROUPS = "rows of one group are held out together; no feature"
+_ALL = ("report.html", "report.json")
 
 
 def add_parser(commands):
@@ -100,8 +101,7 @@ def _run(options):
         stacked = _fit(rows, method, members, options)
         result = _judge(stacked, metric, method, options)
     print_scores(result, stacked, method.name)
-    _write(folder, rows, stacked, result, method.name, members, options)
-    return 0
+    return _write(folder, rows, stacked, result, method.name, members, options)
 
 
 def _check_folds(rows, options):
@@ -291,12 +291,20 @@ def _write(folder, rows, stacked, result, method, members, options):
         "packages": packages_of(stacked),
     }
     facts["versions"] = versions_of(facts["packages"])
-    content = dump(stacked.compact())
-    writers[MODEL] = data(content)
-    writers[FACTS] = text(facts_text(facts, rows.columns, content))
-    write_together(folder, writers)
+    problem = None
+    try:
+        content = dump(stacked.compact())
+    except ValueError as error:  # what took hours is written all the same
+        problem = str(error)
+    else:
+        writers[MODEL] = data(content)
+        writers[FACTS] = text(facts_text(facts, rows.columns, content))
+    write_together(folder, writers, {*_ALL, MODEL, FACTS} - writers.keys())
     print(f"Written to {folder}: {', '.join(sorted(writers))}.")
+    if problem is not None:
+        return fail(f"No model was written: {problem} fit.py fits it in Python.")
     print(f"Next: ensemblekit predict {folder} NEW.csv -o predictions.csv")
+    return 0
 
 
 def _reports(files, rows, stacked):

@@ -8,12 +8,14 @@ import resource
 import runpy
 import shutil
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ensemblekit import PredictionLibrary
+from ensemblekit.blending import _files as blend_files
 from ensemblekit.commands import _fit_files, _model_folder, _together, fit, predict
 from ensemblekit.conformal import conformal_quantile
 
@@ -579,10 +581,14 @@ def test_a_function_is_no_class_to_trust(model, capsys):
 
 
 def test_functions_of_trusted_packages_are_not_trusted():
+    from ensemblekit import PredictionCache, PredictionLibrary
     from ensemblekit.members import default_members
 
-    data = skops_io.dumps([default_members, Canary, np.float64(1)])
+    kinds = [PredictionCache, PredictionLibrary]
+    data = skops_io.dumps([default_members, Canary, *kinds, np.float64(1)])
     refused = _model_folder._refused(data, ["ensemblekit", "sklearn"])
+    assert any(name.endswith("PredictionCache") for name in refused)
+    assert any(name.endswith("PredictionLibrary") for name in refused)
     assert any(name.endswith("default_members") for name in refused)
     assert any(name.endswith("Canary") for name in refused)
 
@@ -657,11 +663,35 @@ def test_a_file_in_the_way_is_said_before_the_work(place, capsys):
     assert "taken: cannot be written to: a file is in the way" in said
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder(place, capsys):
-    Path("out").mkdir(mode=0o500)
-    said = refused(capsys, "fit", "train.csv", *FIT, "-o", "out")
+def test_a_read_only_folder(model, capsys, monkeypatch):
+    Path("out").chmod(0o500)
+    before = _contents("out")
+    with _as_nobody(monkeypatch):
+        said = refused(capsys, "fit", "train.csv", *FIT, "-o", "out")
     assert "out: cannot be written to: Permission denied" in said
+    assert _contents("out") == before
+
+
+@contextmanager
+def _as_nobody(monkeypatch):
+    """Root may write anywhere, so it steps down for the time of the probe."""
+    if os.geteuid() != 0:
+        yield
+        return
+    prepare, here = blend_files.prepare, Path.cwd()
+    for folder in (here, *list(here.parents)[:-2]):  # all but / and /tmp
+        folder.chmod(folder.stat().st_mode | 0o011)
+
+    def probe(folder):
+        os.seteuid(65534)
+        try:
+            prepare(folder)
+        finally:
+            os.seteuid(0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(blend_files, "prepare", probe)
+        yield
 
 
 def test_a_file_system_without_writing(place, capsys):
@@ -697,6 +727,20 @@ def test_a_full_disk_leaves_the_old_predictions(model, capsys, small_disk):
     assert "cannot be written to" in said
     assert Path("p.csv").read_bytes() == before
     assert not list(Path().glob(".*partial"))
+
+
+def test_a_model_that_cannot_be_written_costs_only_itself(model, capsys, monkeypatch):
+    def refuse(model):
+        raise OSError("no such type")
+
+    Path("out/report.html").write_text("of another fit")
+    monkeypatch.setattr(skops_io, "dumps", refuse)
+    said = refused(capsys, "fit", "train.csv", *FIT, "-o", "out", "--seed", "5")
+    assert "No model was written: skops cannot write the model: no such type" in said
+    names = {"fit.py", "leaderboard.json", "library.npz", "oof.csv"}
+    reports = {"report.html", "report.json"}
+    assert names <= _contents("out").keys() <= names | reports
+    assert _contents("out").get("report.html") != b"of another fit"
 
 
 def test_files_appear_together_or_not_at_all(tmp_path):
