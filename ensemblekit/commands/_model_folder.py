@@ -36,6 +36,13 @@ TRUSTED = frozenset(
         "numpy.dtype",
     }
 )
+# Where all classes are plain data or estimators.
+_PLAIN = (
+    "sklearn.",
+    "ensemblekit.combine.",
+    "ensemblekit.convex.",
+    "ensemblekit.selection.",
+)
 _TYPES: dict[str, Any] = {
     "task": str,
     "target": str,
@@ -244,7 +251,7 @@ def _fits(name, trusted):
         return False
     module, _, kind = name.rpartition(".")
     return (
-        module.startswith(("sklearn.", "ensemblekit.combine."))
+        module.startswith(_PLAIN)
         or kind == "Booster"
         or hasattr(getattr(sys.modules[module], kind), "get_params")
     )

@@ -16,6 +16,8 @@ import pytest
 
 from ensemblekit import PredictionLibrary
 from ensemblekit.blending import _files as blend_files
+from ensemblekit.blending.methods import methods_for
+from ensemblekit.blending.metrics import find_metric
 from ensemblekit.commands import _fit_files, _model_folder, _together, fit, predict
 from ensemblekit.conformal import conformal_quantile
 
@@ -591,6 +593,23 @@ def test_functions_of_trusted_packages_are_not_trusted():
     assert any(name.endswith("PredictionLibrary") for name in refused)
     assert any(name.endswith("default_members") for name in refused)
     assert any(name.endswith("Canary") for name in refused)
+
+
+@pytest.mark.parametrize(
+    ("metric", "n_classes"), [("rmse", 0), ("log_loss", 2), ("log_loss", 3), ("f1", 2)]
+)
+def test_every_combiner_can_be_read_again(metric, n_classes):
+    rng, task = (
+        np.random.default_rng(0),
+        "classification" if n_classes else "regression",
+    )
+    y = rng.integers(n_classes, size=60) if n_classes else rng.normal(size=60)
+    P = rng.random((60, 2)) if n_classes < 3 else rng.dirichlet([1, 1, 1], (60, 2))
+    found = find_metric(metric, task, n_classes)
+    for method in methods_for(found, task, n_classes, 0):
+        model = method.make().fit(P.reshape(60, -1), y)
+        data = skops_io.dumps(model)
+        assert _model_folder._refused(data, ["ensemblekit", "sklearn"]) == []
 
 
 @pytest.mark.parametrize(
