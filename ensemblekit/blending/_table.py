@@ -14,7 +14,16 @@ def write_table(blend, digits=4):
     lines.insert(1, "-" * max(len(line) for line in lines))
     direction = "higher" if blend.greater_is_better else "lower"
     head = f"{blend.metric}, {direction} is better; {_folds(blend)}"
-    return "\n".join([head, "", *lines, "", *_left_out(blend), blend.verdict])
+    ends = [*_left_out(blend), _choosing(blend, digits), blend.verdict]
+    return "\n".join([head, "", *lines, "", *ends])
+
+
+def _choosing(blend, digits):
+    score, error = blend.choice["score"], blend.choice["score_se"]
+    return (
+        f"Choosing among the {len(blend.rows)} methods, by the other folds, scores "
+        f"{_number(score, digits)} +- {_number(error, digits)}."
+    )
 
 
 def _folds(blend):

@@ -516,9 +516,7 @@ def _number(value):
     return None if np.isnan(value) else float(value) + 0.0
 
 
-def method_names(
-    task: str, metric: str | None = None, n_classes: int = 0
-) -> list[str]:
+def method_names(task: str, metric: str | None = None, n_classes: int = 0) -> list[str]:
     """Return the names of all methods for a task, simplest first."""
     found = find_metric(metric, task, n_classes)
     every: list[Method] = methods_for(found, task, n_classes, 0)

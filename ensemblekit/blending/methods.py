@@ -87,8 +87,10 @@ class _Recipes:
         """Return whether kernels know the metric; else a scorer is called each time."""
         known = isinstance(self.metric.loss, str)
         return known and (
-            self.metric.reads == "values"
-            and self.metric.loss in ("squared_error", "absolute_error")
+            (
+                self.metric.reads == "values"
+                and self.metric.loss in ("squared_error", "absolute_error")
+            )
             or self.metric.loss in ("log_loss", "brier", "auc", "zero_one")
             or self.metric.loss in LABEL_METRICS
         )

@@ -297,9 +297,7 @@ def _weights_text(blend, method, names):
 
 
 def _code(blend, source):
-    return (
-        blend.snippet if source is None else write_snippet(blend, read_code(source))
-    )
+    return blend.snippet if source is None else write_snippet(blend, read_code(source))
 
 
 def _reports(blend, bank):
