@@ -17,7 +17,7 @@ __all__ = ["BEST_MEMBER", "MEAN", "Method", "methods_for"]
 MEAN, BEST_MEMBER = "mean", "best member"
 # Numbers in P up to which a method takes minutes at most on two cores; measured.
 ANY_SIZE, LARGE, MEDIUM = float("inf"), 100_000_000, 20_000_000
-ON_REQUEST = 0.0
+SMALL, ON_REQUEST = 300_000, 0.0
 _KINDS = {"regression": "Regressor", "classification": "Classifier"}
 
 
@@ -124,11 +124,13 @@ class _Recipes:
         climb = partial(self.make, "HillClimbing", loss=self._climbed)
         known = self.metric.loss not in LABEL_METRICS  # to climbing, without a scorer
         most = LARGE if self.cheap and known else ON_REQUEST
+        # Signed mixtures of values have moments; those of probabilities are clipped.
+        signed = most if not self.n_classes else min(most, SMALL)
         return [
             Method("greedy", greedy, ANY_SIZE if self.cheap else MEDIUM),
             Method("greedy, rows bagged", bagged, MEDIUM if self.cheap else ON_REQUEST),
             Method("hill climbing", climb(), most),
-            Method("hill climbing, signed", climb(allow_negative=True), most),
+            Method("hill climbing, signed", climb(allow_negative=True), signed),
         ]
 
     @property

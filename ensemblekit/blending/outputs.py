@@ -144,9 +144,8 @@ def _applied(weights, predictions, id_name, sample):
     if sample is not None:
         names = names.like(sample, stored["reads"], classes)
     P, ids = _matrix(predictions, members, classes, names.id, sample)
-    expected = stored["model"].n_features_in_
-    if P.shape[1] != expected:
-        raise _damaged(weights, f"its combiner is of {expected} columns")
+    if P.shape[1] != stored["n_columns"]:
+        raise _damaged(weights, f"its combiner is of {stored['n_columns']} columns")
     return test_columns(_predict(weights, stored, P), classes, ids, names)
 
 
@@ -233,6 +232,7 @@ def read_weights(path: str | os.PathLike) -> dict:
     try:
         stored["model"] = restore(stored["combiner"])
         classes = getattr(stored["model"], "classes_", None)
+        stored["n_columns"] = int(stored["model"].n_features_in_)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, str(error)) from None
     if (classes is None) != (stored["task"] == "regression"):
