@@ -12,6 +12,7 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
 - `ConvexClassifier`, `EnsembleSelectionClassifier`, `AverageClassifier`,
   `LinearStackClassifier` and their regressors: the combiners.
 - `audit`: are held-out predictions held out, and what leaks into them.
+- `EnsembleReport`: all of that on one page, and as JSON.
 - `default_members`: a library to start from. `evaluate_loss`: the losses.
 - `read_bank`: files of predictions made elsewhere as a library; `find_problems`: what
   is wrong with them.
@@ -121,6 +122,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from .quantile_members.forest import ForestQuantileRegressor
     from .quantile_members.per_level import PerLevelQuantileRegressor
     from .quantile_members.residual import ResidualQuantileRegressor
+    from .report import EnsembleReport
     from .selective import (
         AmbiguityDecomposition,
         CascadeClassifier,
@@ -212,6 +214,7 @@ _MODULES = {
     "CrossFit": "crossfit",
     "DiversityReport": "selective",
     "EnbPIRegressor": "conformal",
+    "EnsembleReport": "report",
     "ForestQuantileRegressor": "quantile_members",
     "GuardWarning": "exceptions",
     "InfeasibleRankWarning": "exceptions",
