@@ -4,7 +4,7 @@ import numpy as np
 
 from ..library import PredictionLibrary
 from . import _nested as nested
-from .blend import _folds, _selected
+from ._blend import _folds, _selected
 from .methods import methods_for
 from .metrics import find_metric
 

@@ -1,9 +1,13 @@
 """A blend as a table of plain text."""
 
-_HEADER = ("method", "nested", "se", "naive", "optimism", "vs mean", "se", "vs best")
-_HEADER += ("se", "members")
-_KEYS = ("score", "score_se", "naive", "optimism", "gain_over_mean")
-_KEYS += ("gain_over_mean_se", "gain_over_best", "gain_over_best_se")
+_HEADER = (
+    *("method", "nested", "se", "naive", "optimism"),
+    *("vs mean", "se", "vs best", "se", "members"),
+)
+_KEYS = (
+    *("score", "score_se", "naive", "optimism"),
+    *("gain_over_mean", "gain_over_mean_se", "gain_over_best", "gain_over_best_se"),
+)
 
 
 def write_table(blend, digits=4):

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import cohen_kappa_score, make_scorer
 
 from .. import combine
+from ..combine._decision import DecisionOffsetClassifier
 from ..combine._scores_base import METRICS as LABEL_METRICS
 from .metrics import Metric
 
@@ -173,10 +174,11 @@ class _Recipes:
         return Method("search", search, MEDIUM / 4 if known else ON_REQUEST)
 
     def _recalibrated(self, base, calibrate):
-        return self.make("Recalibrated", calibrate=calibrate)(base())
+        kind = getattr(combine, "Recalibrated" + _KINDS[self.task])
+        return kind(base(), calibrate=calibrate)
 
     def _tuned(self, base):
-        return combine.DecisionOffsetClassifier(base(), metric=self.metric.tuned)
+        return DecisionOffsetClassifier(base(), metric=self.metric.tuned)
 
     def _convex_loss(self):
         if self.n_classes:

@@ -16,11 +16,12 @@ import numpy as np
 from .. import __version__, layout
 from ..exceptions import FileError
 from ..files.predictions import read_predictions
+from ..files.problems import find_bank_hints
+from ._blend import FORMAT, Blend
 from ._files import to_csv, write_all
 from ._snippet import read_code, write_snippet
 from ._stored import restore, store
 from ._submission import Names, oof_columns, test_columns
-from .blend import FORMAT, Blend
 
 __all__ = ["apply_blend", "write_blend"]
 
@@ -51,7 +52,7 @@ def write_blend(
     ``weights.json`` (the combiner in plain numbers, for `apply_blend`),
     ``submission.csv`` (where there are test predictions), ``oof_blend.csv``,
     ``blend.py``, ``blend.json`` (all scores), and ``report.html`` with
-    ``report.json`` where matplotlib and jinja2 are installed. Equal blends give equal
+    ``report.json`` where jinja2 is installed. Equal blends give equal
     bytes. All files appear, or none.
 
     Parameters
@@ -301,14 +302,10 @@ def _code(blend, source):
 
 
 def _reports(blend, bank):
-    """Return the report's files, where what makes them is installed."""
-    parts = ("ensemblekit.report", "jinja2", "matplotlib")
-    if not all(find_spec(name) for name in parts):
+    """Return the report's files, where what makes the page is installed."""
+    if not all(find_spec(name) for name in ("ensemblekit.report", "jinja2")):
         return {}
-    make = getattr(
-        import_module("ensemblekit.report").EnsembleReport, "from_blend", None
+    report = import_module("ensemblekit.report").EnsembleReport.from_blend(
+        blend, bank, findings=find_bank_hints(bank) if hasattr(bank, "rules") else ()
     )
-    if make is None:
-        return {}
-    report = make(blend, bank)
     return {"report.html": report.to_html(), "report.json": report.to_json() + "\n"}
