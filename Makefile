@@ -4,8 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OLDEST_SKLEARN ?= 1.6.0
+FIND_BROWSER := { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: venv demo test lint check matrix docs bench clean
+.PHONY: venv demo test browser-test lint check matrix docs bench clean
 
 venv: $(STAMP)
 
@@ -21,6 +23,15 @@ demo: venv
 
 test: venv
 	$(BIN)/python -m pytest -q --durations=15
+
+# Reports in a real browser, which is installed where there is none (Debian, Ubuntu).
+# `make check` runs the same tests where a browser is there.
+browser-test: venv
+	@$(FIND_BROWSER) || \
+	  { $(SUDO) apt-get update -q && \
+	    $(SUDO) apt-get install -q -y --no-install-recommends chromium; } || \
+	  { echo "No Chromium, and apt-get cannot install one; install it by hand."; exit 1; }
+	$(BIN)/python -m pytest -q tests/report/test_browser.py
 
 lint: venv
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ._estimator_html import HTMLSummaryMixin, members_block
 from ._folds import number_rows
 from ._levels import sort_levels
 from ._members import predict_member
@@ -32,7 +33,7 @@ _NOT_FOR_PREDICTION = (
 )
 
 
-class FittedMembers(TransformerMixin, _BaseComposition):
+class FittedMembers(HTMLSummaryMixin, TransformerMixin, _BaseComposition):
     """Members' models and predictions, by name; `CrossFit` fits them."""
 
     estimators: list
@@ -276,6 +277,16 @@ class FittedMembers(TransformerMixin, _BaseComposition):
         for name, width in self._widths.items():
             yield name, np.arange(first, first + width)
             first += width
+
+    def _sk_visual_block_(self):
+        return members_block(self.estimators)
+
+    def _fitted_rows(self):
+        """Return what notebooks show: members by their held-out loss."""
+        keys = ("name", "loss", "loss_se", "fit_time")
+        rows = [{key: report[key] for key in keys} for report in self.report_]
+        caption = f"Fitted: {len(rows)} members on {len(self.fold_classes_)} folds"
+        return caption, sorted(rows, key=lambda row: row["loss"] or 0.0)
 
     def __sklearn_is_fitted__(self):
         return "report_" in vars(self)

@@ -24,6 +24,11 @@ from sklearn.utils.validation import (
 from .exceptions import naming
 
 try:
+    from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
+except ImportError:  # before 1.7
+    from sklearn.utils._estimator_html_repr import _VisualBlock as VisualBlock
+
+try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # before 1.9 there are no callbacks to call
 
@@ -54,6 +59,7 @@ __all__ = [
     "Parallel",
     "Real",
     "StrOptions",
+    "VisualBlock",
     "_BaseComposition",
     "_check_feature_names_in",
     "_check_method_params",

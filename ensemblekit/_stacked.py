@@ -15,6 +15,7 @@ from sklearn.utils.metadata_routing import MethodMapping
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from ._estimator_html import HTMLSummaryMixin, stacked_block
 from ._members import check_members, find_task, weight_parameter
 from ._model_files import pickle_size
 from ._options import SHARED_CONSTRAINTS
@@ -44,8 +45,7 @@ from .combine._base import (
 from .combine._guard_base import GUARD, guarded, learn_groups
 from .crossfit import CrossFit
 from .exceptions import MemberError
-from .leaderboard import rank
-from .library import PredictionLibrary
+from .leaderboard import code_labels, rank
 from .members import default_members, request_weights
 from .prefit import check_prefit
 
@@ -88,7 +88,9 @@ def delegate(method, summary):
     return available_if(combiner_has(method))(delegated)
 
 
-class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
+class Stacked(
+    HTMLSummaryMixin, CallbackSupportMixin, TransformerMixin, _BaseComposition
+):
     """All of a stacked estimator but `_task` and `_default_combiner`, and `predict`."""
 
     _task: str
@@ -374,6 +376,23 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
     def __sklearn_is_fitted__(self):
         return hasattr(self, "combiner_")
 
+    def _sk_visual_block_(self):
+        return stacked_block(self._resolve_estimators(), self._resolve_combiner())
+
+    def _fitted_rows(self):
+        """Return what notebooks show: members by weight, with their held-out loss."""
+        reports, weights = self.cross_fit_.report_, self._member_weights()
+        rows = [
+            {"name": report["name"], "weight": weight, "loss": report["loss"]}
+            for report, weight in zip(reports, weights, strict=True)
+        ]
+        n_used = len(self._needed_members())
+        kind = type(self.combiner_).__name__
+        caption = f"Fitted: {kind} of {len(rows)} members, {n_used} with weight"
+        if None in weights:
+            caption = f"Fitted: {kind} of {len(rows)} members"
+        return caption, sorted(rows, key=lambda row: -abs(row["weight"] or 0.0))
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
@@ -623,14 +642,4 @@ class Stacked(CallbackSupportMixin, TransformerMixin, _BaseComposition):
         reports = self.cross_fit_.report_
         if len(np.unique(library.folds)) < 2:  # none to leave out of the combiner's fit
             return [{k: r[k] for k in ("loss", "loss_se")} for r in reports]
-        if library.classes is not None:  # the combiner knows codes
-            codes = np.arange(len(library.classes))
-            library = PredictionLibrary(
-                library.P,
-                np.searchsorted(library.classes, library.y),
-                library.names,
-                classes=codes,
-                folds=library.folds,
-                sample_weight=library.sample_weight,
-            )
-        return rank(library, self.combiner_, self._weighted)
+        return rank(code_labels(library), self.combiner_, self._weighted)

@@ -1,5 +1,7 @@
 """Scores of members and combiners on rows they were not fitted on."""
 
+from copy import copy
+
 import numpy as np
 from sklearn.base import clone
 
@@ -124,6 +126,16 @@ def _fit_rows(combiner, library, rows, weighted):
         name = weight_parameter("The combiner", combiner)
         params = {name: library.sample_weight[rows]}
     return clone(combiner).fit(library.P[rows], library.y[rows], **params)
+
+
+def code_labels(library):
+    """Return a library of class codes, which combiners of a stack know; else itself."""
+    if library.classes is None:
+        return library
+    coded = copy(library)  # P is checked already
+    coded.y = np.searchsorted(library.classes, library.y)
+    coded.classes = np.arange(len(library.classes))
+    return coded
 
 
 def rank(library, combiner, weighted):

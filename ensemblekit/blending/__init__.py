@@ -5,7 +5,7 @@
 - `apply_blend`: a stored blend on the same members' predictions of new rows.
 """
 
-from .blend import Blend, blend
+from ._blend import Blend, blend
 from .outputs import apply_blend, write_blend
 
 __all__ = ["Blend", "apply_blend", "blend", "write_blend"]

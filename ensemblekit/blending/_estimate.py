@@ -4,12 +4,12 @@ import numpy as np
 
 from ..library import PredictionLibrary
 from . import _nested as nested
-from .blend import _folds, _selected
+from ._blend import _folds, _selected
 from .methods import methods_for
 from .metrics import find_metric
 
 _LONG = 5_000_000  # numbers in P from which it is worth asking
-_FEW, _MORE = 5_000, 20_000
+_WARM, _FEW, _MORE = 300, 1_000, 5_000
 
 
 def estimate(library, metric, methods, seed, folds=None):
@@ -37,16 +37,16 @@ def estimate(library, metric, methods, seed, folds=None):
 
 
 def _seconds(library, metric, methods, n_folds, seed):
-    fewer = _timed(library, metric, methods, _FEW, seed)  # also compiles the kernels
+    _timed(library, metric, methods, _WARM, seed)  # compiles the kernels
     fewer = _timed(library, metric, methods, _FEW, seed)
     more = _timed(library, metric, methods, _MORE, seed)
     slopes = np.maximum(more - fewer, 0.0) / (_MORE - _FEW)
     fits = fewer + slopes * (library.n_samples - _FEW)
-    return float(fits.sum()) * (n_folds + 1) / 2
+    return float(fits.sum()) * (n_folds + 1)
 
 
 def _timed(library, metric, methods, n_rows, seed):
-    """Return the seconds of each method for two fits of that many rows."""
+    """Return the seconds of each method for one fit and prediction of so many rows."""
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(library.n_samples, n_rows, replace=False))
     weight = library.sample_weight
@@ -58,10 +58,7 @@ def _timed(library, metric, methods, n_rows, seed):
         sample_weight=None if weight is None else weight[chosen],
     )
     rows = nested.Rows.of(sample, np.zeros(n_rows, dtype=np.int64))
-    rows.folds[: n_rows // 5] = 1
-    rows.folds = rng.permutation(rows.folds)
-    # One fold of a fifth, and all rows.
-    attempts = nested.attempt_folds(methods, rows, metric, [1, None], None)
+    attempts = nested.attempt_folds(methods, rows, metric, [None], None)
     return np.array([attempt.seconds for attempt in attempts])
 
 
@@ -75,4 +72,6 @@ def _memory(size, library, n_methods):
 def _time(seconds):
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    )

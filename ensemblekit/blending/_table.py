@@ -1,9 +1,13 @@
 """A blend as a table of plain text."""
 
-_HEADER = ("method", "nested", "se", "naive", "optimism", "vs mean", "se", "vs best")
-_HEADER += ("se", "members")
-_KEYS = ("score", "score_se", "naive", "optimism", "gain_over_mean")
-_KEYS += ("gain_over_mean_se", "gain_over_best", "gain_over_best_se")
+_HEADER = (
+    *("method", "nested", "se", "naive", "optimism"),
+    *("vs mean", "se", "vs best", "se", "members"),
+)
+_KEYS = (
+    *("score", "score_se", "naive", "optimism"),
+    *("gain_over_mean", "gain_over_mean_se", "gain_over_best", "gain_over_best_se"),
+)
 
 
 def write_table(blend, digits=4):
@@ -14,7 +18,16 @@ def write_table(blend, digits=4):
     lines.insert(1, "-" * max(len(line) for line in lines))
     direction = "higher" if blend.greater_is_better else "lower"
     head = f"{blend.metric}, {direction} is better; {_folds(blend)}"
-    return "\n".join([head, "", *lines, "", *_left_out(blend), blend.verdict])
+    ends = [*_left_out(blend), _choosing(blend, digits), blend.verdict]
+    return "\n".join([head, "", *lines, "", *ends])
+
+
+def _choosing(blend, digits):
+    score, error = blend.choice["score"], blend.choice["score_se"]
+    return (
+        f"Choosing among the {len(blend.rows)} methods, by the other folds, scores "
+        f"{_number(score, digits)} +- {_number(error, digits)}."
+    )
 
 
 def _folds(blend):

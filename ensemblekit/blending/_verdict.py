@@ -1,5 +1,7 @@
 """The outcome of a blend in words."""
 
+import math
+
 from .methods import BEST_MEMBER, MEAN
 
 
@@ -51,7 +53,7 @@ def _both(blend, best):
     mean = _over(blend, best, "gain_over_mean", "the mean")
     member = _gain(best, "gain_over_best")
     name = blend.members[0]["name"]
-    return f"{mean[:-1]}, and by {member} the best single member ({name})."
+    return f"{mean[:-1]}, and the best single member ({name}) by {member}."
 
 
 def _over(blend, row, base, what):
@@ -61,11 +63,16 @@ def _over(blend, row, base, what):
 
 
 def _gain(row, base):
-    error = row[base + "_se"]
-    if error is None:
-        return f"{row[base]:.4g}"
-    times = f", {row[base] / error:.1f} standard errors" if error else ""
-    return f"{row[base]:.4g} +- {error:.2g}{times}"
+    return _with_error(row[base], row[base + "_se"])
+
+
+def _with_error(gain, error):
+    """Return both to the second digit of the error."""
+    if not error:
+        return f"{gain:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    times = f"{gain / error:.1f} standard errors"
+    return f"{gain:.{digits}f} +- {error:.{digits}f} ({times})"
 
 
 def _caution(blend, n_methods):
@@ -75,6 +82,6 @@ def _caution(blend, n_methods):
     if error is not None and gain <= error and _beats(blend, "gain_over_mean"):
         return [
             f"But it is the best of {n_methods} methods: choosing among them gains "
-            f"{gain:.4g} +- {error:.2g} over the mean on folds that had no say in it."
+            f"{_with_error(gain, error)} over the mean on folds that had no say in it."
         ]
     return []

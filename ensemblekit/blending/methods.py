@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import cohen_kappa_score, make_scorer
 
 from .. import combine
+from ..combine._decision import DecisionOffsetClassifier
 from ..combine._scores_base import METRICS as LABEL_METRICS
 from .metrics import Metric
 
@@ -17,7 +18,7 @@ __all__ = ["BEST_MEMBER", "MEAN", "Method", "methods_for"]
 MEAN, BEST_MEMBER = "mean", "best member"
 # Numbers in P up to which a method takes minutes at most on two cores; measured.
 ANY_SIZE, LARGE, MEDIUM = float("inf"), 100_000_000, 20_000_000
-ON_REQUEST = 0.0
+SMALL, ON_REQUEST = 300_000, 0.0
 _KINDS = {"regression": "Regressor", "classification": "Classifier"}
 
 
@@ -87,8 +88,10 @@ class _Recipes:
         """Return whether kernels know the metric; else a scorer is called each time."""
         known = isinstance(self.metric.loss, str)
         return known and (
-            self.metric.reads == "values"
-            and self.metric.loss in ("squared_error", "absolute_error")
+            (
+                self.metric.reads == "values"
+                and self.metric.loss in ("squared_error", "absolute_error")
+            )
             or self.metric.loss in ("log_loss", "brier", "auc", "zero_one")
             or self.metric.loss in LABEL_METRICS
         )
@@ -122,11 +125,13 @@ class _Recipes:
         climb = partial(self.make, "HillClimbing", loss=self._climbed)
         known = self.metric.loss not in LABEL_METRICS  # to climbing, without a scorer
         most = LARGE if self.cheap and known else ON_REQUEST
+        # Signed mixtures of values have moments; those of probabilities are clipped.
+        signed = most if not self.n_classes else min(most, SMALL)
         return [
             Method("greedy", greedy, ANY_SIZE if self.cheap else MEDIUM),
             Method("greedy, rows bagged", bagged, MEDIUM if self.cheap else ON_REQUEST),
             Method("hill climbing", climb(), most),
-            Method("hill climbing, signed", climb(allow_negative=True), most),
+            Method("hill climbing, signed", climb(allow_negative=True), signed),
         ]
 
     @property
@@ -169,10 +174,11 @@ class _Recipes:
         return Method("search", search, MEDIUM / 4 if known else ON_REQUEST)
 
     def _recalibrated(self, base, calibrate):
-        return self.make("Recalibrated", calibrate=calibrate)(base())
+        kind = getattr(combine, "Recalibrated" + _KINDS[self.task])
+        return kind(base(), calibrate=calibrate)
 
     def _tuned(self, base):
-        return combine.DecisionOffsetClassifier(base(), metric=self.metric.tuned)
+        return DecisionOffsetClassifier(base(), metric=self.metric.tuned)
 
     def _convex_loss(self):
         if self.n_classes:

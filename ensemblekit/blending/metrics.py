@@ -100,6 +100,7 @@ def find_metric(name: str | None, task: str, n_classes: int = 0) -> Metric:
 def _mean_loss(name, loss, reads="values", finish=np.asarray):
     """Return a metric that is the mean of a loss, or a function of it."""
     per_row = LOSSES[loss].per_row
+    assert per_row is not None
 
     def score(y, prediction, weight=None):
         return float(finish(np.average(per_row(y, prediction), weights=weight)))

@@ -16,11 +16,12 @@ import numpy as np
 from .. import __version__, layout
 from ..exceptions import FileError
 from ..files.predictions import read_predictions
+from ..files.problems import find_bank_hints
+from ._blend import FORMAT, Blend
 from ._files import to_csv, write_all
 from ._snippet import read_code, write_snippet
 from ._stored import restore, store
 from ._submission import Names, oof_columns, test_columns
-from .blend import FORMAT, Blend
 
 __all__ = ["apply_blend", "write_blend"]
 
@@ -51,7 +52,7 @@ def write_blend(
     ``weights.json`` (the combiner in plain numbers, for `apply_blend`),
     ``submission.csv`` (where there are test predictions), ``oof_blend.csv``,
     ``blend.py``, ``blend.json`` (all scores), and ``report.html`` with
-    ``report.json`` where matplotlib and jinja2 are installed. Equal blends give equal
+    ``report.json`` where jinja2 is installed. Equal blends give equal
     bytes. All files appear, or none.
 
     Parameters
@@ -144,9 +145,8 @@ def _applied(weights, predictions, id_name, sample):
     if sample is not None:
         names = names.like(sample, stored["reads"], classes)
     P, ids = _matrix(predictions, members, classes, names.id, sample)
-    expected = stored["model"].n_features_in_
-    if P.shape[1] != expected:
-        raise _damaged(weights, f"its combiner is of {expected} columns")
+    if P.shape[1] != stored["n_columns"]:
+        raise _damaged(weights, f"its combiner is of {stored['n_columns']} columns")
     return test_columns(_predict(weights, stored, P), classes, ids, names)
 
 
@@ -233,6 +233,7 @@ def read_weights(path: str | os.PathLike) -> dict:
     try:
         stored["model"] = restore(stored["combiner"])
         classes = getattr(stored["model"], "classes_", None)
+        stored["n_columns"] = int(stored["model"].n_features_in_)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, str(error)) from None
     if (classes is None) != (stored["task"] == "regression"):
@@ -297,20 +298,14 @@ def _weights_text(blend, method, names):
 
 
 def _code(blend, source):
-    return (
-        blend.snippet if source is None else write_snippet(blend, read_code(source))
-    )
+    return blend.snippet if source is None else write_snippet(blend, read_code(source))
 
 
 def _reports(blend, bank):
-    """Return the report's files, where what makes them is installed."""
-    parts = ("ensemblekit.report", "jinja2", "matplotlib")
-    if not all(find_spec(name) for name in parts):
+    """Return the report's files, where what makes the page is installed."""
+    if not all(find_spec(name) for name in ("ensemblekit.report", "jinja2")):
         return {}
-    make = getattr(
-        import_module("ensemblekit.report").EnsembleReport, "from_blend", None
+    report = import_module("ensemblekit.report").EnsembleReport.from_blend(
+        blend, bank, findings=find_bank_hints(bank) if hasattr(bank, "rules") else ()
     )
-    if make is None:
-        return {}
-    report = make(blend, bank)
     return {"report.html": report.to_html(), "report.json": report.to_json() + "\n"}

@@ -37,7 +37,10 @@ class Column:
 def read(path: Path, as_text=()) -> Table:
     """Read a table; columns named in `as_text` stay strings where it is csv."""
     if kind_of(path) in (".csv", ".tsv", ".txt"):
-        return read_csv(path, as_text=as_text)
+        table = read_csv(path, as_text=as_text)
+        mixed = {name for name, values in table.columns.items() if _is_mixed(values)}
+        # Long tables are parsed in parts: 007 is a number in those without a 00A.
+        return read_csv(path, as_text={*as_text, *mixed}) if mixed else table
     if kind_of(path) not in (".parquet", ".pq"):
         raise FileError(
             path,
@@ -162,6 +165,13 @@ def named(names, most: int = _SHOWN) -> str:
     names = list(names)
     shown = ", ".join(repr(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _is_mixed(values):
+    return values.dtype.kind == "O" and any(
+        not isinstance(value, str | bool | np.bool_) and not _is_missing(value)
+        for value in values.tolist()
+    )
 
 
 def _numbers(values):

@@ -1,12 +1,15 @@
 """`ensemblekit inspect`: explain what is wrong with a folder of predictions."""
 
 import sys
+from collections import Counter
 from importlib.util import find_spec
 
 __all__ = ["add_parser", "run"]
 
 _NEEDED = ("pandas", "pyarrow")
 _SHOWN = 200
+_ALIKE = 10
+_TASK = "what the target is (default: told by its values)"
 _DESCRIPTION = (
     "Find out-of-fold and test predictions (csv, parquet, npy, npz), say how they are "
     "paired and put in order, and list all problems at once. Nothing is written."
@@ -24,6 +27,7 @@ def add_parser(commands):
     add("oof", nargs="+", metavar="OOF", help="folder, pattern or files")
     add("--target", metavar="FILE:COLUMN", help="for example train.csv:target")
     add("--id", metavar="COLUMN", help="column of the ids (default: id, if there)")
+    add("--task", choices=("regression", "classification"), help=_TASK)
     add("--test", nargs="+", metavar="PATH", help="predictions of the test rows")
     add("--folds", metavar="FILE:COLUMN", help="folds in which rows were held out")
     add("--sample-submission", metavar="FILE", help="ids of the test rows, in order")
@@ -46,11 +50,15 @@ def run(options) -> int:
 
 
 def _inspect(options):
+    from ..files import read_target
     from ..files.problems import inspect_files
 
+    target = options.target
+    if target is not None and options.task is not None:
+        target = read_target(target, options.id, task=options.task)
     findings, bank = inspect_files(
         _one_or_list(options.oof),
-        options.target,
+        target,
         id=options.id,
         test=_one_or_list(options.test),
         folds=options.folds,
@@ -58,10 +66,7 @@ def _inspect(options):
     )
     if bank is not None:
         _print_bank(bank)
-    for finding in findings[:_SHOWN]:
-        print(_printable(str(finding)))
-    if len(findings) > _SHOWN:
-        print(f"... and {len(findings) - _SHOWN} more")
+    _print_findings(findings)
     errors = sum(finding.level == "error" for finding in findings)
     print(_verdict(errors, len(findings) - errors))
     return 2 if errors else 0
@@ -84,6 +89,20 @@ def _print_bank(bank):
         print(f"  ... and {len(bank.files) - _SHOWN} more")
     for note in bank.notes:
         print(_printable(f"note: {note}"))
+
+
+def _print_findings(findings):
+    """All errors, up to a limit; of hints alike, the first few."""
+    alike: Counter = Counter()
+    for finding in findings:
+        kind = (finding.level, finding.advice if finding.level != "error" else "")
+        alike[kind] += 1
+        if alike[kind] <= (_SHOWN if finding.level == "error" else _ALIKE):
+            print(_printable(str(finding)))
+    for (level, advice), count in alike.items():
+        limit = _SHOWN if level == "error" else _ALIKE
+        if count > limit:
+            print(f"{level}: {count - limit} more. {advice}".rstrip())
 
 
 def _printable(text):

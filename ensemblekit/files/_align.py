@@ -108,6 +108,8 @@ def _averaged(table, roles, ids, wanted, expected):
 
 def _by_own_ids(table, roles, ids, expected):
     """The target has no ids; row numbers can still be put in order."""
+    if expected.n is None:
+        return Order(None, f"they set the order, by {roles.id!r}")
     numbered = _by_numbers(table, ids, expected, roles.id)
     if numbered is not None:
         return numbered

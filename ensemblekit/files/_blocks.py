@@ -11,7 +11,7 @@ from ..exceptions import FileError
 from ._align import Order, Rows, in_file_order, order_of
 from ._columns import FOLD_NAMES, ID_NAMES, REPEAT_NAMES, TRUTH_NAMES, Roles, find_roles
 from ._content import read_content
-from ._groups import group_columns
+from ._groups import ADVICE_ON_CLASSES, group_columns
 from ._names import STRIPPED, role_of, strip_roles
 from ._parts import LazyArray, Table
 from ._values import check_block, check_probabilities, numbers
@@ -235,12 +235,9 @@ def _lazy_block(member, array: LazyArray, request, found):
     if len(shape) == 3:
         found.notes.append(f"{array.path}: mean of {shape[0]} seeds")
     n_outputs = _check_columns(array, n_given, target)
-    stored = array.load()  # memory-mapped where it can be
-    is_mapped = isinstance(stored, np.memmap)
     probabilities = target.classes is not None
-    dtype = np.dtype(np.float32 if stored.dtype == np.float32 else np.float64)
-    del stored
-    cached = None if is_mapped else array.load()
+    dtype = np.dtype(np.float32 if array.dtype == np.float32 else np.float64)
+    cached = None if array.mapped else array.load()
 
     def read(start, stop):
         values = array.load() if cached is None else cached
@@ -250,7 +247,8 @@ def _lazy_block(member, array: LazyArray, request, found):
         return part[:, -n_outputs:] if n_outputs < part.shape[1] else part
 
     n_read = n_rows if order.rows is None else len(order.rows)
-    return Block(member, array.path, (), n_read, n_outputs, dtype, read, not is_mapped)
+    in_memory = cached is not None
+    return Block(member, array.path, (), n_read, n_outputs, dtype, read, in_memory)
 
 
 def _take(values, rows, dtype):
@@ -281,18 +279,16 @@ def _check_columns(array, n_given, target):
     what = (
         f"{n_given} columns have two readings: seeds of one member, or members"
         if n_classes <= 2
-        else f"{n_given} columns; expected {n_classes}, one for each class"
+        else f"expected {n_classes} columns, one for each class"
     )
-    raise FileError(
-        array.path,
-        None,
-        f"has shape {array.shape}: {what}.",
-        "Save (n,), (n, K), (seeds, n, K), or one file per member.",
-    )
+    advice = "Save (n,), (n, K), (seeds, n, K), or one file per member."
+    if n_given == 1:
+        advice = ADVICE_ON_CLASSES
+    raise FileError(array.path, None, f"has shape {array.shape}: {what}.", advice)
 
 
 def spans(n_rows: int, n_columns: int) -> Iterator[tuple[int, int]]:
-    """Yield row ranges of about 32 MB."""
-    size = max(256, 2**22 // max(1, n_columns))
+    """Yield row ranges of at most 128 MB."""
+    size = max(256, 2**24 // max(1, n_columns))
     for start in range(0, n_rows, size):
         yield start, min(start + size, n_rows)

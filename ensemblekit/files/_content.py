@@ -6,7 +6,7 @@ from ..exceptions import FileError
 from ._csv import read_csv
 from ._npy import read_npy, read_npz
 from ._parquet import read_parquet
-from ._parts import LazyArray, Table
+from ._parts import LazyArray, Table, Wanted
 
 _TABLES = {
     ".csv": read_csv,
@@ -38,12 +38,12 @@ def stem_of(path: Path) -> str:
 
 
 def read_content(
-    path: Path, max_rows: int | None = None
+    path: Path, max_rows: int | None = None, wanted: Wanted | None = None
 ) -> Table | dict[str, LazyArray]:
     """Read a table, or the headers of arrays."""
     kind = kind_of(path)
     if kind in _TABLES:
-        return _TABLES[kind](path, max_rows)
+        return _TABLES[kind](path, max_rows, wanted)
     if kind in _ARRAYS:
         return _ARRAYS[kind](path)
     if path.suffix.lower() in PICKLES:
@@ -56,9 +56,9 @@ def read_content(
     raise FileError(path, None, "is no csv, parquet, npy or npz file (by its suffix).")
 
 
-def read_table(path: Path, max_rows: int | None = None) -> Table:
+def read_table(path: Path, wanted: Wanted | None = None) -> Table:
     """Read a table; an array of an npy file counts as a table of its columns."""
-    content = read_content(path, max_rows)
+    content = read_content(path, None, wanted)
     if isinstance(content, Table):
         return content
     columns = {}

@@ -10,51 +10,45 @@ import numpy as np
 
 from ..exceptions import FileError
 from ._open import check_size, system_errors
-from ._parts import Table
+from ._parts import Table, Wanted
 from ._sniff import Dialect, sniff
 from ._text import open_text, scan_lines
 
+# Cells that are parsed at once.
+_CELLS = 2**22
+
 
 def read_csv(
-    path: Path, max_rows: int | None = None, as_text: Collection[str] = ()
+    path: Path,
+    max_rows: int | None = None,
+    wanted: Wanted | None = None,
+    as_text: Collection[str] = (),
 ) -> Table:
     """Read a csv file of any common dialect, gzipped or not.
 
-    Columns named in `as_text` stay strings, whatever they look like.
+    wanted : chooses columns by their names
+    as_text : names of columns that stay strings, whatever they look like
     """
-    text = scan_lines(path)
+    text = scan_lines(path, max_rows)
     dialect = sniff(path, text.head)
-    check_size(path, text.n_lines, len(dialect.names), max_rows)
-    columns = _parse(path, dialect, as_text)
-    table = Table(path, columns, 1 + dialect.n_header, dialect.notes)
+    names = dialect.names if wanted is None else wanted(dialect.names)
+    check_size(path, text.n_lines, len(names), max_rows)
+    table = Table(path, _parse(path, dialect, names, as_text), None, dialect.notes)
+    if table.n_rows + dialect.n_header == text.n_lines:  # no cell of several lines
+        table.first_line = 1 + dialect.n_header
     _drop_blank_end(table)
     if not table.n_rows:
         raise FileError(path, None, "has no rows below its header.")
     return table
 
 
-def _parse(path, dialect: Dialect, as_text):
+def _parse(path, dialect: Dialect, names: list[str], as_text):
     import pandas as pd
 
-    texts: Any = {k: str for k, n in enumerate(dialect.names) if n in as_text}
     try:
         with system_errors(path), warnings.catch_warnings(), open_text(path) as stream:
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame: Any = pd.read_csv(
-                stream,
-                sep=dialect.delimiter,
-                decimal=dialect.decimal,
-                header=None,
-                names=list(range(len(dialect.names))),
-                dtype=texts,
-                skiprows=dialect.n_header,
-                index_col=False,
-                encoding="utf-8",
-                engine="c",
-                low_memory=False,
-                skip_blank_lines=False,
-                skipinitialspace=True,
-            )
+            return _read_parts(stream, dialect, names, as_text)
     except pd.errors.EmptyDataError:
         raise FileError(path, None, "has no rows below its header.") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -62,9 +56,40 @@ def _parse(path, dialect: Dialect, as_text):
     except (ValueError, OverflowError, MemoryError) as error:
         short = str(error).split("\n")[0][:120]
         raise FileError(path, None, f"is no csv that can be read ({short}).") from None
-    return {
-        name: _to_array(frame[position]) for position, name in enumerate(dialect.names)
-    }
+
+
+def _read_parts(stream, dialect, names, as_text):
+    """Parse some rows at a time, and keep of them the columns that are wanted.
+
+    With its own choice of columns, pandas would let pass lines of too many cells.
+    """
+    import pandas as pd
+
+    places = {name: place for place, name in enumerate(dialect.names)}
+    texts: Any = {places[name]: str for name in as_text if name in places}
+    parts: Any = pd.read_csv(
+        stream,
+        sep=dialect.delimiter,
+        decimal=dialect.decimal,
+        header=None,
+        names=list(range(len(dialect.names))),
+        dtype=texts,
+        skiprows=dialect.n_header,
+        index_col=False,
+        encoding="utf-8",
+        engine="c",
+        low_memory=False,
+        skip_blank_lines=False,
+        skipinitialspace=True,
+        chunksize=max(1000, _CELLS // len(places)),
+    )
+    found: dict[str, list] = {name: [] for name in names}
+    for part in parts:
+        for name in names:
+            found[name].append(_to_array(part[places[name]]))
+    if not all(found.values()):
+        raise pd.errors.EmptyDataError
+    return {name: np.concatenate(arrays) for name, arrays in found.items()}
 
 
 def _to_array(column):

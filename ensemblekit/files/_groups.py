@@ -11,6 +11,10 @@ from ._parts import Table
 from ._values import SUM_TOLERANCE, numbers
 from .target import Target
 
+ADVICE_ON_CLASSES = (
+    "Write predict_proba's output, columns named by class; or, if the target holds "
+    "values, set the task to regression."
+)
 Groups = list[tuple[str, list[str]]]
 
 
@@ -149,9 +153,9 @@ def _several_classes(table, names, labels, member):
     raise FileError(
         table.path,
         None,
-        f"has {len(names)} prediction columns ({names[:5]}); expected {n_classes}, one "
-        f"for each class of {labels[:10]}.",
-        "Write predict_proba's output; the columns may be named by class.",
+        f"has {len(names)} columns of predictions ({names[:5]}); expected "
+        f"{n_classes}, one for each class of {labels[:10]}.",
+        ADVICE_ON_CLASSES,
     )
 
 

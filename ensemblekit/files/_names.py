@@ -55,7 +55,8 @@ def strip_roles(name: str, roles: set[str]) -> str:
     """
     choice = "|".join(sorted(roles, key=len, reverse=True))
     for pattern in (rf"^(?:{choice})(?:[_\-. ]+|$)", rf"(?:^|[_\-. ]+)(?:{choice})$"):
-        while (shorter := re.sub(pattern, "", name, flags=re.I)) != name:
+        strip = re.compile(pattern, re.I)
+        while (shorter := strip.sub("", name)) != name:
             name = shorter
     return name
 

@@ -14,10 +14,15 @@ MAX_ROWS = 100_000_000
 MAX_CELLS = 2**29
 
 
-def check_regular(path: Path, root: Path | None = None) -> int:
-    """Return the size in bytes; refuse all but regular files inside `root`."""
+def check_regular(
+    path: Path, root: Path | None = None, known: dict[str, str] | None = None
+) -> int:
+    """Return the size in bytes; refuse all but regular files inside `root`.
+
+    `known` keeps where folders really are, for calls on many files.
+    """
     try:
-        if root is not None and not path.resolve().is_relative_to(root.resolve()):
+        if root is not None and not _is_inside(path, root, known):
             raise FileError(
                 path,
                 None,
@@ -34,6 +39,20 @@ def check_regular(path: Path, root: Path | None = None) -> int:
     if status.st_size == 0:
         raise FileError(path, None, "is empty.", "Write the predictions again.")
     return status.st_size
+
+
+def _is_inside(path, root, known):
+    known = {} if known is None else known
+    folder, name = os.path.split(os.fspath(path))
+    top = os.fspath(root)
+    for each in (folder, top):
+        if each not in known:
+            known[each] = os.path.realpath(each)
+    if os.path.islink(path):
+        real = os.path.realpath(path, strict=True)
+    else:
+        real = os.path.join(known[folder], name)
+    return real.startswith(os.path.join(known[top], ""))
 
 
 def unreadable(path, error) -> FileError:

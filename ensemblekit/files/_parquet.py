@@ -1,5 +1,6 @@
 """parquet files: the metadata first."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,18 @@ from numpy.typing import NDArray
 
 from ..exceptions import FileError
 from ._open import check_regular, check_size, system_errors
-from ._parts import Table
+from ._parts import Table, Wanted
 
 _LIMIT = 2**26
 
 
-def read_parquet(path: Path, max_rows: int | None = None) -> Table:
-    """Read the columns of a parquet file that hold numbers or strings."""
+def read_parquet(
+    path: Path, max_rows: int | None = None, wanted: Wanted | None = None
+) -> Table:
+    """Read the columns of a parquet file that hold numbers or strings.
+
+    wanted : chooses columns by their names
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -26,9 +32,11 @@ def read_parquet(path: Path, max_rows: int | None = None) -> Table:
                 thrift_container_size_limit=_LIMIT,
             )
             names = file.schema_arrow.names
+            if wanted is not None:
+                names = wanted(names)
             check_size(path, file.metadata.num_rows, len(names), max_rows)
-            _check_schema(path, file.schema_arrow)
-            columns = _to_columns(path, file.read(use_threads=False))
+            _check_schema(path, file.schema_arrow, names)
+            columns = _to_columns(path, file.read(names, use_threads=False))
     except FileError:
         raise
     except (pa.ArrowException, ValueError, KeyError, TypeError, MemoryError) as error:
@@ -39,16 +47,18 @@ def read_parquet(path: Path, max_rows: int | None = None) -> Table:
     return Table(path, columns)
 
 
-def _check_schema(path, schema):
+def _check_schema(path, schema, names):
     import pyarrow as pa
 
-    repeated = {name for name in schema.names if schema.names.count(name) > 1}
+    repeated = [name for name, count in Counter(schema.names).items() if count > 1]
     if repeated or not schema.names:
         raise FileError(
-            path, None, f"has columns of the same name, {sorted(repeated)}, or none."
+            path, None, f"has columns of the same name, {repeated[:5]}, or none."
         )
     for field in schema:
         kind = field.type
+        if field.name not in names:
+            continue
         if pa.types.is_nested(kind) or pa.types.is_binary(kind):
             raise FileError(
                 path,
@@ -69,6 +79,9 @@ def _to_array(column) -> NDArray:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
+        kind = column.type
+    if pa.types.is_decimal(kind):
+        column = column.cast(pa.float64())
         kind = column.type
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
     if (numeric or pa.types.is_boolean(kind)) and not column.null_count:

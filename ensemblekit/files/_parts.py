@@ -4,9 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import FileError
+
+# Chooses columns of a table by their names.
+Wanted = Callable[[list[str]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,14 @@ class Table:
 
 @dataclass
 class LazyArray:
-    """An array of an npy or npz file whose header was read, and nothing else."""
+    """An array of an npy or npz file whose header was read, and nothing else.
+
+    mapped : whether `load` maps the file instead of reading it
+    """
 
     path: Path
     key: str
     shape: tuple[int, ...]
+    dtype: np.dtype
+    mapped: bool
     load: Callable[[], NDArray]

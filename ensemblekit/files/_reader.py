@@ -176,17 +176,24 @@ class Reader:
         )
         if content is None or not content.blocks:
             return content
+        self.notes.append(f"{files.test}: test rows: {content.rule}")
         if rows.n is None:  # the first test file sets the rows
             rows.n, rows.where = content.blocks[0].n_rows, str(files.test)
-            if content.ids is not None:
-                ids = Table(files.test, {"id": content.ids})
-                rows.ids = canonical(ids, "id")
-                try:
-                    check_unique(ids, "id", rows.ids)
-                except FileError as error:
-                    self.fail(error)
-                self.test_ids = rows.ids
+        if rows.ids is None and content.ids is not None:
+            self._take_test_ids(files.test, content.ids, rows)
         return content
+
+    def _take_test_ids(self, path, ids, rows):
+        """The first test file with ids names the rows of all."""
+        table = Table(path, {"id": ids})
+        try:
+            rows.ids = canonical(table, "id")
+            check_unique(table, "id", rows.ids)
+        except FileError as error:
+            rows.ids = None
+            self.fail(error)
+            return
+        rows.where, self.test_ids = str(path), rows.ids
 
     def _match(self, files, content, tests):
         """Pair the members of one file with those of its test file."""

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,8 +70,9 @@ def _find_delimiter(lines):
 
 
 def _split(path, lines, delimiter):
+    # Cells of text may hold line breaks, and the last one may be cut.
     try:
-        rows = list(csv.reader(lines, delimiter=delimiter, strict=True))
+        rows = list(csv.reader([f"{line}\n" for line in lines], delimiter=delimiter))
     except csv.Error as error:
         raise FileError(path, 1, f"is no csv ({error}).") from None
     if not rows or not rows[0]:
@@ -109,7 +111,11 @@ def _check_names(path, dialect):
     for position, name in enumerate(names):
         if not name:
             names[position] = f"Unnamed: {position}"
-    repeated = sorted({name for name in names if names.count(name) > 1})[:5]
+    if any("\n" in name for name in names):
+        raise FileError(
+            path, 1, "has a column name with a line break.", "Close its quotes."
+        )
+    repeated = [name for name, count in Counter(names).items() if count > 1][:5]
     if repeated:
         raise FileError(
             path, 1, f"has the column names {repeated} more than once.", "Rename them."

@@ -15,9 +15,9 @@ from ._open import MAX_ROWS, check_regular, system_errors
 _CHUNK = 2**22
 MAX_LINE = 2**20
 _HEAD = 2**16
-# A gzip stream of zeros shrinks a thousandfold; numbers in text shrink tenfold at most
-# but where they are constant.
-_MAX_TEXT = 2**36
+# A gzip stream of zeros shrinks a thousandfold; predictions in text shrink tenfold.
+_MAX_RATIO = 200
+_SMALL = 2**26
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -41,19 +41,20 @@ def open_text(path: Path) -> Iterator:
         yield stream
 
 
-def scan_lines(path: Path) -> Scan:
+def scan_lines(path: Path, max_rows: int | None = None) -> Scan:
     """Count lines and refuse what is no text of lines; nothing is kept but the head."""
-    check_regular(path)
+    size = check_regular(path)
+    limits = (MAX_ROWS if max_rows is None else max_rows, _SMALL + _MAX_RATIO * size)
     try:
         with system_errors(path), open_text(path) as stream:
-            return _scan(path, stream)
+            return _scan(path, stream, *limits)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise FileError(
             path, None, f"is no whole gzip file ({error}).", "Write it again."
         ) from None
 
 
-def _scan(path, stream):
+def _scan(path, stream, max_lines, max_bytes):
     head, n_lines, open_line, total, last = b"", 0, 0, 0, b"\n"
     while chunk := stream.read(_CHUNK if head else _HEAD):
         _check_bytes(path, chunk, n_lines, first=not head)
@@ -62,8 +63,12 @@ def _scan(path, stream):
         open_line = _check_lengths(path, chunk, n_lines, open_line)
         n_lines += chunk.count(b"\n")
         total, last = total + len(chunk), chunk[-1:]
-        if n_lines > MAX_ROWS or total > _MAX_TEXT:
-            raise FileError(path, None, f"has more than {MAX_ROWS} lines.")
+        if n_lines > max_lines + 1:
+            raise FileError(path, None, f"has more than {max_lines} rows.")
+        if total > max_bytes:
+            raise FileError(
+                path, None, f"unpacks to more than {_MAX_RATIO} times its size."
+            )
     if not head.strip():
         raise FileError(path, None, "is empty.", "Write the predictions again.")
     return Scan(

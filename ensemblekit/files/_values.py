@@ -15,6 +15,7 @@ def numbers(table: Table, name: str) -> NDArray:
     values = table.columns[name]
     if values.dtype.kind == "O":
         _refuse_text(table, name, values)
+        values = np.array([float(value) for value in values])
     if values.dtype != np.float32:
         values = values.astype(np.float64)
     finite = np.isfinite(values)
@@ -32,13 +33,15 @@ def numbers(table: Table, name: str) -> NDArray:
 def _refuse_text(table, name, values):
     for row, value in enumerate(values):
         try:
-            float(value)
+            number = (
+                not isinstance(value, str) or "_" not in value
+            )  # 1_000 is no number
+            float(value if number else "")
         except (TypeError, ValueError):
             shown = "missing" if value is None else f"{str(value)[:40]!r}, no number"
             raise table.error(
                 row, f"the prediction in column {name!r} is {shown}.", _advice(value)
             ) from None
-    raise table.error(0, f"column {name!r} mixes numbers and text.")
 
 
 def _advice(value):

@@ -57,5 +57,21 @@ def read_bank(
     FileError
         If a file cannot be read, rows do not match, a prediction is missing or no
         probability, or a name has two readings. It names file and line.
+
+    Notes
+    -----
+    Time and disk are linear in the number of predictions; memory beyond `in_memory` is
+    that of the largest csv or parquet file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "a_oof.csv").write_text("id,pred\\n2,0.5\\n1,1.5\\n")
+    >>> _ = (folder / "train.csv").write_text("id,y\\n1,1.25\\n2,0.75\\n")
+    >>> bank = read_bank(folder, f"{folder / 'train.csv'}:y")
+    >>> bank.library.P.tolist(), bank.rules
+    ([[1.5], [0.5]], {'a': "reordered by 'id'"})
     """
     return Reader(oof, target, id, test, folds, sample, in_memory).read()

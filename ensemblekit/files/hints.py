@@ -15,7 +15,7 @@ _MAX_PAIRED = 3000
 _SAME = 0.9999
 # Standard errors by which a difference counts: these are hints on many members.
 _CERTAIN = 5.0
-_FAR = 0.5
+_FAR = 0.25
 _DRIFT = 0.1
 _TINY = 1e-15
 
@@ -237,41 +237,39 @@ def _worse_than_constant(sample):
 
 
 def _wrong_scale(sample):
-    """Predictions that fit once they are stretched, shifted or put through exp."""
+    """Predictions worse than the mean that fit after a line, or after exp."""
     if sample.library.classes is not None:
         return
-    y = sample.y[sample.rows]
+    y, constant = sample.y[sample.rows], sample.constant.mean()
     for member, losses in enumerate(sample.losses):
-        p = sample.cube[member, :, 0]
-        refitted = _refitted_loss(p, y)
-        if losses.mean() > 3 * sample.constant.mean() and refitted < min(
-            0.1 * losses.mean(), 0.8 * sample.constant.mean()
-        ):
+        if losses.mean() <= constant:
+            continue
+        change, loss = _best_change(sample.cube[member, :, 0], y)
+        if loss < 0.5 * constant:
             yield _hint(
                 sample.names[member],
-                f"is on another scale: its loss is {losses.mean():.4g}, after a "
-                f"{_name_scale(p, y, refitted)} {refitted:.4g}.",
+                f"is on another scale: its loss is {losses.mean():.4g}, after "
+                f"{change} {loss:.4g}.",
                 "Write predictions on the scale of the target.",
             )
 
 
-def _refitted_loss(p, y):
+def _best_change(p, y):
+    """The change of scale that fits best, in words, and the loss after it."""
     slope, offset = _line(p, y)
-    return float(np.mean((slope * p + offset - y) ** 2))
+    changes = {f"{slope:.3g} * p + {offset:.3g}": slope * p + offset}
+    if p.max() < 50:
+        changes |= {"exp(p)": np.exp(p), "exp(p) - 1": np.expm1(p)}
+    losses = {name: float(np.mean((q - y) ** 2)) for name, q in changes.items()}
+    best = min(losses, key=lambda name: losses[name])
+    return best, losses[best]
 
 
 def _line(p, y):
     variance = float(np.var(p))
-    slope = 0.0 if variance == 0 else float(np.mean((p - p.mean()) * (y - y.mean())))
-    slope = slope / variance if variance else 0.0
+    covariance = float(np.mean((p - p.mean()) * (y - y.mean())))
+    slope = covariance / variance if variance > 0 else 0.0
     return slope, float(y.mean() - slope * p.mean())
-
-
-def _name_scale(p, y, refitted):
-    if p.max() < 50 and np.mean((np.expm1(p) - y) ** 2) < 2 * refitted:
-        return "power exp(p) - 1"
-    slope, offset = _line(p, y)
-    return f"line {slope:.3g} p + {offset:.3g}"
 
 
 def _empty_folds(sample):

@@ -33,14 +33,12 @@ class Found:
 class _File:
     path: Path
     relative: Path
+    stem: str
+    folders: tuple[str, ...]
     role: str | None
 
-    @property
-    def folders(self):
-        return self.relative.parts[:-1]
-
     def key(self, roles):
-        return key_of(stem_of(self.path), self.folders, roles)
+        return key_of(self.stem, self.folders, roles)
 
 
 def find_files(oof: Source, test: Source | None = None) -> list[MemberFiles]:
@@ -65,6 +63,15 @@ def find_files(oof: Source, test: Source | None = None) -> list[MemberFiles]:
     FileError
         If there is no file, a name has two readings, or a path is no regular file
         inside the given folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("lgbm_oof.npy", "lgbm_test.npy"):
+    ...     _ = (folder / name).write_bytes(b"not opened")
+    >>> [(files.name, files.layout) for files in find_files(folder)]
+    [('lgbm', '<m>_oof.npy + <m>_test.npy')]
     """
     found = scan_files(oof, test)
     if found.errors:
@@ -83,7 +90,7 @@ def scan_files(oof: Source, test: Source | None = None, skip=()) -> Found:
         if not found.errors:
             found.errors.append(_nothing(oof, found))
         return found
-    _pair(oof_files, test_files, found)
+    _pair(oof_files, test_files, test is not None, found)
     return found
 
 
@@ -98,55 +105,84 @@ def _nothing(source, found):
 
 def _listed(source, found, skip):
     try:
-        root, paths = _expand(source)
+        places = _expand(source)
     except FileError as error:
         found.errors.append(error)
         return []
-    several = len(paths) > 1
-    files = []
+    _note_pickles([path for path, _, _ in places], found)
+    several = len(places) > 1
+    files: list[_File] = []
+    known: dict[str, str] = {}
+    for path, base, root in places:
+        if kind_of(path) is None or (several and _is_one_of(path, skip)):
+            continue
+        relative = path.relative_to(base)
+        stem, folders = stem_of(path), relative.parts[:-1]
+        if several and _is_no_member(stem, folders):
+            found.notes.append(f"{path}: not read as a member, by its name")
+            continue
+        try:
+            check_regular(path, root, known)
+        except FileError as error:
+            found.errors.append(error)
+            continue
+        role = role_of(stem, folders)
+        files.append(_File(path, relative, stem, folders, role))
+    return files
+
+
+def _note_pickles(paths, found):
     pickles = [path for path in paths if path.suffix.lower() in PICKLES]
     if pickles:
         found.notes.append(
             f"{len(pickles)} pickles not opened, for they can run code: {pickles[0]}"
         )
-    for path in paths:
-        if kind_of(path) is None or (several and os.path.realpath(path) in skip):
-            continue
-        relative = path.relative_to(root) if root else Path(path.name)
-        if several and _is_no_member(relative):
-            found.notes.append(f"{path}: not read as a member, by its name")
-            continue
-        try:
-            check_regular(path, root)
-        except FileError as error:
-            found.errors.append(error)
-            continue
-        role = role_of(stem_of(path), relative.parts[:-1])
-        files.append(_File(path, relative, role))
-    return files
 
 
-def _is_no_member(relative):
-    stem = stem_of(relative).lower()
-    return stem in NOT_MEMBERS or (stem == "train" and len(relative.parts) == 1)
+def _is_one_of(path, skip):
+    return bool(skip) and os.path.realpath(path) in skip
 
 
-def _expand(source):
-    """Return the folder that names are relative to, and the paths."""
+def _is_no_member(stem, folders):
+    stem = stem.lower()
+    return stem in NOT_MEMBERS or (stem == "train" and not folders)
+
+
+def _expand(source) -> list[tuple[Path, Path, Path | None]]:
+    """Return paths, the folder that names are relative to, and the one not to leave."""
     if not isinstance(source, str | os.PathLike):
-        paths = [Path(path) for path in source]
-        return None, paths
+        return _expand_list([Path(path) for path in source])
     path = Path(source)
     if path.is_dir():
-        return path, _walk(path)
+        return [(each, path, path) for each in _walk(path)]
     text = os.fspath(source)
     if glob.has_magic(text) and not os.path.lexists(text):
         root = _fixed_part(path)
         hits = sorted(Path(hit) for hit in glob.glob(text, recursive=True))
-        return root, [hit for hit in hits if not hit.is_dir() or kind_of(hit)]
+        hits = [hit for hit in hits if not hit.is_dir() or kind_of(hit)]
+        return [(hit, root, root) for hit in hits]
     if not os.path.lexists(text):
         raise FileError(text, None, "does not exist.", "Check the path.")
-    return None, [path]
+    return [(path, path.parent, None)]
+
+
+def _expand_list(paths):
+    """Files of a list may be links; folders in it are searched."""
+    if not paths:
+        return []
+    parents = [path if path.is_dir() else path.parent for path in paths]
+    try:
+        base = Path(os.path.commonpath(parents))
+    except ValueError:  # absolute and relative ones
+        paths = [Path(os.path.abspath(path)) for path in paths]
+        return _expand_list(paths)
+    places = []
+    for path in paths:
+        if path.is_dir() and not kind_of(path):
+            places += [(each, base, path) for each in _walk(path)]
+        else:
+            places.append((path, base, None))
+    return places
 
 
 def _fixed_part(path):
@@ -219,12 +255,10 @@ def _sort_unknown(oof, unknown, found):
 
 
 def _note_unread(files, why, found):
-    if files:
-        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-        found.notes.append(f"{files[0].path}{more}: not read; {why}")
+    found.notes += [f"{file.path}: not read; {why}" for file in files]
 
 
-def _pair(oof, test, found):
+def _pair(oof, test, separate, found):
     for roles in STRIPPED:
         members = _group(oof, roles)
         tests = _group(test, roles)
@@ -232,7 +266,7 @@ def _pair(oof, test, found):
             break
     for key, files in [*_repeated(members), *_repeated(tests)]:
         found.errors.append(_ambiguous(key, files))
-    if len(oof) == len(test) == 1:
+    if separate and len(oof) == len(test) == 1:
         tests = {next(iter(members)): test}
     names = _display_names(list(members), oof)
     for key, files in sorted(members.items(), key=lambda item: names[item[0]]):
@@ -265,7 +299,10 @@ def _ambiguous(key, files):
 
 
 def _display_names(keys, oof):
-    """Drop leading folders that all members share."""
+    """Name members by their own last words, or with folders where those repeat."""
+    if len({key[-1:] for key in keys}) == len(keys):
+        names = {key: "".join(key[-1:]) for key in keys}
+        return {key: name or _fallback(oof) for key, name in names.items()}
     shared = 0
     if len(keys) > 1:
         while all(len(key) > shared + 1 for key in keys) and (

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..exceptions import FileError
 from ._align import Rows
+from ._blocks import Block
 from ._matrix import IN_MEMORY, build
 from ._reader import Reader
 from .layouts import Source, scan_files
@@ -81,7 +82,8 @@ def read_predictions(
 
 
 def _read_blocks(reader, members):
-    rows, blocks = reader._test_rows(), {}
+    rows = reader._test_rows()
+    blocks: dict[str, Block] = {}
     for files in members:
         # All are files of the same rows: the first one says which.
         as_test = replace(files, test=files.oof)

@@ -68,6 +68,16 @@ def find_problems(
     Returns
     -------
     findings : list of Finding
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "a_oof.csv").write_text("id,pred\\n1,0.5\\n2,\\n")
+    >>> _ = (folder / "train.csv").write_text("id,y\\n1,1.25\\n2,0.75\\n")
+    >>> for finding in find_problems(folder, f"{folder / 'train.csv'}:y"):
+    ...     print(finding.line, finding.problem)
+    3 the prediction in column 'pred' is missing or NaN (1 such rows).
     """
     return inspect_files(oof, target, id=id, test=test, folds=folds, sample=sample)[0]
 
@@ -103,6 +113,8 @@ def _read(reader):
     reader.prepare()
     if reader.target.task:
         return reader.join()
+    if not reader.pairs:
+        return None
     _check_counts(reader)
     notes = merge_notes([*reader.notes, "no target: rows and values are not checked"])
     return Overview([pair[0] for pair in reader.pairs], notes, reader.rules)

@@ -95,9 +95,19 @@ def read_target(
     ------
     FileError
         If the file or column is not there, a value is missing, or an id stands twice.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "train.csv"
+    >>> _ = path.write_text("id,y\\n1,no\\n2,yes\\n3,no\\n4,no\\n")
+    >>> target = read_target(f"{path}:y")
+    >>> target.task, target.classes.tolist(), target.ids.tolist()
+    ('classification', ['no', 'yes'], [1, 2, 3, 4])
     """
     path, column = split_spec(spec)
-    table = read_table(path)
+    table = read_table(path, lambda names: _wanted(names, column, id))
     name = _find_column(table, column)
     target = Target(np.empty(0), None, None, "", path, name, n_rows=table.n_rows)
     target.notes += table.notes
@@ -131,6 +141,19 @@ def split_spec(spec: str | os.PathLike) -> tuple[Path, str | None]:
         return Path(file), column
     file, _, column = text.rpartition(":")
     return Path(file), column
+
+
+def _wanted(names, column, id_name):
+    """Of a wide table, only what may be target, ids, folds or repeats is read."""
+    given = {column, id_name}
+    if not given & set(names) and column is not None:
+        return names  # the message on what lacks shows them
+    known = {*TRUTH_NAMES} if column is None else set()
+    known |= {*FOLD_NAMES, *REPEAT_NAMES}
+    known |= set(ID_NAMES) if id_name is None else set()
+    chosen = [name for name in names if name in given or name.lower() in known]
+    has_target = column in chosen or {name.lower() for name in chosen} & {*TRUTH_NAMES}
+    return chosen if has_target else names
 
 
 def _find_column(table, column):

@@ -19,6 +19,7 @@ from ensemblekit.blending import _files as blend_files
 from ensemblekit.blending.methods import methods_for
 from ensemblekit.blending.metrics import find_metric
 from ensemblekit.commands import _fit_files, _model_folder, _together, fit, predict
+from ensemblekit.commands._features import read
 from ensemblekit.conformal import conformal_quantile
 
 pd = pytest.importorskip("pandas")
@@ -275,6 +276,14 @@ def test_codes_keep_their_zeros(place):
     assert call("predict", "fit", "train.csv", "-o", "all.csv") == 0
     some, every = pd.read_csv("p.csv"), pd.read_csv("all.csv")
     np.testing.assert_array_equal(some["price"], every["price"].iloc[1:])
+
+
+def test_codes_keep_their_zeros_where_a_table_is_read_in_parts(place, monkeypatch):
+    monkeypatch.setattr("ensemblekit.files._csv._CELLS", 0)  # 1000 rows at once
+    codes = [f"00{n % 9}" for n in range(2500)]
+    frame = pd.DataFrame({"code": [*codes[:-1], "00A"], "x": np.arange(2500)})
+    frame.to_csv("long.csv", index=False)
+    assert read(Path("long.csv")).columns["code"].tolist() == frame["code"].tolist()
 
 
 def test_intervals_are_conformal_quantiles_of_held_out_errors(model):

@@ -253,9 +253,11 @@ class Blend:
 
     def to_dict(self) -> dict:
         """Return what is known, of plain types; no times, so equal runs are equal."""
-        plain = ("task", "metric", "greater_is_better", "reads", "n_samples")
-        plain += ("fold_source", "random_state", "unscored", "best", "choice")
-        plain += ("verdict", "rows", "members")
+        plain = (
+            *("task", "metric", "greater_is_better", "reads", "n_samples"),
+            *("fold_source", "random_state", "unscored", "best", "choice"),
+            *("verdict", "rows", "members"),
+        )
         return {
             "format": FORMAT,
             "ensemblekit": __version__,
@@ -495,7 +497,7 @@ def _count(model, rows):
 
 def _choice(good: list[Attempt], without, judge: Judge, metric: Metric) -> dict:
     """Return the score of choosing: each fold by what is best on the others."""
-    held_out = [attempt.held_out for attempt in good]
+    held_out = [a.held_out for a in good if a.held_out is not None]
     prediction = nested.choose_by_others(held_out, metric.sign * without, judge)
     score, own = judge.scores(prediction)
     names = [attempt.method.name for attempt in good]
@@ -516,9 +518,7 @@ def _number(value):
     return None if np.isnan(value) else float(value) + 0.0
 
 
-def method_names(
-    task: str, metric: str | None = None, n_classes: int = 0
-) -> list[str]:
+def method_names(task: str, metric: str | None = None, n_classes: int = 0) -> list[str]:
     """Return the names of all methods for a task, simplest first."""
     found = find_metric(metric, task, n_classes)
     every: list[Method] = methods_for(found, task, n_classes, 0)
