@@ -7,6 +7,8 @@ import os
 import resource
 import runpy
 import shutil
+import subprocess
+import sys
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,6 +141,15 @@ def test_fit_writes_what_it_promises(model):
     assert kinds == {"size": "number", "town": "category", "rooms": "number"}
     assert facts["packages"] == ["ensemblekit", "sklearn"]
     assert not list(Path("out").glob(".*"))
+
+
+def test_a_report_is_written_where_it_can_be(model, capsys):
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    content = json.loads(Path("out/report.json").read_text())
+    names = {row["name"] for row in content["leaderboard"]["rows"]}
+    assert {"ensemble", "ridge", "tree"} <= names
+    assert "train.csv: price" in Path("out/report.html").read_text()
 
 
 def test_the_code_fits_the_same_again(model):
@@ -322,6 +333,16 @@ def test_what_a_spreadsheet_would_run_is_escaped(place):
         assert not any(cell[:1] in "=@" for li in lines for cell in li.split(","))
         assert lines[1].startswith("'@x1000,")
     assert runpy.run_path("fit/fit.py")["members"][0][0] == "=cmd()"
+
+
+def test_the_parsers_load_nothing_heavy():
+    code = (
+        "import sys, ensemblekit.commands.fit, ensemblekit.commands.predict;"
+        "print({'pandas', 'sklearn', 'skops', 'yaml', 'numba'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "set()"
 
 
 # -- what is refused ----------------------------------------------------------------
