@@ -11,6 +11,8 @@ names, targets and folds, a combiner is fitted on P, a cross-fit makes the libra
   `PrefitMember`: a model trained elsewhere, with its out-of-fold predictions.
 - `ConvexClassifier`, `EnsembleSelectionClassifier`, `AverageClassifier`,
   `LinearStackClassifier` and their regressors: the combiners.
+- `blend`: prediction files or arrays combined in every way that applies, with nested
+  scores; `write_blend`, `apply_blend`: as files, and on new predictions.
 - `audit`: are held-out predictions held out, and what leaks into them.
 - `EnsembleReport`: all of that on one page, and as JSON.
 - `default_members`: a library to start from. `evaluate_loss`: the losses.
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against __all__
     from ._cache import PredictionCache
     from .auditing import AuditReport, audit
+    from .blending import Blend, apply_blend, blend, write_blend
     from .combine._average import AverageClassifier, AverageRegressor
     from .combine._cma import CMAEnsembleClassifier, CMAEnsembleRegressor
     from .combine._convex_classifier import ConvexClassifier
@@ -202,6 +205,7 @@ _MODULES = {
     "read_bank": "files",
     "read_target": "files",
     "AuditReport": "auditing",
+    "Blend": "blending",
     "CascadeClassifier": "selective",
     "CascadeCurve": "selective",
     "CascadeRegressor": "selective",
@@ -250,12 +254,14 @@ _MODULES = {
     "ambiguity": "selective",
     "ambiguity_decomposition": "selective",
     "attribution_consistency": "selective",
+    "apply_blend": "blending",
     "audit": "auditing",
     "augrc": "selective",
     "augrc_scorer": "selective",
     "aurc": "selective",
     "aurc_scorer": "selective",
     "cascade_curve": "selective",
+    "blend": "blending",
     "certified_radius": "selective",
     "clopper_pearson_upper": "selective",
     "conflict_bound": "selective",
@@ -315,6 +321,7 @@ _MODULES = {
     "vote_counts": "selective",
     "weighted_conformal_quantile": "conformal",
     "weighted_interval_score": "metrics",
+    "write_blend": "blending",
 }
 
 

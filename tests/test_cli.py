@@ -7,6 +7,7 @@ import pytest
 
 import ensemblekit
 from ensemblekit import cli
+from ensemblekit.commands import demo
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_refuses_words_for_numbers(capsys):
 
 
 def test_names_missing_packages(monkeypatch, calls, capsys):
-    monkeypatch.setattr(cli, "find_spec", lambda name: name == "pandas" or None)
+    monkeypatch.setattr(demo, "find_spec", lambda name: name == "pandas" or None)
     message = refusal(["demo"], capsys)
     assert "needs pyarrow, rich" in message
     assert "pip install 'ensemblekit[cli,boosting]'" in message

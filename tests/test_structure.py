@@ -68,6 +68,7 @@ LEVELS = {
     "quantile_members": 3,
     "stack_quantiles": 3,
     "plot": 4,
+    "blending": 4,
     "report": 4,
     "commands": 5,
     "demo": 5,
@@ -143,7 +144,8 @@ SAME_LEVEL = {
     ("conformal", "stack_quantiles"): "the default estimator of quantiles",
     ("auditing", "_members"): "members predict again the rows they were trained on",
     ("auditing", "leaderboard"): "the combiner on rows it was not fitted on",
-    ("cli", "demo"): "the demo command",
+    ("cli", "commands"): "each command has a file",
+    ("commands", "demo"): "the demo command",
     ("demo", "_demo_output"): "prints and writes its results",
     ("_demo_output", "demo"): "the shape of its results",
 }

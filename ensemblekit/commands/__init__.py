@@ -1,1 +1,1 @@
-"""One file for each command: `add_parser(commands)` and `run(options)`."""
+"""The subcommands of `ensemblekit`: each file has `add_parser` and `run`."""

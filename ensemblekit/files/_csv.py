@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,21 @@ _CELLS = 2**22
 
 
 def read_csv(
-    path: Path, max_rows: int | None = None, wanted: Wanted | None = None
+    path: Path,
+    max_rows: int | None = None,
+    wanted: Wanted | None = None,
+    as_text: Collection[str] = (),
 ) -> Table:
     """Read a csv file of any common dialect, gzipped or not.
 
     wanted : chooses columns by their names
+    as_text : names of columns that stay strings, whatever they look like
     """
     text = scan_lines(path, max_rows)
     dialect = sniff(path, text.head)
     names = dialect.names if wanted is None else wanted(dialect.names)
     check_size(path, text.n_lines, len(names), max_rows)
-    table = Table(path, _parse(path, dialect, names), None, dialect.notes)
+    table = Table(path, _parse(path, dialect, names, as_text), None, dialect.notes)
     if table.n_rows + dialect.n_header == text.n_lines:  # no cell of several lines
         table.first_line = 1 + dialect.n_header
     _drop_blank_end(table)
@@ -37,13 +42,13 @@ def read_csv(
     return table
 
 
-def _parse(path, dialect: Dialect, names: list[str]):
+def _parse(path, dialect: Dialect, names: list[str], as_text):
     import pandas as pd
 
     try:
         with system_errors(path), warnings.catch_warnings(), open_text(path) as stream:
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return _read_parts(stream, dialect, names)
+            return _read_parts(stream, dialect, names, as_text)
     except pd.errors.EmptyDataError:
         raise FileError(path, None, "has no rows below its header.") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -53,7 +58,7 @@ def _parse(path, dialect: Dialect, names: list[str]):
         raise FileError(path, None, f"is no csv that can be read ({short}).") from None
 
 
-def _read_parts(stream, dialect, names):
+def _read_parts(stream, dialect, names, as_text):
     """Parse some rows at a time, and keep of them the columns that are wanted.
 
     With its own choice of columns, pandas would let pass lines of too many cells.
@@ -61,12 +66,14 @@ def _read_parts(stream, dialect, names):
     import pandas as pd
 
     places = {name: place for place, name in enumerate(dialect.names)}
+    texts: Any = {places[name]: str for name in as_text if name in places}
     parts: Any = pd.read_csv(
         stream,
         sep=dialect.delimiter,
         decimal=dialect.decimal,
         header=None,
         names=list(range(len(dialect.names))),
+        dtype=texts,
         skiprows=dialect.n_header,
         index_col=False,
         encoding="utf-8",

@@ -347,7 +347,8 @@ def _check_classes(table, name, target):
     n_classes = len(target.classes)
     if n_classes < 2:
         raise table.error(
-            None, f"the target in column {name!r} has one value, {target.y[0]!r}."
+            None,
+            f"the target in column {name!r} has one value, {target.y[0].item()!r}.",
         )
     if n_classes > max(2, len(target.y) // 2) or n_classes > 1000:
         raise table.error(

@@ -1,0 +1,129 @@
+"""Predictions as columns of a table, by the names that a sample submission has."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..exceptions import FileError
+from ..files._content import read_table
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of a submission's columns.
+
+    id : str or None for ``id``, or ``row`` where there are no ids
+    prediction : str, start of the names of the prediction columns
+    columns : those of a sample submission, or None
+    """
+
+    id: str | None = None
+    prediction: str = "prediction"
+    columns: list[str] | None = None
+
+    @classmethod
+    def of(cls, bank, sample, reads, classes):
+        """Return the names that the target or, where given, the sample has."""
+        target = getattr(bank, "target", None)
+        own = getattr(target, "id_column", None)
+        column = getattr(target, "column", None) or "prediction"
+        names = cls(own, column)
+        return names if sample is None else names.like(sample, reads, classes)
+
+    def like(self, sample, reads, classes):
+        """Return the names of a sample submission.
+
+        Raises
+        ------
+        FileError
+            If its columns are not what the metric reads.
+        """
+        columns = list(read_table(Path(sample)).columns)
+        first = self.id if self.id in columns else columns[0]
+        given = [name for name in columns if name != first]
+        several = reads == "probabilities" and len(given) == len(classes)
+        if several:
+            _class_of_each(given, classes, sample)
+        single = reads != "probabilities" or len(classes) == 2
+        if not (several or (len(given) == 1 and single)):
+            expected = "one" if single else f"{len(classes)}, one for each class"
+            raise FileError(
+                sample,
+                None,
+                f"has the prediction columns {given[:10]}; expected {expected}.",
+                "Give the sample submission of this target and metric.",
+            )
+        return replace(self, id=first, columns=given)
+
+
+def oof_columns(blend, bank):
+    """Return the columns of oof_blend.csv: id, fold and the nested predictions."""
+    names = Names.of(bank, None, blend.reads, blend.classes)
+    ids = getattr(bank, "ids", None)
+    first = _first(ids, names, blend.n_samples) | {"fold": blend.folds}
+    prediction = blend.held_out[blend.best]
+    if blend.reads == "labels":
+        return first | {"prediction": _labels(blend.classes, prediction)}
+    return first | _by_class(blend.classes, prediction, "prediction")
+
+
+def test_columns(prediction, classes, ids, names):
+    """Return the columns of a submission.
+
+    prediction : (n,) values or labels, or (n, n_classes); ids : (n,) or None
+    """
+    first, given = _first(ids, names, len(prediction)), names.columns
+    if given is None:
+        return first | _by_class(classes, prediction, names.prediction)
+    if prediction.ndim == 1:
+        return first | {given[0]: prediction}
+    if len(given) == 1:
+        return first | {given[0]: prediction[:, 1]}
+    order = _class_of_each(given, classes)
+    return first | {name: prediction[:, order[name]] for name in given}
+
+
+def _first(ids, names, n_rows):
+    if ids is None:
+        return {names.id or "row": np.arange(n_rows)}
+    return {names.id or "id": ids}
+
+
+def _class_of_each(names, classes, where="the sample submission"):
+    """Return the class of each column: by its name, or by the end of its name."""
+    labels = [str(label) for label in classes]
+    found = {}
+    for name in names:
+        ends = [k for k, label in enumerate(labels) if name == label]
+        ends = ends or [
+            k
+            for k, label in enumerate(labels)
+            if name.endswith(label) and not name[: -len(label)][-1:].isalnum()
+        ]
+        if len(ends) == 1:
+            found[name] = ends[0]
+    if sorted(found.values()) != list(range(len(labels))):
+        raise FileError(
+            where,
+            None,
+            f"has the columns {list(names)[:10]}; which class each is, is not said.",
+            f"Name them by the classes {labels[:10]}, or class_<label>.",
+        )
+    return found
+
+
+def _by_class(classes, prediction, name):
+    if prediction.ndim == 1:
+        return {name: prediction}
+    if len(classes) == 2:
+        return {name: prediction[:, 1]}
+    return {f"{name}_{label}": prediction[:, k] for k, label in enumerate(classes)}
+
+
+def _labels(classes, codes):
+    """Return labels as text; an empty cell where there is none."""
+    known = ~np.isnan(codes)
+    labels = np.full(len(codes), "", dtype=object)
+    labels[known] = [str(label) for label in classes[codes[known].astype(np.int64)]]
+    return labels.astype(np.str_)

@@ -1,0 +1,143 @@
+"""`ensemblekit blend`: combine files of out-of-fold predictions, and compare."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from ._common import (
+    Progress,
+    fail,
+    missing_packages,
+    one_or_list,
+    print_bank,
+    printable,
+    seed_problem,
+)
+
+_NEEDED = ("pandas", "pyarrow")
+_DESCRIPTION = """\
+Find and pair out-of-fold and test prediction files, combine them in every way that
+applies, score each way on rows it was not fitted on, say what beats what, and write
+weights, submission, nested predictions, code and a report to a folder."""
+
+
+def add_parser(commands):
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "blend",
+        help="combine files of out-of-fold predictions, with honest scores",
+        description=_DESCRIPTION,
+    )
+    add_inputs(parser)
+    add = parser.add_argument
+    add("--sample-submission", metavar="FILE", help="its columns are the submission's")
+    add("--metric", metavar="NAME", help="such as rmse, roc_auc (default: by task)")
+    add(
+        "--method",
+        default="all",
+        metavar="NAMES",
+        help="'all', or names with semicolons between them; the best is written",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    add("-o", "--output", default="blend", metavar="DIR", help="(default: %(default)s)")
+
+
+def add_inputs(parser, target_required=True):
+    """Add what says where the files are."""
+    add = parser.add_argument
+    add("oof", nargs="+", help="folder, glob or files of out-of-fold predictions")
+    add(
+        "--target",
+        required=target_required,
+        metavar="FILE:COLUMN",
+        help="the truth, such as train.csv:target",
+    )
+    add("--id", metavar="COLUMN", help="column of the ids (default: found by name)")
+    add("--test", nargs="+", metavar="PATH", help="predictions of the test rows")
+    add("--folds", metavar="FILE:COLUMN", help="or a column of the target's file")
+    add(
+        "--task",
+        choices=("regression", "classification"),
+        help="(default: by the values of the target)",
+    )
+
+
+def run(options):
+    """Run the command; return the exit code."""
+    problem = missing_packages(_NEEDED, find=find_spec) or seed_problem(options.seed)
+    if problem:
+        return fail(problem)
+    try:
+        return _run(options)
+    except (ValueError, TypeError, MemoryError, OSError) as error:
+        return fail(error)
+
+
+def read_inputs(options):
+    """Return the arguments of `read_bank`, and the target as it was read."""
+    from ..files import read_target
+
+    target = read_target(options.target, options.id, task=options.task)
+    return {
+        "oof": one_or_list(options.oof),
+        "target": target,
+        "id": options.id,
+        "test": one_or_list(options.test),
+        "folds": options.folds,
+        "sample": getattr(options, "sample_submission", None),
+    }
+
+
+def _run(options):
+    from ..blending import blend, write_blend
+    from ..blending._estimate import estimate
+    from ..blending._files import prepare
+    from ..files import read_bank
+
+    folder = Path(options.output)
+    prepare(folder)
+    arguments = read_inputs(options)
+    with read_bank(**arguments) as bank:
+        _tell(bank)
+        methods = _methods(options.method)
+        expected = estimate(bank.library, options.metric, methods, options.seed)
+        if expected:
+            print(expected, flush=True)
+        result = blend(
+            bank,
+            metric=options.metric,
+            methods=methods,
+            random_state=options.seed,
+            progress=Progress(),
+        )
+        print(f"\n{result}\n")
+        source = {
+            key: _as_text(value) for key, value in arguments.items() if key != "target"
+        }
+        paths = write_blend(
+            result,
+            bank,
+            folder,
+            options.sample_submission,
+            source={"target": options.target, **source},
+        )
+    print(f"Written to {folder}: {', '.join(path.name for path in paths)}.")
+    return 0
+
+
+def _as_text(value):
+    return [str(path) for path in value] if isinstance(value, list) else value
+
+
+def _methods(text):
+    return "all" if text == "all" else [name.strip() for name in text.split(";")]
+
+
+def _tell(bank):
+    """Print what was paired and decided: nothing is guessed in silence."""
+    from ..files.problems import find_bank_hints
+
+    print_bank(bank)
+    for finding in find_bank_hints(bank):
+        print(printable(str(finding)))
+    sys.stdout.flush()

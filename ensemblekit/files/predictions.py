@@ -1,0 +1,123 @@
+"""Predictions of new rows: the same files again, without a target."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..exceptions import FileError
+from ._align import Rows
+from ._blocks import Block
+from ._matrix import IN_MEMORY, build
+from ._reader import Reader
+from .layouts import Source, scan_files
+from .target import Target
+
+__all__ = ["Predictions", "read_predictions"]
+
+
+@dataclass
+class Predictions:
+    """Predictions of named members for rows without known target.
+
+    Parameters
+    ----------
+    P : ndarray of shape (n_samples, n_members * n_outputs)
+        Members in the order asked for.
+    ids : ndarray of shape (n_samples,) or None
+    notes : list of str
+        What was decided.
+    """
+
+    P: NDArray
+    ids: NDArray | None
+    notes: list[str]
+    _reader: Reader  # owns the scratch file behind P
+
+
+def read_predictions(
+    source: Source,
+    names: list[str],
+    *,
+    classes: ArrayLike | None = None,
+    id: str | None = None,
+    sample: str | None = None,
+) -> Predictions:
+    """Read the predictions of given members for new rows.
+
+    Parameters
+    ----------
+    source : path, glob or list of paths
+    names : list of str
+        Members; others, and missing ones, are refused.
+    classes : array-like of shape (n_classes,), default=None
+        Sorted labels of a classification.
+    id : str, default=None
+        Column of the ids.
+    sample : path, default=None
+        Sample submission: its ids are the order of the rows.
+
+    Returns
+    -------
+    predictions : Predictions
+
+    Raises
+    ------
+    FileError
+        If a file cannot be read, rows do not match, or the members are others.
+    """
+    labels = None if classes is None else np.asarray(classes)
+    task = "regression" if labels is None else "classification"
+    target = Target(np.empty(0), None, labels, task, id_column=id)
+    reader = Reader(source, target, id, sample=sample)
+    reader.target = target
+    found = scan_files(source, None, [] if sample is None else [sample])
+    if found.errors:
+        raise found.errors[0]
+    blocks = _read_blocks(reader, found.members)
+    _check_members(source, names, blocks)
+    P = build([blocks[name] for name in names], reader.scratch, IN_MEMORY)
+    notes = [*dict.fromkeys([*found.notes, *reader.notes])]
+    return Predictions(P, reader.test_ids, notes, reader)
+
+
+def _read_blocks(reader, members):
+    rows = reader._test_rows()
+    blocks: dict[str, Block] = {}
+    for files in members:
+        # All are files of the same rows: the first one says which.
+        as_test = replace(files, test=files.oof)
+        content = reader._read_test(as_test, len(members) == 1, rows)
+        if rows.n is None and content.blocks:
+            rows = Rows(content.blocks[0].n_rows, rows.ids, str(files.oof))
+        for block in content.blocks:
+            if block.member in blocks:
+                raise FileError(
+                    block.path,
+                    None,
+                    f"gives a member {block.member!r}, as does "
+                    f"{blocks[block.member].path}.",
+                    "Give each a name of its own.",
+                )
+            blocks[block.member] = block
+    return blocks
+
+
+def _check_members(source, names, blocks):
+    where = source if isinstance(source, str) else "the files"
+    missing = [name for name in names if name not in blocks]
+    others = [name for name in blocks if name not in names]
+    if missing:
+        raise FileError(
+            where,
+            None,
+            f"lack {len(missing)} of the {len(names)} members ({missing[:5]}).",
+            f"They hold {sorted(blocks)[:10]}.",
+        )
+    if others:
+        raise FileError(
+            where,
+            None,
+            f"hold members that the blend does not know: {others[:5]}.",
+            "Move them away; the blend was fitted without them.",
+        )

@@ -1,0 +1,169 @@
+"""`ensemblekit blend` and `apply` on files, as a team would have them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ensemblekit import cli
+from ensemblekit.blending import blend
+from ensemblekit.files import read_bank
+
+METHOD = ["--method", "convex; greedy"]
+
+
+@pytest.fixture
+def competition(tmp_path, monkeypatch):
+    """Four members in three kinds of files, rows shuffled in some; returns P_test."""
+    rng = np.random.default_rng(0)
+    y, new = rng.normal(size=80), rng.normal(size=9)
+    ids, new_ids = np.arange(80) * 3, np.arange(9) + 1000
+    (tmp_path / "oof").mkdir()
+    (tmp_path / "preds").mkdir()
+    pd.DataFrame({"id": ids, "load": y}).to_csv(tmp_path / "train.csv", index=False)
+    sample = pd.DataFrame({"id": new_ids, "load": 0.0})
+    sample.to_csv(tmp_path / "sample.csv", index=False)
+    for k, name in enumerate(["anna", "ben", "cleo", "dora"]):
+        noise = 0.3 + 0.3 * k
+        own = pd.DataFrame({"id": ids, "load": y + noise * rng.normal(size=80)})
+        test = pd.DataFrame({"id": new_ids, "load": new + noise * rng.normal(size=9)})
+        own, test = own.sample(frac=1, random_state=k), test.sample(frac=1)
+        if k % 2:
+            own.to_parquet(tmp_path / "oof" / f"{name}_oof.parquet", index=False)
+            test.to_parquet(tmp_path / "preds" / f"{name}_test.parquet", index=False)
+        else:
+            own.to_csv(tmp_path / "oof" / f"{name}_oof.csv", index=False)
+            test.to_csv(tmp_path / "preds" / f"{name}_test.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+COMMAND = ["blend", "oof", "--target", "train.csv:load", "--test", "preds", *METHOD]
+
+
+def test_blend_then_apply(competition, capsys):
+    assert run(*COMMAND, "--sample-submission", "sample.csv", "-o", "out") == 0
+    printed = capsys.readouterr().out
+    for name in ("anna", "ben", "cleo", "dora"):
+        assert f"oof/{name}_oof" in printed
+        assert f"preds/{name}_test" in printed
+    assert "reordered by 'id'" in printed
+    assert "nested" in printed
+    submission = pd.read_csv("out/submission.csv")
+    assert list(submission) == ["id", "load"]
+    assert submission["id"].tolist() == list(range(1000, 1009))
+    bank = read_bank("oof", "train.csv:load", test="preds", sample="sample.csv")
+    expected = blend(bank, methods=["convex", "greedy"])
+    np.testing.assert_allclose(submission["load"], expected.predict_test(), rtol=1e-14)
+    oof = pd.read_csv("out/oof_blend.csv")
+    assert oof["id"].tolist() == bank.ids.tolist()
+    np.testing.assert_allclose(oof["prediction"], expected.predict_oof(), rtol=1e-14)
+    arguments = ["apply", "out/weights.json", "preds", "--sample-submission"]
+    assert run(*arguments, "sample.csv", "-o", "again.csv") == 0
+    again = competition / "again.csv"
+    assert again.read_bytes() == (competition / "out/submission.csv").read_bytes()
+
+
+def test_same_seed_same_bytes(competition):
+    for out in ("one", "two"):
+        assert run(*COMMAND, "-o", out, "--seed", 3) == 0
+    names = sorted(path.name for path in (competition / "one").iterdir())
+    assert {"weights.json", "submission.csv", "oof_blend.csv"} <= set(names)
+    for name in names:
+        one, two = competition / "one" / name, competition / "two" / name
+        assert one.read_bytes() == two.read_bytes(), name
+
+
+def test_shuffled_ids_give_the_same_weights(competition):
+    assert run(*COMMAND, "-o", "one") == 0
+    path = competition / "oof" / "anna_oof.csv"
+    table = pd.read_csv(path)
+    table.sample(frac=1, random_state=9).to_csv(path, index=False)
+    assert run(*COMMAND, "-o", "two") == 0
+    read = [json.loads((competition / d / "weights.json").read_text()) for d in
+            ("one", "two")]  # fmt: skip
+    assert read[0] == read[1]
+
+
+def test_the_code_written_runs(competition):
+    assert run(*COMMAND, "-o", "out") == 0
+    names = {}
+    exec((competition / "out" / "blend.py").read_text(), names)
+    submission = pd.read_csv("out/submission.csv")
+    np.testing.assert_allclose(names["prediction"], submission["load"], rtol=1e-14)
+
+
+def refusal(capsys, *arguments):
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("ensemblekit: ")
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["blend", "none", "--target", "train.csv:load"], "none: does not exist"),
+        (["blend", "oof", "--target", "train.csv:loud"], "has no column 'loud'"),
+        ([*COMMAND, "--metric", "roc_auc"], "Unknown metric 'roc_auc' for regression"),
+        ([*COMMAND[:-1], "magic"], "Unknown method 'magic'"),
+        ([*COMMAND, "--seed", "-1"], "--seed is -1; expected 0 to 4294967295."),
+        ([*COMMAND, "-o", "train.csv"], "train.csv: cannot be written to: a file is"),
+        (["apply", "none.json", "preds"], "none.json: cannot be read"),
+        (["apply", "train.csv", "preds"], "train.csv, line 1: is no JSON"),
+    ],
+)
+def test_refuses_in_one_line(competition, arguments, message, capsys):
+    assert message in refusal(capsys, *arguments)
+    assert not list(competition.rglob("*.partial"))
+
+
+def test_refuses_other_members(competition, capsys):
+    assert run(*COMMAND, "-o", "out") == 0
+    (competition / "preds" / "dora_test.parquet").rename(
+        competition / "preds" / "eve_test.parquet"
+    )
+    capsys.readouterr()
+    message = refusal(capsys, "apply", "out/weights.json", "preds")
+    assert "lack 1 of the 4 members (['dora'])" in message
+
+
+def test_names_of_members_are_inert(competition):
+    target = competition / "oof" / "=cmd()_oof.csv"
+    (competition / "oof" / "anna_oof.csv").rename(target)
+    (competition / "preds" / "anna_test.csv").rename(
+        competition / "preds" / "=cmd()_test.csv"
+    )
+    assert run(*COMMAND, "-o", "out") == 0
+    assert (
+        "=cmd()"
+        in json.loads((competition / "out/weights.json").read_text())["members"]
+    )
+    for path in (competition / "out").glob("*.csv"):
+        assert not any(
+            cell.startswith("=")
+            for line in path.read_text().split("\n")
+            for cell in line.split(",")
+        )
+
+
+def test_names_missing_packages(monkeypatch, competition, capsys):
+    from ensemblekit.commands import blend as command
+
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    assert "needs pandas, pyarrow" in refusal(capsys, *COMMAND)
+
+
+def test_interruption_has_its_exit_code(monkeypatch, competition, capsys):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ensemblekit.blending.blend", interrupt)
+    assert run(*COMMAND) == 130
+    assert capsys.readouterr().err.endswith("Interrupted.\n")
