@@ -6,12 +6,12 @@ import copy
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import __version__
 from .._sklearn import Integral
 from ..combine._base import own_weights
 from ..layout import class_probabilities
@@ -98,7 +98,7 @@ def blend(
     >>> result.best
     'linear stack'
     >>> [(row["name"], round(row["score"], 3)) for row in result.rows]
-    [('linear stack', 0.434), ('convex', 0.48), ('mean', 0.48), ('best member', 0.951)]
+    [('linear stack', 0.44), ('mean', 0.501), ('convex', 0.507), ('best member', 0.927)]
     """
     library = getattr(bank, "library", bank)
     _check(library, random_state)
@@ -260,7 +260,7 @@ class Blend:
         )
         return {
             "format": FORMAT,
-            "ensemblekit": __version__,
+            "ensemblekit": version("ensemblekit"),
             **{key: copy.deepcopy(getattr(self, key)) for key in plain},
             "names": list(self.names),
             "classes": None if self.classes is None else self.classes.tolist(),
