@@ -59,7 +59,7 @@ def blend(
     methods : "all" or sequence of str, default="all"
         Names of the methods to try; ``"all"`` means those that take minutes at most at
         this size (`Blend.skipped` names the others). The mean and the best member are
-        always tried, to compare with.
+        always tried, to compare with, but named best only if asked for.
     folds : array-like of shape (n_samples,), int, default=None
         Folds to score by; None means those of the library or, where it has none, 5
         shuffled folds, stratified by class. Give folds where rows come in groups.
@@ -110,7 +110,10 @@ def blend(
     rows_folds, source = _folds(library, folds, random_state)
     rows = Rows.of(library, rows_folds)
     attempts = nested.attempt_all(tried, rows, found, progress)
-    return _summarise(library, found, attempts, skipped, rows, source, random_state)
+    asked = {m.name for m in tried} if methods == "all" else set(_listed(methods))
+    return _summarise(
+        library, found, attempts, asked, skipped, rows, source, random_state
+    )
 
 
 @dataclass
@@ -143,11 +146,12 @@ class Blend:
         One for each member, best first: ``name``, ``score``, ``score_se``, ``weight``
         (in the best method, None where it has no weights).
     best : str
-        Method of the best nested score; ties go to the simpler.
+        Method of the best nested score, of those asked for; ties go to the simpler.
     choice : dict
-        ``score``, ``score_se``, ``gain_over_mean``, ``gain_over_mean_se`` of choosing
-        the best method itself: each fold predicted by the method that is best on the
-        others. Trying many methods flatters the best of them; this does not.
+        ``score``, ``score_se``, ``gain_over_mean``, ``gain_over_mean_se`` (and
+        ``n_methods``, how many there were to choose from) of choosing the best method
+        itself: each fold predicted by the method that is best on the others. Trying
+        many methods flatters the best of them; this does not.
     verdict : str
         The outcome in a sentence or two.
     skipped : list of (str, str)
@@ -360,13 +364,14 @@ def _folds(library, folds, seed):
     return own, source
 
 
-def _summarise(library, metric, attempts, skipped, rows, source, seed):
+def _summarise(library, metric, attempts, asked, skipped, rows, source, seed):
     good = [a for a in attempts if a.failure is None and a.held_out is not None]
     failed = [(a.method.name, _reason(a)) for a in attempts if a not in good]
     if not good:
         raise ValueError(
             "No method could be scored; the first failed with: " + failed[0][1]
         )
+    kept = _asked_for(good, asked, failed)
     judge = Judge(metric, rows, nested.seen(a.held_out for a in good))
     if not judge.scored.any() or len(judge.folds) < 2:
         raise ValueError(
@@ -379,7 +384,6 @@ def _summarise(library, metric, attempts, skipped, rows, source, seed):
     members, best_member = _member_rows(library, metric, judge)
     table = _method_rows(good, scores, without, metric, judge, best_member)
     order = np.argsort(-metric.sign * scores, kind="stable")
-    best = good[order[0]].method.name
     models = {a.method.name: a.model for a in good}
     result = Blend(
         task=library.task,
@@ -394,8 +398,8 @@ def _summarise(library, metric, attempts, skipped, rows, source, seed):
         random_state=int(seed),
         rows=[table[k] for k in order],
         members=members,
-        best=best,
-        choice=_choice(good, without, judge, metric),
+        best=next(table[k]["name"] for k in order if k in kept),
+        choice=_choice(good, without, kept, judge, metric),
         verdict="",
         skipped=[*skipped, *failed],
         seconds={a.method.name: a.seconds for a in good},
@@ -409,6 +413,21 @@ def _summarise(library, metric, attempts, skipped, rows, source, seed):
         row["weight"] = weights.get(row["name"])
     result.verdict = write_verdict(result)
     return result
+
+
+def _asked_for(good, asked, failed):
+    """Return the positions of the methods asked for.
+
+    Raises
+    ------
+    ValueError
+        If none of them could be scored.
+    """
+    kept = [k for k, attempt in enumerate(good) if attempt.method.name in asked]
+    if not kept:
+        name, reason = next(entry for entry in failed if entry[0] in asked)
+        raise ValueError(f"No method asked for could be scored: {name} {reason}.")
+    return kept
 
 
 def _reason(attempt: Attempt):
@@ -495,21 +514,22 @@ def _count(model, rows):
     return None if weights is None else int(np.count_nonzero(weights))
 
 
-def _choice(good: list[Attempt], without, judge: Judge, metric: Metric) -> dict:
+def _choice(good, without, kept, judge: Judge, metric: Metric) -> dict:
     """Return the score of choosing: each fold by what is best on the others."""
-    held_out = [a.held_out for a in good if a.held_out is not None]
-    prediction = nested.choose_by_others(held_out, metric.sign * without, judge)
+    held_out = [good[k].held_out for k in kept]
+    prediction = nested.choose_by_others(held_out, metric.sign * without[kept], judge)
     score, own = judge.scores(prediction)
     names = [attempt.method.name for attempt in good]
     mean = None
     if MEAN in names:
-        mean = judge.scores(held_out[names.index(MEAN)])
+        mean = judge.scores(good[names.index(MEAN)].held_out)
     gain, gain_se = _gain(score, own, mean, metric)
     return {
         "score": _number(score),
         "score_se": _number(standard_error(own)),
         "gain_over_mean": gain,
         "gain_over_mean_se": gain_se,
+        "n_methods": len(kept),
     }
 
 

@@ -66,7 +66,7 @@ def _memory(size, library, n_methods):
     """P, the training rows of a fold, held-out and naive predictions; in GB."""
     n_outputs = 1 if library.classes is None else len(library.classes)
     predictions = 2 * n_methods * library.n_samples * n_outputs * 8
-    return (2.0 * size + predictions) / 1e9 + 0.4
+    return (2.2 * size + predictions) / 1e9 + 0.6
 
 
 def _time(seconds):
