@@ -4,7 +4,7 @@ import numpy as np
 
 from ..library import PredictionLibrary
 from . import _nested as nested
-from ._blend import _folds, _selected
+from ._blend import find_folds, select_methods
 from .methods import methods_for
 from .metrics import find_metric
 
@@ -23,8 +23,8 @@ def estimate(library, metric, methods, seed, folds=None):
     n_classes = 0 if library.classes is None else len(library.classes)
     found = find_metric(metric, library.task, n_classes)
     every = methods_for(found, library.task, n_classes, seed)
-    tried, skipped = _selected(every, methods, library.P.size)
-    n_folds = len(np.unique(_folds(library, folds, seed)[0]))
+    tried, skipped = select_methods(every, methods, library.P.size)
+    n_folds = len(np.unique(find_folds(library, folds, seed)[0]))
     seconds = _seconds(library, found, tried, n_folds, seed)
     size = library.P.nbytes
     lines = [

@@ -18,8 +18,8 @@ from .. import layout
 from ..exceptions import FileError
 from ..files.predictions import read_predictions
 from ..files.problems import find_bank_hints
-from ._blend import FORMAT, Blend
 from ._files import to_csv, write_all
+from ._result import FORMAT, Blend
 from ._snippet import read_code, write_snippet
 from ._stored import restore, store
 from ._submission import Names, oof_columns, test_columns
