@@ -72,6 +72,6 @@ def _memory(size, library, n_methods):
 def _time(seconds):
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
-    return (
-        f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-    )
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"
