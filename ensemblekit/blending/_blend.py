@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .. import __version__
 from .._sklearn import Integral
-from ..combine._base import own_weights
-from ..layout import class_probabilities
 from ..library import PredictionLibrary
 from . import _nested as nested
-from ._nested import Attempt, Judge, Rows, standard_error
-from ._snippet import write_snippet
-from ._verdict import write_verdict
-from .methods import BEST_MEMBER, MEAN, ON_REQUEST, Method, methods_for
-from .metrics import Metric, find_metric
+from ._nested import Rows
+from ._result import Blend
+from ._summary import summarise
+from .methods import BEST_MEMBER, MEAN, ON_REQUEST, methods_for
+from .metrics import find_metric
 
-__all__ = ["Blend", "blend"]
-
-FORMAT = 1
+__all__ = ["Blend", "blend", "find_folds", "select_methods"]
 
 
 def blend(
@@ -59,7 +51,7 @@ def blend(
     methods : "all" or sequence of str, default="all"
         Names of the methods to try; ``"all"`` means those that take minutes at most at
         this size (`Blend.skipped` names the others). The mean and the best member are
-        always tried, to compare with.
+        always tried, to compare with, but named best only if asked for.
     folds : array-like of shape (n_samples,), int, default=None
         Folds to score by; None means those of the library or, where it has none, 5
         shuffled folds, stratified by class. Give folds where rows come in groups.
@@ -98,7 +90,7 @@ def blend(
     >>> result.best
     'linear stack'
     >>> [(row["name"], round(row["score"], 3)) for row in result.rows]
-    [('linear stack', 0.434), ('convex', 0.48), ('mean', 0.48), ('best member', 0.951)]
+    [('linear stack', 0.44), ('mean', 0.501), ('convex', 0.507), ('best member', 0.927)]
     """
     library = getattr(bank, "library", bank)
     _check(library, random_state)
@@ -106,188 +98,14 @@ def blend(
     n_classes = 0 if classes is None else len(classes)
     found = find_metric(metric, library.task, n_classes)
     every = methods_for(found, library.task, n_classes, random_state)
-    tried, skipped = _selected(every, methods, library.P.size)
-    rows_folds, source = _folds(library, folds, random_state)
+    tried, skipped = select_methods(every, methods, library.P.size)
+    rows_folds, source = find_folds(library, folds, random_state)
     rows = Rows.of(library, rows_folds)
     attempts = nested.attempt_all(tried, rows, found, progress)
-    return _summarise(library, found, attempts, skipped, rows, source, random_state)
-
-
-@dataclass
-class Blend:
-    """What `blend` found.
-
-    Attributes
-    ----------
-    task : {"regression", "classification"}
-    metric : str
-    greater_is_better : bool
-    reads : {"values", "probabilities", "labels"}
-        What the metric reads of a prediction.
-    names : list of str
-        Members.
-    classes : ndarray or None
-    n_samples : int
-    folds : ndarray of shape (n_samples,), int
-        Folds that the scores are nested over.
-    fold_source : {"given", "library", "drawn"}
-    random_state : int
-    rows : list of dict
-        One for each method, best first: ``name``, ``score`` (nested), ``score_se``,
-        ``naive``, ``optimism`` (by how much the naive score looks better),
-        ``gain_over_mean``, ``gain_over_mean_se``, ``gain_over_best``,
-        ``gain_over_best_se`` (paired, positive is better than the mean, than the best
-        member), ``n_members`` (of weight other than 0, None where weights do not tell)
-        and ``notes``. Scores in the metric's own direction, None where unknown.
-    members : list of dict
-        One for each member, best first: ``name``, ``score``, ``score_se``, ``weight``
-        (in the best method, None where it has no weights).
-    best : str
-        Method of the best nested score; ties go to the simpler.
-    choice : dict
-        ``score``, ``score_se``, ``gain_over_mean``, ``gain_over_mean_se`` of choosing
-        the best method itself: each fold predicted by the method that is best on the
-        others. Trying many methods flatters the best of them; this does not.
-    verdict : str
-        The outcome in a sentence or two.
-    skipped : list of (str, str)
-        Methods not tried or failed, and why.
-    seconds : dict of str to float
-        Time of each method's fits.
-    models : dict of str to estimator
-        Each method fitted on all rows.
-    held_out : dict of str to ndarray
-        Nested predictions: what the metric reads, NaN where no fold could predict.
-    unscored : int
-        Rows left out of all scores, because a fold without them lacks a class.
-    """
-
-    task: str
-    metric: str
-    greater_is_better: bool
-    reads: str
-    names: list[str]
-    classes: NDArray | None
-    n_samples: int
-    folds: NDArray
-    fold_source: str
-    random_state: int
-    rows: list[dict]
-    members: list[dict]
-    best: str
-    choice: dict
-    verdict: str
-    skipped: list[tuple[str, str]]
-    seconds: dict[str, float]
-    models: dict[str, Any]
-    held_out: dict[str, NDArray]
-    unscored: int
-    library: PredictionLibrary
-
-    @property
-    def weights(self) -> dict[str, float] | None:
-        """Weight of each member in the best method, None where it has none."""
-        return self.weights_of(self.best)
-
-    def weights_of(self, name: str) -> dict[str, float] | None:
-        """Return the weight of each member in that method, None where it has none."""
-        weights = own_weights(self.models[name], len(self.names))
-        if weights is None:
-            return None
-        return dict(zip(self.names, weights.tolist(), strict=True))
-
-    def predict_oof(self, name: str | None = None) -> NDArray:
-        """Return nested predictions of all rows.
-
-        Parameters
-        ----------
-        name : str, default=None
-            Of the method; None means the best.
-
-        Returns
-        -------
-        prediction : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Values, probabilities or labels, as the metric reads.
-        """
-        held_out = self.held_out[self._known(name)]
-        if self.reads != "labels":
-            return held_out
-        assert self.classes is not None
-        if np.isnan(held_out).any():
-            raise ValueError(
-                f"{self.unscored} rows have no nested label: without their fold a "
-                "class is missing. Give folds that each leave rows of every class."
-            )
-        return self.classes[held_out.astype(np.int64)]
-
-    def predict_test(self, name: str | None = None) -> NDArray:
-        """Return predictions of the library's test rows by the model of all rows.
-
-        Raises
-        ------
-        ValueError
-            If the library has no test predictions.
-        """
-        if self.library.P_test is None:
-            raise ValueError("The library has no test predictions to combine.")
-        return self.predict(self.library.P_test, name)
-
-    def predict(self, P: ArrayLike, name: str | None = None) -> NDArray:
-        """Return predictions of new rows: values, probabilities or labels.
-
-        Parameters
-        ----------
-        P : array-like of shape (n_rows, n_members * n_outputs)
-        name : str, default=None
-            Of the method; None means the best.
-        """
-        model = self.models[self._known(name)]
-        if self.reads == "probabilities":
-            return model.predict_proba(P)
-        return model.predict(P)
-
-    @property
-    def snippet(self) -> str:
-        """Python that fits the best method again."""
-        return write_snippet(self)
-
-    def to_dict(self) -> dict:
-        """Return what is known, of plain types; no times, so equal runs are equal."""
-        plain = (
-            *("task", "metric", "greater_is_better", "reads", "n_samples"),
-            *("fold_source", "random_state", "unscored", "best", "choice"),
-            *("verdict", "rows", "members"),
-        )
-        return {
-            "format": FORMAT,
-            "ensemblekit": __version__,
-            **{key: copy.deepcopy(getattr(self, key)) for key in plain},
-            "names": list(self.names),
-            "classes": None if self.classes is None else self.classes.tolist(),
-            "n_folds": len(np.unique(self.folds)),
-            "skipped": [list(entry) for entry in self.skipped],
-            "weights": {name: self.weights_of(name) for name in self.models},
-            "snippet": self.snippet,
-        }
-
-    def to_json(self) -> str:
-        """Return `to_dict` as JSON."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
-
-    def __str__(self):
-        """Return the table and the verdict."""
-        from ._table import write_table
-
-        return write_table(self)
-
-    def _known(self, name):
-        if name is None:
-            return self.best
-        if name not in self.models:
-            raise ValueError(
-                f"No method {name!r} was fitted; expected one of {list(self.models)}."
-            )
-        return name
+    asked = {m.name for m in tried} if methods == "all" else set(_listed(methods))
+    return summarise(
+        library, found, attempts, asked, skipped, rows, source, random_state
+    )
 
 
 def _check(library, random_state):
@@ -305,7 +123,7 @@ def _check(library, random_state):
         raise ValueError(f"random_state is {random_state!r}; expected an int >= 0.")
 
 
-def _selected(every, names, size):
+def select_methods(every, names, size):
     """Return the methods to try, and (name, reason) of those left out for their size.
 
     Raises
@@ -341,7 +159,7 @@ def _listed(names):
     return [names] if isinstance(names, str) else list(names)
 
 
-def _folds(library, folds, seed):
+def find_folds(library, folds, seed):
     """Return the fold of each row, and where it comes from."""
     if folds is not None:
         own = np.asarray(folds)
@@ -358,168 +176,3 @@ def _folds(library, folds, seed):
     if len(np.unique(own)) < 2:
         raise ValueError("All rows are in one fold; nested scores need at least two.")
     return own, source
-
-
-def _summarise(library, metric, attempts, skipped, rows, source, seed):
-    good = [a for a in attempts if a.failure is None and a.held_out is not None]
-    failed = [(a.method.name, _reason(a)) for a in attempts if a not in good]
-    if not good:
-        raise ValueError(
-            "No method could be scored; the first failed with: " + failed[0][1]
-        )
-    judge = Judge(metric, rows, nested.seen(a.held_out for a in good))
-    if not judge.scored.any() or len(judge.folds) < 2:
-        raise ValueError(
-            "Fewer than two folds can be scored: without the others a class is "
-            "missing. Give folds that each leave rows of every class."
-        )
-    pairs = [judge.scores(a.held_out) for a in good if a.held_out is not None]
-    scores = np.array([whole for whole, _ in pairs])
-    without = np.array([own for _, own in pairs])
-    members, best_member = _member_rows(library, metric, judge)
-    table = _method_rows(good, scores, without, metric, judge, best_member)
-    order = np.argsort(-metric.sign * scores, kind="stable")
-    best = good[order[0]].method.name
-    models = {a.method.name: a.model for a in good}
-    result = Blend(
-        task=library.task,
-        metric=metric.name,
-        greater_is_better=metric.greater_is_better,
-        reads=metric.reads,
-        names=list(library.names),
-        classes=library.classes,
-        n_samples=library.n_samples,
-        folds=rows.folds,
-        fold_source=source,
-        random_state=int(seed),
-        rows=[table[k] for k in order],
-        members=members,
-        best=best,
-        choice=_choice(good, without, judge, metric),
-        verdict="",
-        skipped=[*skipped, *failed],
-        seconds={a.method.name: a.seconds for a in good},
-        models=models,
-        held_out={a.method.name: a.held_out for a in good},
-        unscored=int((~judge.scored).sum()),
-        library=library,
-    )
-    weights = result.weights or {}
-    for row in result.members:
-        row["weight"] = weights.get(row["name"])
-    result.verdict = write_verdict(result)
-    return result
-
-
-def _reason(attempt: Attempt):
-    if attempt.failure is not None:
-        return f"failed: {attempt.failure}"
-    return "failed: without each fold a class is missing"
-
-
-def _member_rows(library, metric, judge):
-    """Return the members' rows, best first, and the held-out scores of the best."""
-    entries = []
-    for name, block in zip(library.names, library.cube, strict=True):
-        score, without = judge.scores(_as_read(block, metric))
-        entries.append(
-            {
-                "name": name,
-                "score": score,
-                "score_se": standard_error(without),
-                "_without": without,
-            }
-        )
-    entries.sort(key=lambda entry: -metric.sign * entry["score"])
-    best = entries[0]["score"], entries[0]["_without"]
-    rows = [
-        {
-            "name": entry["name"],
-            "score": _number(entry["score"]),
-            "score_se": _number(entry["score_se"]),
-            "weight": None,
-        }
-        for entry in entries
-    ]
-    return rows, best
-
-
-def _as_read(block, metric):
-    """Return one member's columns of the cube as the metric reads them."""
-    if metric.reads == "values":
-        return block[:, 0].astype(np.float64)
-    probabilities = class_probabilities(block.astype(np.float64))
-    if metric.reads == "probabilities":
-        return probabilities
-    return probabilities.argmax(axis=1).astype(np.float64)
-
-
-def _method_rows(good, scores, without, metric, judge, best_member):
-    names = [attempt.method.name for attempt in good]
-    base = names.index(MEAN) if MEAN in names else None
-    mean = (scores[base], without[base]) if base is not None else None
-    rows = []
-    for attempt, score, own in zip(good, scores, without, strict=True):
-        naive = judge.score(attempt.naive)
-        over_mean = _gain(score, own, mean, metric)
-        over_best = _gain(score, own, best_member, metric)
-        rows.append(
-            {
-                "name": attempt.method.name,
-                "score": _number(score),
-                "score_se": _number(standard_error(own)),
-                "naive": _number(naive),
-                "optimism": _number(metric.sign * (naive - score)),
-                "gain_over_mean": over_mean[0],
-                "gain_over_mean_se": over_mean[1],
-                "gain_over_best": over_best[0],
-                "gain_over_best_se": over_best[1],
-                "n_members": _count(attempt.model, judge.rows),
-                "notes": attempt.notes,
-            }
-        )
-    return rows
-
-
-def _gain(score, without, other, metric):
-    """Return how much better than another's, and the paired standard error."""
-    if other is None:
-        return None, None
-    gain = metric.sign * (score - other[0])
-    return _number(gain), _number(standard_error(without - other[1]))
-
-
-def _count(model, rows):
-    n_outputs = 1 if rows.n_classes in (0, 2) else rows.n_classes
-    weights = own_weights(model, rows.P.shape[1] // n_outputs)
-    return None if weights is None else int(np.count_nonzero(weights))
-
-
-def _choice(good: list[Attempt], without, judge: Judge, metric: Metric) -> dict:
-    """Return the score of choosing: each fold by what is best on the others."""
-    held_out = [a.held_out for a in good if a.held_out is not None]
-    prediction = nested.choose_by_others(held_out, metric.sign * without, judge)
-    score, own = judge.scores(prediction)
-    names = [attempt.method.name for attempt in good]
-    mean = None
-    if MEAN in names:
-        mean = judge.scores(held_out[names.index(MEAN)])
-    gain, gain_se = _gain(score, own, mean, metric)
-    return {
-        "score": _number(score),
-        "score_se": _number(standard_error(own)),
-        "gain_over_mean": gain,
-        "gain_over_mean_se": gain_se,
-    }
-
-
-def _number(value):
-    """Return a float, None for NaN: JSON has none."""
-    return None if np.isnan(value) else float(value) + 0.0
-
-
-def method_names(task: str, metric: str | None = None, n_classes: int = 0) -> list[str]:
-    """Return the names of all methods for a task, simplest first."""
-    found = find_metric(metric, task, n_classes)
-    every: list[Method] = methods_for(found, task, n_classes, 0)
-    return [method.name for method in every]

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..library import PredictionLibrary
 from . import _nested as nested
-from ._blend import _folds, _selected
+from ._blend import find_folds, select_methods
 from .methods import methods_for
 from .metrics import find_metric
 
@@ -23,8 +23,8 @@ def estimate(library, metric, methods, seed, folds=None):
     n_classes = 0 if library.classes is None else len(library.classes)
     found = find_metric(metric, library.task, n_classes)
     every = methods_for(found, library.task, n_classes, seed)
-    tried, skipped = _selected(every, methods, library.P.size)
-    n_folds = len(np.unique(_folds(library, folds, seed)[0]))
+    tried, skipped = select_methods(every, methods, library.P.size)
+    n_folds = len(np.unique(find_folds(library, folds, seed)[0]))
     seconds = _seconds(library, found, tried, n_folds, seed)
     size = library.P.nbytes
     lines = [
@@ -66,12 +66,12 @@ def _memory(size, library, n_methods):
     """P, the training rows of a fold, held-out and naive predictions; in GB."""
     n_outputs = 1 if library.classes is None else len(library.classes)
     predictions = 2 * n_methods * library.n_samples * n_outputs * 8
-    return (2.0 * size + predictions) / 1e9 + 0.4
+    return (2.2 * size + predictions) / 1e9 + 0.6
 
 
 def _time(seconds):
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
-    return (
-        f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-    )
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"

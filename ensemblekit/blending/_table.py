@@ -24,8 +24,11 @@ def write_table(blend, digits=4):
 
 def _choosing(blend, digits):
     score, error = blend.choice["score"], blend.choice["score_se"]
+    n_methods = blend.choice["n_methods"]
+    if n_methods == 1:
+        return f"Chosen: {blend.best}, as asked for."
     return (
-        f"Choosing among the {len(blend.rows)} methods, by the other folds, scores "
+        f"Choosing among the {n_methods} methods, by the other folds, scores "
         f"{_number(score, digits)} +- {_number(error, digits)}."
     )
 

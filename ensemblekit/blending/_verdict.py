@@ -10,7 +10,8 @@ def write_verdict(blend):
 
     One standard error is the bar: less than that, noise explains.
     """
-    best, n_methods = blend.rows[0], len(blend.rows)
+    best = next(row for row in blend.rows if row["name"] == blend.best)
+    n_methods = blend.choice["n_methods"]
     beaten = [_beats(blend, base) for base in ("gain_over_mean", "gain_over_best")]
     if not any(beaten):
         first = (
@@ -30,30 +31,32 @@ def write_verdict(blend):
         )
     else:
         first = _both(blend, best)
-    return " ".join([first, *_caution(blend, n_methods)])
+    return " ".join([first.strip(), *_caution(blend, n_methods)])
 
 
 def _beats(blend, base):
-    """Return whether the best by nested score beats the base by one standard error."""
-    others = [r for r in blend.rows if r["name"] not in (MEAN, BEST_MEMBER)]
+    """Return whether any method beats the base by more than one standard error."""
+    itself = {"gain_over_mean": MEAN, "gain_over_best": BEST_MEMBER}[base]
     return any(
         row[base] is not None and row[base] > (row[base + "_se"] or 0.0)
-        for row in [*others, *_mean_row(blend, base)]
+        for row in blend.rows
+        if row["name"] != itself
     )
 
 
-def _mean_row(blend, base):
-    """Return the mean's row where it may beat the best member."""
-    if base == "gain_over_mean":
-        return []
-    return [row for row in blend.rows if row["name"] == MEAN]
-
-
 def _both(blend, best):
-    mean = _over(blend, best, "gain_over_mean", "the mean")
-    member = _gain(best, "gain_over_best")
-    name = blend.members[0]["name"]
-    return f"{mean[:-1]}, and the best single member ({name}) by {member}."
+    bases = {
+        "gain_over_mean": "the mean",
+        "gain_over_best": f"the best single member ({blend.members[0]['name']})",
+    }
+    parts = [
+        f"{what} by {_gain(best, base)}"
+        for base, what in bases.items()
+        if best[base] is not None and best[base] > 0.0
+    ]
+    if not parts:  # others do, but are not asked for
+        return f"{best['name']} beats neither the mean nor the best single member."
+    return f"{best['name']} beats {', and '.join(parts)}."
 
 
 def _over(blend, row, base, what):

@@ -7,18 +7,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import __version__, layout
+from .. import layout
 from ..exceptions import FileError
 from ..files.predictions import read_predictions
 from ..files.problems import find_bank_hints
-from ._blend import FORMAT, Blend
 from ._files import to_csv, write_all
+from ._result import FORMAT, Blend
 from ._snippet import read_code, write_snippet
 from ._stored import restore, store
 from ._submission import Names, oof_columns, test_columns
@@ -284,7 +285,7 @@ def _damaged(path, why):
 def _weights_text(blend, method, names):
     stored = {
         "format": FORMAT,
-        "ensemblekit": __version__,
+        "ensemblekit": version("ensemblekit"),
         "task": blend.task,
         "metric": blend.metric,
         "reads": blend.reads,

@@ -98,7 +98,7 @@ def test_choice_is_made_by_the_other_folds():
     library = regression(60)
     library.folds = folds_of(library)
     result = blend(library, metric="mse", methods=FEW)
-    names = sorted(result.models, key=list(result.models).index)
+    names = ["greedy", "convex, ridge", "linear stack"]
     chosen = np.empty(60)
     for k in range(4):
         others = library.folds != k
@@ -190,6 +190,17 @@ def test_results_are_plain_and_repeatable():
     assert first.to_json() == second.to_json()
     assert json.loads(first.to_json())["best"] == first.best
     assert len(str(first).split("\n")) > len(first.rows)
+
+
+def test_the_best_is_one_asked_for():
+    result = blend(regression(), methods=["mean"])
+    assert result.best == "mean"
+    assert result.rows[0]["name"] == "best member"
+    assert result.verdict == (
+        "Nothing beats the best single member (anna) by more than one standard error."
+    )
+    result = blend(classification(2), methods="median")
+    assert result.best == "median"
 
 
 def test_weights_are_named():
