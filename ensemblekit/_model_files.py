@@ -14,6 +14,15 @@ import joblib
 from .exceptions import CacheWarning
 
 SERIALISERS = ("skops", "joblib")
+# Beside classes of a member's packages: these, which compute and do nothing else.
+TRUSTED = frozenset(
+    {
+        "collections.OrderedDict",
+        "ensemblekit.members._to_float",
+        "ensemblekit.members.category_columns",
+        "numpy.dtype",
+    }
+)
 
 
 def dump_model(model: Any, serialiser: str) -> bytes | None:
@@ -74,7 +83,7 @@ def _is_trusted(name, trusted):
     skops calls what a file names with the file's arguments. A package also has
     functions, and modules that import things which are not its own.
     """
-    if name == "collections.OrderedDict":
+    if name in TRUSTED:
         return True
     module, _, kind = name.rpartition(".")
     found = getattr(sys.modules.get(module), kind, None)

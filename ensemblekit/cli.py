@@ -5,11 +5,18 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import apply, blend, demo, inspect
+from .commands import apply, blend, demo, fit, inspect, predict
 
 __all__ = ["main"]
 
-COMMANDS = {"blend": blend, "apply": apply, "inspect": inspect, "demo": demo}
+COMMANDS = {
+    "blend": blend,
+    "apply": apply,
+    "inspect": inspect,
+    "fit": fit,
+    "predict": predict,
+    "demo": demo,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from .._model_files import _is_trusted, trusted_packages
+from .._model_files import TRUSTED, _is_trusted, trusted_packages
 from ..exceptions import FileError
 from ..files._open import check_regular, system_errors
 from ._features import CATEGORY, NUMBER, Column
@@ -27,15 +27,6 @@ _DISTRIBUTIONS = {"sklearn": "scikit-learn", "xgboost": "xgboost"}
 _MAX_JSON = 2**27
 _MAX_MODEL = 2**33
 _ADVICE = "Give a folder that `ensemblekit fit` wrote."
-# Beside classes of the members' packages: these, which compute and do nothing else.
-TRUSTED = frozenset(
-    {
-        "collections.OrderedDict",
-        "ensemblekit.members._to_float",
-        "ensemblekit.members.category_columns",
-        "numpy.dtype",
-    }
-)
 # Where all classes are plain data or estimators.
 _PLAIN = (
     "sklearn.",
