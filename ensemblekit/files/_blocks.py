@@ -17,6 +17,8 @@ from ._parts import LazyArray, Table
 from ._values import check_block, check_probabilities, numbers
 from .target import Target, number_folds
 
+_MAX_SEEDS = 100
+
 
 @dataclass
 class Block:
@@ -229,7 +231,7 @@ def _lazy_block(member, array: LazyArray, request, found):
     shape, target = array.shape, request.target
     n_rows = shape[1] if len(shape) == 3 else shape[0]
     n_given = 1 if len(shape) == 1 else shape[-1]
-    _refuse_transposed(array, request.rows)
+    _refuse_odd_shape(array, request.rows)
     order = in_file_order(array.path, n_rows, request.rows)
     found.rule = order.rule
     if len(shape) == 3:
@@ -258,8 +260,15 @@ def _take(values, rows, dtype):
     return part[:, None] if part.ndim == 1 else part
 
 
-def _refuse_transposed(array, rows):
+def _refuse_odd_shape(array, rows):
     shape = array.shape
+    if len(shape) == 3 and shape[0] > _MAX_SEEDS:
+        raise FileError(
+            array.path,
+            None,
+            f"has shape {shape}: {shape[0]} seeds; expected at most {_MAX_SEEDS}.",
+            "Save (seeds, n, K), or the mean.",
+        )
     if rows.n is not None and len(shape) == 2 and shape[0] != rows.n == shape[1]:
         raise FileError(
             array.path,

@@ -66,15 +66,19 @@ def find_repeated(ids: NDArray) -> tuple[int, int] | None:
     return rows[1], rows[0]
 
 
-def check_unique(table: Table, name: str, ids: NDArray) -> None:
-    """Refuse an id that stands twice."""
-    rows = find_repeated(ids)
-    if rows is not None:
-        first = table.line(rows[0])
-        where = f"row {rows[0]}" if first is None else f"line {first}"
+def check_unique(
+    table: Table, name: str, ids: NDArray, rows: NDArray | None = None
+) -> None:
+    """Refuse an id that stands twice; `rows` are those of the table the ids are of."""
+    found = find_repeated(ids)
+    if found is not None:
+        first, second = found if rows is None else rows[list(found)]
+        line = table.line(first)
+        where = f"row {first}" if line is None else f"line {line}"
         raise table.error(
-            rows[1],
-            f"the id {ids[rows[1]].item()!r} stands in {where} too.",
+            second,
+            f"the id {ids[found[1]].item()!r} in column {name!r} stands in {where} "
+            "too.",
             "Give each row one prediction.",
         )
 

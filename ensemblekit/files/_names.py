@@ -35,14 +35,20 @@ def role_of(stem: str, folders: tuple[str, ...]) -> str | None:
     if own & OOF:
         return "oof"
     for folder in reversed(folders):
-        named = set(words(folder))
-        if named & (TEST | WEAK_TEST) and not named & OOF:
-            return "test"
-        if named & (OOF | WEAK_OOF):
-            return "oof"
-    if own & WEAK_TEST:
+        role = _weak_role(set(words(folder)))
+        if role is not None:
+            return role
+    return _weak_role(own)
+
+
+def _weak_role(named):
+    if named & OOF:
+        return "oof"
+    if named & TEST:
         return "test"
-    return "oof" if own & WEAK_OOF else None
+    if named & WEAK_OOF:
+        return "oof"
+    return "test" if named & WEAK_TEST else None
 
 
 def strip_roles(name: str, roles: set[str]) -> str:

@@ -123,8 +123,8 @@ def read_target(
         target.y, target.rows = target.y[rows], rows
         target.folds = None if folds is None else folds[rows]
         target.ids = None if target.ids is None else target.ids[rows]
-    if target.ids is not None and target.rows is None:
-        check_unique(table, str(target.id_column), target.ids)
+    if target.ids is not None:
+        check_unique(table, str(target.id_column), target.ids, target.rows)
     return target
 
 
@@ -236,7 +236,7 @@ def number_folds(table: Table, name: str) -> NDArray:
     if values.dtype.kind == "O":
         values = canonical(table, name)
     distinct, folds = np.unique(values, return_inverse=True)
-    if not 2 <= len(distinct) <= max(2, table.n_rows // 1):
+    if len(distinct) < 2:
         raise table.error(
             None, f"has {len(distinct)} fold in column {name!r}; expected two or more."
         )
@@ -261,12 +261,18 @@ def _choose_rows(table, target, repeat):
         raise table.error(
             None, f"has no repeat {chosen!r}; it has {distinct.tolist()[:10]}."
         )
-    target.notes.append(
-        f"{table.path}: rows of {len(distinct)} repeats of the same cross-validation; "
-        f"only repeat {chosen:g} is read: a score held out by fold would see "
+    target.notes.append(_say_repeat(table, target, len(distinct), chosen))
+    return np.flatnonzero(values == chosen)
+
+
+def _say_repeat(table, target, n_repeats, chosen):
+    start = f"{table.path}: rows of {n_repeats} repeats of the same cross-validation; "
+    if target.ids is not None:
+        return f"{start}target and folds are those of repeat {chosen:g}"
+    return (
+        f"{start}only repeat {chosen:g} is read: a score held out by fold would see "
         "the same rows in the other repeats"
     )
-    return np.flatnonzero(values == chosen)
 
 
 def _read_values(table, name, values, task, target):

@@ -229,6 +229,10 @@ def add_npz():
     for number, array in enumerate([values[:-1], values[None], np.full(N, np.nan)]):
         bad = zip_bytes([("oof.npy", npy_bytes(array))], zipfile.ZIP_DEFLATED)
         add(f"npz-array-{number}", "bad.npz", bad)
+    seeds = zip_bytes(
+        [("oof.npy", npy_bytes(np.zeros((50_000, N, 1))))], zipfile.ZIP_DEFLATED
+    )
+    add("npz-many-seeds", "bad.npz", seeds)
     other = [("test.npy", npy_bytes(values)), ("test_b.npy", npy_bytes(values))]
     add("npz-only-test", "bad.npz", zip_bytes(other))
     odd = [("id.npy", npy_bytes(IDS)), ("oof.npy", npy_bytes(values[:-1]))]

@@ -361,7 +361,9 @@ def test_targets(tmp_path):
     assert (target.task, target.classes.tolist()) == ("classification", [0, 1])
     assert read_target(f"{path}:a:b", "id2", task="regression").y.dtype == np.float64
     assert read_target(f"{path}:v", id="id2").task == "regression"
-    with pytest.raises(FileError, match="line 4: the id 'b' stands in line 2 too"):
+    with pytest.raises(
+        FileError, match="line 4: the id 'b' in column 'ID' stands in line 2"
+    ):
         read_target(f"{path}:v", id="ID")
     with pytest.raises(
         FileError, match=r"which is the target is not said.*t.csv:COLUMN"
@@ -385,6 +387,27 @@ def test_repeats_without_ids_are_one_repeat(tmp_path):
     assert any("only repeat 0 is read" in note for note in bank.notes)
     second = read_bank(path, read_target(f"{path}:target", repeat=1))
     assert second.library.n_samples == N
+
+
+def test_repeats_with_ids_are_averaged(tmp_path):
+    whole = pd.concat(
+        frame_of(0).assign(repeat=r, fold=(np.arange(N) + r) % 4, y=Y) for r in range(3)
+    )
+    whole["pred"] += whole["repeat"] - 1.0
+    path = tmp_path / "a_oof.csv"
+    shuffled(whole).to_csv(path, index=False)
+    target = read_target(f"{path}:y")
+    order = np.argsort(target.ids)
+    assert target.ids[order].tolist() == sorted(IDS.tolist())
+    bank = read_bank(path, target)
+    np.testing.assert_allclose(bank.library.P[order, 0], P[np.argsort(IDS), 0])
+    assert any("mean of 3 repeats by 'id'" in note for note in bank.notes)
+    folds = (np.arange(N) % 4)[np.argsort(IDS)]
+    assert bank.library.folds[order].tolist() == folds.tolist()
+    whole.iloc[5, whole.columns.get_loc("id")] = IDS[4]
+    whole.to_csv(path, index=False)
+    with pytest.raises(FileError, match=r"line 7: the id .* stands in line 6 too"):
+        read_target(f"{path}:y")
 
 
 def test_notes_say_what_was_decided(tmp_path, train):

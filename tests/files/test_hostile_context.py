@@ -29,7 +29,10 @@ BAD_TARGETS = {
     "infinite": (with_line(9, "107,inf"), "line 9: .* missing or infinite"),
     "text": (text(target_lines([f"x{i}" for i in range(N)])), "60 different labels"),
     "one-class": (text(target_lines(["a"] * N)), "has one value"),
-    "id-twice": (with_line(9, "100,1"), "line 9: the id 100 stands in line 2 too"),
+    "id-twice": (
+        with_line(9, "100,1"),
+        "line 9: the id 100 in column .* stands in line 2 too",
+    ),
     "id-missing": (with_line(9, ",1"), "has no ids|line 9: the id"),
     "no-column": (text(["id,y2", *(f"{i},1.5" for i in IDS)]), "no column 'target'"),
     "nul": (with_line(9, "107,\0"), "line 9: has NUL bytes"),
@@ -63,10 +66,13 @@ def folds_with(number, new):
 
 
 BAD_FOLDS = {
-    "row-twice": (folds_with(9, "100,3"), "line 9: the id 100 stands in line 2"),
+    "row-twice": (
+        folds_with(9, "100,3"),
+        "line 9: the id 100 in column .* stands in line 2",
+    ),
     "row-missing": (folds_with(61, "158,1")[:-1], "lacks 1 of the 60 ids"),
     "row-more": ([*folds_with(1, "id,fold"), "999,1"], "the id 999 is not in"),
-    "overlap": ([*folds_with(1, "id,fold"), "100,2"], "line 62: the id 100 stands"),
+    "overlap": ([*folds_with(1, "id,fold"), "100,2"], "line 62: the id 100 in column"),
     "fold-missing": (folds_with(9, "107,"), "line 9: the fold in column 'fold'"),
     "one-fold": (["id,fold", *(f"{i},0" for i in IDS)], "expected two or more"),
     "no-ids-short": (["fold", *["0", "1"] * 20], "has 40 rows; expected 60"),
@@ -94,7 +100,10 @@ def test_bad_folds(name, folder):
 
 
 BAD_SAMPLES = {
-    "id-twice": (["id,target", "1,0", "1,0"], "line 3: the id 1 stands in line 2"),
+    "id-twice": (
+        ["id,target", "1,0", "1,0"],
+        "line 3: the id 1 in column .* stands in line 2",
+    ),
     "id-missing": (["id,target", "1,0", ",0"], "line 3: the id in column 'id'"),
     "other-ids": (["id,target", "1,0", "9,0"], "lacks 1 of the 2 ids"),
     "more-ids": (["id,target", "1,0", "2,0", "3,0"], "lacks 1 of the 3 ids"),

@@ -21,6 +21,9 @@ LAYOUTS = {
     10: ("oof/{}.csv.gz", "preds/{}.csv.gz"),
     11: ("{}/oof_train.npy", "{}/oof_test.npy"),
     12: ("oof-{}.npz", "sub-{}.npz"),
+    13: ("valid_preds_{}.npy", "test_preds_{}.npy"),
+    14: ("val_preds/{}.npy", "test_preds/{}.npy"),
+    15: ("models/{}/val.npy", "models/{}/preds.npy"),
 }
 
 
@@ -168,6 +171,11 @@ def test_ten_thousand_files(tmp_path):
         ("train", (), "oof"),
         ("a", ("test", "oof"), "oof"),
         ("contest", (), None),
+        ("valid_preds_a", (), "oof"),
+        ("a", ("val_preds",), "oof"),
+        ("a", ("test_preds",), "test"),
+        ("a", ("oof_preds",), "oof"),
+        ("a", ("train_oof", "a"), "oof"),
     ],
 )
 def test_roles(stem, folders, role):
