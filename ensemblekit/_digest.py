@@ -376,20 +376,19 @@ def _content(value, seen):
 
 
 def _body(function, seen=None):
-    """Digest the code of a function, its defaults, and what it closes over.
+    """Digest the code of a function and its defaults.
 
-    Where `seen` is a set, also the globals that it names, if they are no modules.
+    Of code without a version also what it closes over and the globals that it names,
+    if they are no modules; of other code these may be caches, which change.
     """
     if seen is not None:
         if function.__code__ in seen:
             return b"again"
         seen.add(function.__code__)
-    known = [
-        *(function.__defaults__ or ()),
-        *(function.__kwdefaults__ or {}).values(),
-        *(_cell(cell) for cell in function.__closure__ or ()),
-    ]
-    if seen is not None and not _has_version(function):
+    known = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    if not _has_version(function):
+        seen = set() if seen is None else seen
+        known += [_cell(cell) for cell in function.__closure__ or ()]
         there_are = function.__globals__
         named = [there_are[n] for n in _global_names(function) if n in there_are]
         known += [value for value in named if not inspect.ismodule(value)]

@@ -24,6 +24,7 @@ from ensemblekit import (
     CrossFit,
     LinearStackRegressor,
     StackedRegressor,
+    default_members,
 )
 from ensemblekit._digest import digest
 
@@ -223,3 +224,10 @@ def test_stacks_merge():
     assert_array_equal(stacked.weights_, fresh.weights_)
     assert_array_equal(stacked.predict(X[:9]), fresh.predict(X[:9]))
     assert stacked.cross_fit_.n_fits_ <= n_fits + other.cross_fit_.n_fits_ + 2
+
+
+def test_keys_of_default_members_outlive_their_use(tmp_path):
+    members = default_members("regression")
+    first = CrossFit(members, cv=2, memory=tmp_path, random_state=0).fit(*SMALL)
+    again = CrossFit(members, cv=2, memory=tmp_path, random_state=0).fit(*SMALL)
+    assert (first.n_fits_, again.n_fits_) == (2 * len(members), 0)
