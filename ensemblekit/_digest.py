@@ -13,7 +13,6 @@ from scipy import sparse
 
 from .exceptions import UncacheableError
 
-_NOT_CONTENT = ("__dict__", "__weakref__", "__doc__", "__module__", "_abc_impl")
 _BLOCK = 1 << 22  # bytes of an array that are made contiguous at a time
 _CLONED = ("_metadata_request", "_sklearn_output_config")
 _PLAIN_ARRAYS = (np.ndarray, np.memmap)
@@ -350,7 +349,8 @@ def _members_of(kind, seen):
             plain = getattr(plain, part, plain)
         if isinstance(plain, FunctionType):
             yield _node(name, _body(plain, seen))
-        elif seen is not None and name not in _NOT_CONTENT:
+        # Python keeps notes of its own in a class, when it is pickled for one.
+        elif seen is not None and not name.startswith(("__", "_abc_")):
             yield _node(name, _content(member, seen))
 
 

@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from . import layout
-from ._members import ends_frozen, last_step
+from ._members import ends_frozen
 from ._sklearn import HasMethods
 from .exceptions import MemberError, MemberTypeError
 
@@ -101,8 +101,6 @@ def check_prefit(members):
                     "trained_on_other_rows=True; expected one of them."
                 )
             _check_fitted(name, member.estimator)
-        elif isinstance(last_step(member), PrefitMember):
-            _check_fitted(name, last_step(member).estimator)
         elif ends_frozen(member):
             raise ValueError(
                 f"Member {name!r} is fitted already, and its predictions of rows that "

@@ -379,7 +379,7 @@ BAD_TABLES = {
     "infinite": (_train(rooms=np.where(np.isnan(GAP), np.inf, 1.0)), (), "is infinite"),
     "few rows": (_train("a,price\n1,2.5\n2,3.5\n"), (), "has 2 rows; 5 folds need 10"),
     "no such id": (_train(), ("--id", "key"), "no column 'key' (--id)"),
-    "id twice": (_train(id=7), ("--id", "id"), "line 3: the id 7 stands in line 2"),
+    "id twice": (_train(id=7), ("--id", "id"), "line 3: the id 7 in column"),
     "weights below 0": (_train(w=-1), ("--weight", "w"), "line 2: the weight in"),
     "weights of 0": (_train(w=0), ("--weight", "w"), "all weights in column 'w'"),
     "text weights": (_train(w="x"), ("--weight", "w"), "(--weight) holds no numbers"),

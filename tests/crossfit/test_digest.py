@@ -155,10 +155,11 @@ def test_columns_of_frames_count(frame):
     )
 
 
-def test_the_index_of_a_frame_does_not_count():
+def test_the_index_of_a_frame_counts_where_it_says_something():
     frame = pd.DataFrame({**COLUMNS, "s": ["x", "y", "z"]})
-    assert digest(frame.set_axis([7, 7, 8])) == digest(frame)
-    assert digest(frame["s"].set_axis([7, 7, 8])) == digest(frame["s"])
+    assert digest(frame.set_axis([7, 7, 8])) != digest(frame)
+    assert digest(frame["s"].set_axis([7, 7, 8])) != digest(frame["s"])
+    assert digest(frame.set_axis(pd.RangeIndex(5, 8))) == digest(frame)
     assert digest(frame.iloc[[1, 0, 2]]) != digest(frame)
 
 
