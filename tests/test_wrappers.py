@@ -12,13 +12,13 @@ from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification, make_regression
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import partial_dependence, permutation_importance
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
     HalvingGridSearchCV,
+    KFold,
     TunedThresholdClassifierCV,
     cross_validate,
 )
@@ -32,6 +32,7 @@ from ensemblekit import (
     EnsembleSelectionClassifier,
     EnsembleSelectionRegressor,
     LinearStackClassifier,
+    PrefitMember,
     StackedClassifier,
     StackedRegressor,
     default_members,
@@ -118,7 +119,8 @@ def test_frozen_members(stacked, data):
     X, y = data
     tree = DecisionTreeClassifier if is_classifier(stacked) else DecisionTreeRegressor
     names = np.array(["no", "yes"])[y] if is_classifier(stacked) else y
-    prefit = FrozenEstimator(tree(max_depth=2).fit(X[:60], names[:60]))
+    model = tree(max_depth=2).fit(X[:60], names[:60])
+    prefit = PrefitMember(model, trained_on_other_rows=True)
     own = tree(max_depth=3, random_state=0)
     stacked.set_params(estimators=[("frozen", prefit), ("own", own)], refit="all")
     stacked.fit(X[60:], names[60:])
@@ -213,8 +215,12 @@ def test_groups_inside_grid_search_with_routing(stacked, data, routing):
 
 def test_groups_that_the_splitter_does_not_use_are_refused(stacked, data, routing):
     X, y = data
+    groups = np.arange(len(y)) // 4
     with pytest.raises(TypeError, match="not routed to any object"):
-        stacked.fit(X, y, groups=np.arange(len(y)))
+        clone(stacked).set_params(cv=KFold(3)).fit(X, y, groups=groups)
+    stacked.set_params(cv=3).fit(X, y, groups=groups)  # an int: folds of groups
+    for train, test in stacked.cross_fit_.splits_:
+        assert not set(groups[train]) & set(groups[test])
 
 
 def test_routing_follows_the_members_requests(data, stacked, routing):
