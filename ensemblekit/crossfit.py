@@ -77,7 +77,9 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         the mean of its predictions, one that none holds out (as with TimeSeriesSplit)
         has none: NaN in `oof_predictions_`, and no part in `library_` and scores.
     n_repeats : int, default=1
-        Times that the rows are split anew, at random; of splitters that shuffle.
+        Times that the rows are split anew, at random; of splitters that shuffle. What
+        is scored then is the mean of several models: give ``refit="none"``, so that new
+        rows get that as well.
     method : {"auto", "predict_proba", "decision_function", "predict"}, default="auto"
         What classifiers predict with; ``"auto"`` is the first of these they have.
     quantile_levels : array-like of shape (n_levels,), default=None
@@ -110,7 +112,8 @@ class CrossFit(CallbackSupportMixin, FittedMembers):
         What to do where a member takes no sample weights: stop, or fit it without.
     time_limit : float, default=None
         Seconds after which no more tasks are begun; members that are not on all folds
-        by then are left out, those not refitted keep their fold models.
+        by then are left out, those not refitted keep their fold models. Members are
+        taken in their order: list those first that matter most.
     n_jobs : int, default=None
         Workers for one flat list of (member, fold) tasks; results do not depend on it.
     random_state : int, RandomState or None, default=None

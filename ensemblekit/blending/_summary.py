@@ -150,7 +150,7 @@ def _method_rows(good, scores, without, metric, judge, best_member):
                 "score": _number(score),
                 "score_se": _number(standard_error(own)),
                 "naive": _number(naive),
-                "optimism": _number(metric.sign * (naive - score)),
+                "optimism": _number(_optimism(naive, score, metric)),
                 "gain_over_mean": over_mean[0],
                 "gain_over_mean_se": over_mean[1],
                 "gain_over_best": over_best[0],
@@ -160,6 +160,13 @@ def _method_rows(good, scores, without, metric, judge, best_member):
             }
         )
     return rows
+
+
+def _optimism(naive, score, metric):
+    """Return by how much the naive score looks better; rounding of sums is none."""
+    if np.isclose(naive, score, rtol=1e-12, atol=0.0):
+        return 0.0
+    return metric.sign * (naive - score)
 
 
 def _gain(score, without, other, metric):
