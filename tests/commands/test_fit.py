@@ -748,31 +748,33 @@ def test_a_file_system_without_writing(place, capsys):
     assert "/proc/ensemblekit: cannot be written to" in said
 
 
-@pytest.fixture
-def small_disk():
-    """Let no file grow beyond some bytes: the system refuses in the middle of it."""
+@contextmanager
+def small_disk(n_bytes):
+    """Let no file grow beyond some bytes: the system refuses in the middle of it.
+
+    Not until a fixture ends: the file that the outcome is told to may be longer.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    def limit(n_bytes):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
 
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_full_disk_leaves_what_was_there(model, capsys, small_disk):
+def test_a_full_disk_leaves_what_was_there(model, capsys):
     before = _contents("out")
-    small_disk(8000)  # less than oof.csv has
-    said = refused(capsys, "fit", "train.csv", *FIT, "-o", "out", "--seed", "1")
+    with small_disk(8000):  # less than oof.csv has
+        said = refused(capsys, "fit", "train.csv", *FIT, "-o", "out", "--seed", "1")
     assert "out: cannot be written to" in said
     assert _contents("out") == before
 
 
-def test_a_full_disk_leaves_the_old_predictions(model, capsys, small_disk):
+def test_a_full_disk_leaves_the_old_predictions(model, capsys):
     assert call("predict", "out", "new.csv", "-o", "p.csv") == 0
     before = Path("p.csv").read_bytes()
-    small_disk(100)
-    said = refused(capsys, "predict", "out", "train.csv", "-o", "p.csv")
+    with small_disk(100):
+        said = refused(capsys, "predict", "out", "train.csv", "-o", "p.csv")
     assert "cannot be written to" in said
     assert Path("p.csv").read_bytes() == before
     assert not list(Path().glob(".*partial"))

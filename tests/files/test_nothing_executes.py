@@ -4,6 +4,7 @@ import ast
 import errno
 import resource
 import signal
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -45,18 +46,20 @@ def test_no_unpickling_and_no_evaluation(path):
             assert ast.unparse(node.value) == "False"
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
     """Files of ours may have 100 kB: as if the disk were full then."""
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, old)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path, monkeypatch, request):
+def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
@@ -65,8 +68,8 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path, monkeypatch, requ
     (tmp_path / "oof").mkdir()
     for name in "abcd":
         np.save(tmp_path / "oof" / f"{name}.npy", y)
-    request.getfixturevalue("small_files")
-    with pytest.raises(FileError, match=r"cannot be written: .*Set TMPDIR"):
+    message = r"cannot be written: .*Set TMPDIR"
+    with small_files(), pytest.raises(FileError, match=message):
         read_bank(tmp_path / "oof", tmp_path / "y.npy", in_memory=0)
     assert list(scratch.rglob("*.bin")) == []
 
