@@ -348,7 +348,9 @@ def test_members_trained_elsewhere_warn_declared_or_not():
         ("hidden", LearnsNothing(FrozenEstimator(trained))),
         ("mean", DummyRegressor(strategy="constant", constant=0.0)),
     ]
-    report = audit(CrossFit(models).fit(X, y), X, y)
+    with pytest.warns(UserWarning, match=r"'hidden' holds a fitted predictor"):
+        crossfit = CrossFit(models).fit(X, y)
+    report = audit(crossfit, X, y)
     assert find(report, "prefit", "frozen")["verdict"] == "warn"
     assert "learns nothing" in find(report, "gap", "hidden")["advice"]
     for name in ("ridge", "mean"):
