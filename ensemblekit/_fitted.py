@@ -111,6 +111,7 @@ class FittedMembers(HTMLSummaryMixin, TransformerMixin, _BaseComposition):
         Examples
         --------
         >>> from sklearn.linear_model import LinearRegression
+        >>> from ensemblekit import CrossFit
         >>> X, y = [[0.0], [1.0], [2.0], [4.0]], [0.0, 1.0, 2.0, 8.0]
         >>> members = [("line", LinearRegression())]
         >>> folds = CrossFit(members, cv=2, refit="none").fit(X, y)

@@ -368,7 +368,8 @@ def test_leaderboard_marks_what_was_trained_elsewhere(classification):
     marks = {row["name"]: row["frozen"] for row in stacked.leaderboard_}
     assert marks == {"frozen": True, "bayes": False, "ensemble": True}
     nested = CalibratedClassifierCV(FrozenEstimator(model))
-    stacked = StackedClassifier([("nested", nested)], cv=3).fit(X, y)
+    with pytest.warns(UserWarning, match=r"'nested' holds a fitted predictor"):
+        stacked = StackedClassifier([("nested", nested)], cv=3).fit(X, y)
     assert all(row["frozen"] for row in stacked.leaderboard_)
 
 
