@@ -211,7 +211,10 @@ def test_the_combiner_keeps_groups_whole():
     splits = grouped.cross_fit_.splits_
     alone = LinearStackRegressor(cv=splits).fit(grouped.oof_predictions_, y)
     assert grouped.combiner_.ridge_ == alone.ridge_
-    assert_allclose(grouped.predict(X[:5]), grouped.predict(X[:5]))
+    P = grouped.transform(X[:5])
+    assert_allclose(grouped.predict(X[:5]), alone.predict(P))
+    parted = LinearStackRegressor().fit(grouped.oof_predictions_, y)
+    assert parted.ridge_ != grouped.combiner_.ridge_  # its own folds part groups
     assert {row["name"] for row in grouped.leaderboard_} == {*dict(M), "ensemble"}
 
 
