@@ -12,7 +12,7 @@ import traceback
 import warnings
 from concurrent.futures import BrokenExecutor, Future, wait
 from contextlib import contextmanager, suppress
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from joblib import parallel_config
@@ -161,6 +161,7 @@ class LokyPool:
     def __init__(self, n_workers, job):
         self.window = 2 * n_workers
         self._n_workers = n_workers
+        self._flying: set = set()
         # Without a backend's name, so that its options in `parallel_config` hold.
         self._parallel = Parallel(n_jobs=n_workers)
         folder = self._parallel._backend_kwargs.get("temp_folder")
@@ -177,11 +178,14 @@ class LokyPool:
     def submit(self, index):
         """Queue a task."""
         try:
-            return self._parallel._backend._workers.submit(_work, self._path, index)
+            future = self._parallel._backend._workers.submit(_work, self._path, index)
         except self.deaths as error:  # it broke since the last one
-            future: Future = Future()
+            future = Future()
             future.set_exception(error)
             return future
+        self._flying.add(future)
+        future.add_done_callback(self._flying.discard)
+        return future
 
     def reopen(self):
         """Start new processes for those that died."""
@@ -192,8 +196,18 @@ class LokyPool:
         # This also removes the folders that joblib keeps for a pool's lifetime. There
         # are no workers if an interrupt came while they were being replaced.
         if getattr(self._parallel._backend, "_workers", None) is not None:
+            self._hand_over()
             self._parallel._backend.abort_everything(ensure_ready=False)
         self._parallel.__exit__(None, None, None)
+
+    def _hand_over(self):
+        # loky's manager dies of a KeyError if it is told to kill the workers while it
+        # holds tasks that it has not sent to them; it sends them within milliseconds.
+        deadline = monotonic() + 1
+        while any(_is_waiting(each) for each in list(self._flying)):
+            if monotonic() > deadline:
+                return
+            sleep(0.001)
 
     def close(self, kill=False):
         """Give the processes back, or end them."""
@@ -204,6 +218,10 @@ class LokyPool:
                 self._parallel.__exit__(None, None, None)
         finally:
             _shipping.remove(self._path)
+
+
+def _is_waiting(future):
+    return not (future.running() or future.done())
 
 
 def _work(path, index):

@@ -18,6 +18,7 @@ from joblib.parallel import ThreadingBackend
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from ensemblekit import _shipping
+from ensemblekit._pools import Job, LokyPool, settle
 from ensemblekit._tasks import Outcome, run_tasks
 from ensemblekit.exceptions import MemberError
 
@@ -314,3 +315,16 @@ def test_the_folder_of_the_configuration_is_used(tmp_path):
         run_tasks(work.fail_at, (None,), make_tasks(), on_done=look)
         assert seen
         assert not list(folder.glob("ensemblekit-*"))
+
+
+def test_pools_killed_at_once_leave_no_thread_in_trouble(monkeypatch):
+    problems = []
+    monkeypatch.setattr(threading, "excepthook", problems.append)
+    job = Job(work.fail_at, (None,), make_tasks(1, 4), 1, (None, 1), {}, [])
+    for _ in range(30):
+        pool = LokyPool(2, job)
+        futures = [pool.submit(index) for index in range(4)]
+        pool.close(kill=True)
+        settle(futures)
+        assert all(future.done() for future in futures)
+    assert not problems
