@@ -311,15 +311,15 @@ def main():
     heavy, cheap = table(2500, 30), table(1000, 20)
     parts = {
         "heavy": partial(
-            bench_fit, "Heavy", heavy_members(), *heavy, (1.03, 0.78), repeats=3
+            bench_fit, "Heavy", heavy_members(), *heavy, (1.03, 0.78), repeats=9
         ),
         "cheap": partial(
-            bench_fit, "Cheap", cheap_members(), *cheap, (1.25, 0.65), repeats=3
+            bench_fit, "Cheap", cheap_members(), *cheap, (1.25, 0.65), repeats=9
         ),
         "predict": lambda: (
             print("\nPrediction"),
-            bench_predict("heavy", heavy_members(), *heavy, repeats=15),
-            bench_predict("cheap", cheap_members(), *cheap, repeats=15),
+            bench_predict("heavy", heavy_members(), *heavy, repeats=41),
+            bench_predict("cheap", cheap_members(), *cheap, repeats=41),
         ),
         "memory": bench_memory,
         "search": bench_search,

@@ -76,7 +76,10 @@ class FittedMembers(HTMLSummaryMixin, TransformerMixin, _BaseComposition):
         """
         require_fitted(self)
         self._check_names(names)
-        X = check_input_features(self, X, reset=False)
+        return self._predict_members(check_input_features(self, X, reset=False), names)
+
+    def _predict_members(self, X, names):
+        """Predict rows whose columns have been checked."""
         n_rows, n_columns = _num_samples(X), sum(self._widths.values())
         # P, and the blocks that it is made of.
         n_bytes = 2 * 8 * n_rows * n_columns

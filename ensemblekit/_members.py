@@ -314,7 +314,7 @@ def predict_member(name, model, X, method, present, classes, where, n_outputs=1)
         full = np.zeros((n_rows, len(classes)), dtype=block.dtype)
         full[:, codes] = block
         block = full
-    elif not np.array_equal(codes, np.arange(len(classes))):
+    elif codes.tolist() != list(range(len(classes))):
         block = block[:, np.argsort(codes)]
     return block[:, 1:].copy() if len(classes) == 2 else block
 
@@ -332,7 +332,8 @@ def _model_codes(name, doing, model, known, present, classes):
     """Position in `classes` of each class the model knows, in the model's order."""
     frozen = ends_frozen(model)
     labels = classes if frozen else np.arange(len(present))
-    if known.dtype.kind in "iu" and np.array_equal(known, labels):  # nearly always
+    # Nearly always; lists of a few numbers are compared sooner than arrays.
+    if known.dtype.kind in "iu" and known.tolist() == labels.tolist():
         return np.arange(len(classes)) if frozen else present
     comparable = frozen or known.dtype.kind in "iufb"
     if comparable and known.ndim == 1 and np.isin(known, labels).all():
@@ -406,20 +407,18 @@ def _check_finite(name, doing, block):
 def _check_probabilities(name, doing, block, n_rows, n_columns):
     _check_shape(name, doing, block, n_rows, n_columns)
     block = block if block.dtype.kind == "f" else block.astype(np.float64)
-    tolerance = _TOLERANCE.get(block.dtype, 1e-3)
-    with np.errstate(invalid="ignore", over="ignore"):
-        away = np.abs(block @ np.ones(n_columns, block.dtype) - 1.0)
     low, high = block.min(), block.max()
-    # NaN and infinity fail these too, and need no pass of their own.
-    if low >= -1e-9 and high <= 1 + 1e-9 and away.max() <= tolerance:
-        return block
-    _check_finite(name, doing, block)
-    if low < -1e-9 or high > 1 + 1e-9:
+    if not (low >= -1e-9 and high <= 1 + 1e-9):  # NaN and infinity are among these
+        _check_finite(name, doing, block)
         raise MemberError(
             name,
             doing,
             f"expected probabilities; got values from {low:.4g} to {high:.4g}.",
         )
+    tolerance = _TOLERANCE.get(block.dtype, 1e-3)
+    away = np.abs(block @ np.ones(n_columns, block.dtype) - 1.0)
+    if away.max() <= tolerance:
+        return block
     raise MemberError(
         name,
         doing,

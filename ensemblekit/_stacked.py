@@ -608,7 +608,7 @@ class Stacked(
         while True:
             left = [name for name in names if name not in failed]
             try:
-                P = self.cross_fit_.predict_members(X, left)
+                P = self.cross_fit_._predict_members(X, left)
             except MemberError as error:
                 if self.on_error == "raise":
                     raise
