@@ -285,10 +285,10 @@ COLD = """
 from time import perf_counter
 start = perf_counter()
 from sklearn.datasets import load_breast_cancer
-from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.tree import DecisionTreeClassifier
 X, y = load_breast_cancer(return_X_y=True)
-members = [("bayes", GaussianNB()), ("linear", LogisticRegression(max_iter=5000))]
+members = [("bayes", GaussianNB()), ("tree", DecisionTreeClassifier(max_depth=3))]
 {}.fit(X, y)
 print(perf_counter() - start)
 """
