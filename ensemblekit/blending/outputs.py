@@ -20,7 +20,6 @@ from ..files.predictions import read_predictions
 from ..files.problems import find_bank_hints
 from ._files import to_csv, write_all
 from ._result import FORMAT, Blend
-from ._snippet import read_code, write_snippet
 from ._stored import restore, store
 from ._submission import Names, oof_columns, test_columns
 
@@ -68,7 +67,7 @@ def write_blend(
     method : str, default=None
         Which method to write; None means the best.
     source : mapping, default=None
-        Arguments of `read_bank`, for ``blend.py``.
+        Arguments of `read_bank`, for the code that fits the method again.
 
     Returns
     -------
@@ -80,17 +79,18 @@ def write_blend(
         If the folder cannot be written to, or the sample submission does not fit.
     """
     names = Names.of(bank, sample_submission, blend.reads, blend.classes)
-    method = method or blend.best
+    blend = blend if method is None else blend.choose(method)
+    blend = blend if source is None else replace(blend, source=source)
     texts = {
-        "weights.json": _weights_text(blend, method, names),
+        "weights.json": _weights_text(blend, names),
         "oof_blend.csv": to_csv(oof_columns(blend, bank)),
         "blend.json": blend.to_json(),
-        "blend.py": _code(blend, source),
+        "blend.py": blend.snippet,
         **_reports(blend, bank),
     }
     if blend.library.P_test is not None:
         ids = getattr(bank, "test_ids", None)
-        prediction = blend.predict_test(method)
+        prediction = blend.predict_test()
         columns = test_columns(prediction, blend.classes, ids, names)
         texts["submission.csv"] = to_csv(columns)
     return write_all(Path(folder), texts)
@@ -282,24 +282,20 @@ def _damaged(path, why):
     return FileError(path, None, f"is no stored blend: {why}.", _ADVICE)
 
 
-def _weights_text(blend, method, names):
+def _weights_text(blend, names):
     stored = {
         "format": FORMAT,
         "ensemblekit": version("ensemblekit"),
         "task": blend.task,
         "metric": blend.metric,
         "reads": blend.reads,
-        "method": method,
+        "method": blend.best,
         "members": list(blend.names),
         "submission": asdict(names),
-        "weights": blend.weights_of(method),
-        "combiner": store(blend.models[method]),
+        "weights": blend.weights,
+        "combiner": store(blend.models[blend.best]),
     }
     return json.dumps(stored, indent=1, allow_nan=False) + "\n"
-
-
-def _code(blend, source):
-    return blend.snippet if source is None else write_snippet(blend, read_code(source))
 
 
 def _reports(blend, bank):

@@ -68,6 +68,10 @@ def _loss(blend, row):
 def _leaderboard(blend):
     rows = [_row(row, _kind(blend, row["name"])) for row in blend.rows]
     rows += [_row(row, "member") for row in blend.members]
+    n_methods = blend.choice["n_methods"]
+    if n_methods > 1:
+        name = f"choosing among {n_methods} methods"
+        rows.append(_row({"name": name, **blend.choice}, "choice"))
     best = next(row for row in blend.rows if row["name"] == blend.best)
     gains = [("the mean", "mean", "mean"), (blend.members[0]["name"], "member", "best")]
     return {
