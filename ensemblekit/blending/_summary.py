@@ -27,26 +27,15 @@ def summarise(library, metric, attempts, asked, skipped, rows, source, seed):
     ValueError
         If no method, or fewer than two folds, can be scored.
     """
-    good = [a for a in attempts if a.failure is None and a.held_out is not None]
-    failed = [(a.method.name, _reason(a)) for a in attempts if a not in good]
-    if not good:
-        raise ValueError(
-            "No method could be scored; the first failed with: " + failed[0][1]
-        )
+    good, failed = _parted(attempts)
     kept = _asked_for(good, asked, failed)
-    judge = Judge(metric, rows, nested.seen(a.held_out for a in good))
-    if not judge.scored.any() or len(judge.folds) < 2:
-        raise ValueError(
-            "Fewer than two folds can be scored: without the others a class is "
-            "missing. Give folds that each leave rows of every class."
-        )
+    judge = _make_judge(metric, rows, good)
     pairs = [judge.scores(a.held_out) for a in good if a.held_out is not None]
     scores = np.array([whole for whole, _ in pairs])
     without = np.array([own for _, own in pairs])
     members, best_member = _member_rows(library, metric, judge)
     table = _method_rows(good, scores, without, metric, judge, best_member)
     order = np.argsort(-metric.sign * scores, kind="stable")
-    models = {a.method.name: a.model for a in good}
     result = Blend(
         task=library.task,
         metric=metric.name,
@@ -65,11 +54,50 @@ def summarise(library, metric, attempts, asked, skipped, rows, source, seed):
         verdict="",
         skipped=[*skipped, *failed],
         seconds={a.method.name: a.seconds for a in good},
-        models=models,
+        models={a.method.name: a.model for a in good},
         held_out={a.method.name: a.held_out for a in good},
         unscored=int((~judge.scored).sum()),
         library=library,
     )
+    return _completed(result)
+
+
+def _parted(attempts):
+    """Return attempts that can be scored, and (name, reason) of the others.
+
+    Raises
+    ------
+    ValueError
+        If none can.
+    """
+    good = [a for a in attempts if a.failure is None and a.held_out is not None]
+    failed = [(a.method.name, _reason(a)) for a in attempts if a not in good]
+    if not good:
+        raise ValueError(
+            "No method could be scored; the first failed with: " + failed[0][1]
+        )
+    return good, failed
+
+
+def _make_judge(metric, rows, good):
+    """Return what scores all methods on the same rows.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two folds can be scored.
+    """
+    judge = Judge(metric, rows, nested.seen(a.held_out for a in good))
+    if not judge.scored.any() or len(judge.folds) < 2:
+        raise ValueError(
+            "Fewer than two folds can be scored: without the others a class is "
+            "missing. Give folds that each leave rows of every class."
+        )
+    return judge
+
+
+def _completed(result):
+    """Return the blend with what is read off the rest: weights and verdict."""
     weights = result.weights or {}
     for row in result.members:
         row["weight"] = weights.get(row["name"])

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from .. import layout
+from .._writing import write_texts
 from ..exceptions import FileError
 from ..files.predictions import read_predictions
 from ..files.problems import find_bank_hints
-from ._files import to_csv, write_all
+from ._csv import to_csv
 from ._result import FORMAT, Blend
 from ._stored import restore, store
 from ._submission import Names, oof_columns, test_columns
@@ -93,7 +94,7 @@ def write_blend(
         prediction = blend.predict_test()
         columns = test_columns(prediction, blend.classes, ids, names)
         texts["submission.csv"] = to_csv(columns)
-    return write_all(Path(folder), texts)
+    return write_texts(Path(folder), texts)
 
 
 def apply_blend(

@@ -37,6 +37,18 @@ def find_fitted(estimator: Any, attribute: str, expected: str) -> Any:
     return inside
 
 
+def require_method(estimator: Any, method: str, expected: str) -> None:
+    """Refuse an estimator that is not fitted, or cannot predict what is drawn.
+
+    expected : what could, for the message
+    """
+    check_is_fitted(estimator)
+    if not hasattr(estimator, method):
+        raise ValueError(
+            f"{type(estimator).__name__} has no {method}; expected {expected}."
+        )
+
+
 def member_names(estimator: Any, n_members: int) -> list[str]:
     """Return the members' names: a stack's, or those of the columns of P."""
     cross_fit = getattr(estimator, "cross_fit_", None)

@@ -1,10 +1,9 @@
 """The archive of a population search."""
 
-from typing import Any
-
 import numpy as np
 
-from ._axes import BLUE, GREY, ink, make_axes, title
+from ._axes import BLUE, GREY, ink, title
+from ._display import Display
 from ._source import find_fitted
 
 __all__ = ["ArchiveDisplay"]
@@ -16,7 +15,7 @@ _LABELS = {
 }
 
 
-class ArchiveDisplay:
+class ArchiveDisplay(Display):
     """The archive of a population search: many good ensembles, and how they differ.
 
     With two descriptors (quality-diversity) each elite is a point at its descriptors,
@@ -52,9 +51,6 @@ class ArchiveDisplay:
     'distinct members'
     """
 
-    ax_: Any
-    figure_: Any
-
     def __init__(self, archive):
         self.archive = archive
 
@@ -83,18 +79,8 @@ class ArchiveDisplay:
         fitted = find_fitted(estimator, "archive_", expected)
         return cls(fitted.archive_).plot(ax=ax)
 
-    def plot(self, ax=None):
-        """Draw the archive.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None, default=None
-
-        Returns
-        -------
-        display : ArchiveDisplay
-        """
-        self.ax_, self.figure_ = make_axes(ax)
+    def _draw(self):
+        """Draw the archive."""
         archive = self.archive
         if "bounds" in archive:
             self._draw_cells()
@@ -112,7 +98,6 @@ class ArchiveDisplay:
             f"{len(archive.losses)} ensembles, the best of loss "
             f"{archive.losses[best]:.4g}",
         )
-        return self
 
     def _draw_cells(self):
         archive = self.archive

@@ -1,16 +1,15 @@
 """Loss against cost of a selection's ensembles."""
 
-from typing import Any
-
 import numpy as np
 
-from ._axes import BLUE, GREY, make_axes, title
+from ._axes import BLUE, GREY, title
+from ._display import Display
 from ._source import find_fitted
 
 __all__ = ["FrontierDisplay"]
 
 
-class FrontierDisplay:
+class FrontierDisplay(Display):
     """Loss against cost of the undominated ensembles of a greedy selection.
 
     Parameters
@@ -35,9 +34,6 @@ class FrontierDisplay:
     >>> FrontierDisplay.from_estimator(found).ax_.get_xlabel()
     'cost of the distinct members'
     """
-
-    ax_: Any
-    figure_: Any
 
     def __init__(self, frontier):
         self.frontier = frontier
@@ -67,18 +63,8 @@ class FrontierDisplay:
         fitted = find_fitted(estimator, "frontier_", expected)
         return cls(fitted.frontier_).plot(ax=ax)
 
-    def plot(self, ax=None):
-        """Draw the frontier.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None, default=None
-
-        Returns
-        -------
-        display : FrontierDisplay
-        """
-        self.ax_, self.figure_ = make_axes(ax)
+    def _draw(self):
+        """Draw the frontier."""
         frontier = self.frontier
         self.ax_.step(frontier.costs, frontier.losses, where="post", color=GREY)
         self.ax_.scatter(frontier.costs, frontier.losses, color=BLUE, zorder=3)
@@ -93,7 +79,6 @@ class FrontierDisplay:
             )
         self.ax_.set(xlabel="cost of the distinct members", ylabel="loss")
         title(self.ax_, "undominated ensembles; figures: distinct members")
-        return self
 
 
 def _apart(costs, losses, gap=0.04):

@@ -10,6 +10,7 @@ from ..combine._convex_classifier import ConvexClassifier
 from ..combine._convex_regressor import ConvexRegressor
 from ..combine._quantile_aggregator import QuantileAggregator
 from ._axes import GREY, SKY, VERMILLION, ink, make_axes, name_ticks, share, title
+from ._display import Display
 from ._source import (
     as_library,
     check_array,
@@ -25,7 +26,7 @@ __all__ = ["WeightsDisplay"]
 _OWN_REPLICATES = 200
 
 
-class WeightsDisplay:
+class WeightsDisplay(Display):
     """Weights of the members as bars, the largest first, with their intervals.
 
     Intervals show how far weights would move had other rows been drawn. Weights of
@@ -61,8 +62,6 @@ class WeightsDisplay:
     ['boosting', 'ridge']
     """
 
-    ax_: Any
-    figure_: Any
     bars_: Any
     interval_lines_: Any
     intervals: Any

@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from ensemblekit.blending import apply_blend, blend, write_blend
-from ensemblekit.blending._files import escape, to_csv
+from ensemblekit.blending._csv import escape, to_csv
 from ensemblekit.blending.outputs import apply_to_csv
 from ensemblekit.exceptions import FileError
 
