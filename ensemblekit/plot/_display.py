@@ -32,4 +32,4 @@ class Display:
         return None, None
 
     def _draw(self):
-        raise NotImplementedError
+        """Draw on `ax_`; each display has its own."""

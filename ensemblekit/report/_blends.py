@@ -62,6 +62,8 @@ def from_blend(blend, bank=None, findings=(), random_state=0):
 
 
 def _loss(blend, row):
+    if row["score"] is None:
+        return np.inf
     return -row["score"] if blend.greater_is_better else row["score"]
 
 

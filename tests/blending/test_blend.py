@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from ensemblekit import PredictionLibrary, cross_fitted_predictions
+from ensemblekit import EnsembleReport, PredictionLibrary, cross_fitted_predictions
 from ensemblekit.blending import blend
 from ensemblekit.blending._nested import standard_error
 from ensemblekit.blending._verdict import write_verdict
@@ -207,6 +207,29 @@ def test_failures_stop_nothing():
     library = PredictionLibrary(P, library.y, NAMES, classes=library.classes)
     result = blend(library, methods=["geometric mean", "rank mean", "convex"])
     assert {row["name"] for row in result.rows} >= {"mean", "convex"}
+
+
+def test_what_a_metric_cannot_score_is_left_out():
+    rng = np.random.default_rng(0)
+    y = rng.exponential(size=200)
+    P = np.maximum(y[:, None] + 0.5 + 0.7 * rng.normal(size=(200, 4)), 0.001)
+    P[0] = 1.0, 1.0, 1.0, -0.5  # a member that cannot be scored either
+    result = blend(
+        PredictionLibrary(P, y, NAMES),
+        metric="neg_mean_poisson_deviance",
+        methods=["linear stack", "convex"],
+    )
+    skipped = dict(result.skipped)
+    assert "linear stack" not in {row["name"] for row in result.rows}
+    assert skipped["linear stack"].startswith("cannot be scored: ")
+    assert result.members[-1]["name"] == "dora"
+    assert result.members[-1]["score"] is None
+    json.loads(result.to_json())
+    EnsembleReport(result).to_json()
+    with pytest.raises(ValueError, match="No method could be scored; the first, "):
+        blend(PredictionLibrary(-9 * P, y, NAMES), metric="rmsle", methods=["mean"])
+    short = blend(PredictionLibrary(np.abs(P), y, NAMES), metric="mape", methods="mean")
+    assert short.metric == "neg_mean_absolute_percentage_error"
 
 
 def test_results_are_plain_and_repeatable():
