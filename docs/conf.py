@@ -47,8 +47,10 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"ensemblekit {version}"
 html_show_sourcelink = False
 html_theme_options = {"secondary_sidebar_items": ["page-toc"]}
-# The sections of one page are in the bar on the right; an empty left one takes room.
-html_sidebars = {"**": []}
+# An empty bar on the left takes room.
+html_sidebars = {name: [] for name in ("index", "genindex", "search", "add_a_combiner")}
+html_static_path = ["_static"]
+html_css_files = ["gallery.css"]
 
 
 def skip_foreign(app, what, name, obj, skip, options):

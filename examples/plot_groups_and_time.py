@@ -30,13 +30,12 @@ def held_out_losses(X, y, cv, **given):
     return [losses[name] for name in names]
 
 
-# 60 patients with 8 visits each; groups and weights are given to `fit`.
+# 60 patients with 8 visits each, whose groups are given to `fit`.
 patient = np.repeat(np.arange(60), 8)
 X = rng.normal(size=(60, 5))[patient] + 0.1 * rng.normal(size=(480, 5))
 y = X[:, 0] - 2.0 * X[:, 1] + rng.normal(size=60)[patient] + 0.3 * rng.normal(size=480)
-weight = rng.uniform(0.5, 2.0, size=480)
-visits = held_out_losses(X, y, shuffled, sample_weight=weight)
-kept = held_out_losses(X, y, GroupKFold(5), sample_weight=weight, groups=patient)
+visits = held_out_losses(X, y, shuffled)
+kept = held_out_losses(X, y, GroupKFold(5), groups=patient)
 
 # %%
 # A level that drifts: trees look up the days beside one that is held out. Folds in time
@@ -50,12 +49,12 @@ later = held_out_losses(X, y, TimeSeriesSplit(5))
 # %%
 # The second bar of a pair is what to expect of new patients, and of days to come.
 cases = {"patients": (visits, kept), "days": (mixed, later)}
-figure, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
+figure, axes = plt.subplots(1, 2, layout="constrained")
 for ax, (title, (cut, apart)) in zip(axes, cases.items(), strict=True):
-    for x, losses, label in ((-0.2, cut, "shuffled folds"), (0.2, apart, "kept apart")):
-        ax.bar(np.arange(3) + x, losses, 0.38, label=label)
+    ax.bar(np.arange(3) - 0.2, cut, 0.38, label="shuffled folds")
+    ax.bar(np.arange(3) + 0.2, apart, 0.38, label="kept apart")
     ax.set_title(title)
     ax.set_xticks(range(3), names)
 axes[0].set_ylabel("squared error, held out")
-figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
+axes[1].legend()
 plt.show()

@@ -49,12 +49,11 @@ for name, combiner in combiners.items():
     score = weighted_interval_score(y[new], Q[name], LEVELS)
     covered = interval_coverage(y[new], Q[name][:, 0], Q[name][:, -1], 0.1).coverage[0]
     print(f"{name:11} score {score:.3f}, 90 % intervals cover {covered:.3f}")
-print(dict(zip(TEAMS, combiners["weights"].weights_.round(2), strict=True)))
+print(*TEAMS, combiners["weights"].weights_.round(2))
 
 # %%
 # Bands between quantiles of one place, and what came true.
-figure, ax = plt.subplots(layout="constrained")
 part = y[new][::20], Q["weights"][::20], LEVELS
-QuantileFanDisplay.from_predictions(*part, x=week[new][::20], ax=ax)
+ax = QuantileFanDisplay.from_predictions(*part, x=week[new][::20], ax=plt.gca()).ax_
 ax.set(xlabel="week", ylabel="y", title="Forecasts of the weighted teams")
 plt.show()
