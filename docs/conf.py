@@ -43,6 +43,8 @@ sphinx_gallery_conf = {
     "min_reported_time": 60,
 }
 
+toc_object_entries_show_parents = "hide"  # `fit`, under its class
+
 html_theme = "pydata_sphinx_theme"
 html_title = f"ensemblekit {version}"
 html_show_sourcelink = False
@@ -50,7 +52,7 @@ html_theme_options = {"secondary_sidebar_items": ["page-toc"]}
 # An empty bar on the left takes room.
 html_sidebars = {name: [] for name in ("index", "genindex", "search", "add_a_combiner")}
 html_static_path = ["_static"]
-html_css_files = ["gallery.css"]
+html_css_files = ["pages.css"]
 
 
 def skip_foreign(app, what, name, obj, skip, options):

@@ -18,7 +18,7 @@ X, y = make_classification(
 )
 X, X_new, y, y_new = train_test_split(X, y, test_size=0.5, random_state=0)
 members = [
-    ("small", ExtraTreesClassifier(4, random_state=0)),
+    ("small", ExtraTreesClassifier(8, min_samples_leaf=5, random_state=0)),
     ("large", ExtraTreesClassifier(80, random_state=1)),
 ]
 cascade = CascadeClassifier(
@@ -43,6 +43,7 @@ for point, text in [(0, "small alone"), (chosen, "chosen"), (-1, "all members")]
         textcoords="offset points",
         ha="right" if point == -1 else "left",
     )
+ax.margins(y=0.1)
 ax.set(xlabel="mean cost of a row (small: 1)", ylabel="error rate, held out")
 plt.show()
 

@@ -42,9 +42,10 @@ figure, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
 for row in rows:
     colour = "#0072B2" if row["kind"] == "member" else "#D55E00"
     ax.errorbar(row["score"], row["name"], xerr=row["score_se"], fmt="o", color=colour)
-ax.set_xlabel(f"{board['metric']} on held-out rows, ±1 standard error")
+metric = board["metric"].replace("_", " ")
+ax.set_xlabel(f"{metric} on held-out rows, ±1 standard error")
 plt.show()
 
 # %%
 # In a notebook the report shows itself, as it does here.
-report  # noqa: B018
+report

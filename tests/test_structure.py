@@ -320,8 +320,8 @@ def public_callables():
             yield name, value
             continue
         for method, function in inspect.getmembers(value, inspect.isroutine):
-            ours = (function.__module__ or "").startswith("ensemblekit")
-            if ours and not method.startswith("_"):
+            module = getattr(function, "__module__", None) or ""
+            if module.startswith("ensemblekit") and not method.startswith("_"):
                 yield f"{name}.{method}", function
 
 
