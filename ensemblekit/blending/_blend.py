@@ -129,7 +129,7 @@ def select_methods(every, names, size):
     Raises
     ------
     ValueError
-        If a name is unknown.
+        If a name is unknown, or what it needs is not installed.
     """
     known = [method.name for method in every]
     names = names if isinstance(names, str) and names == "all" else _listed(names)
@@ -141,9 +141,34 @@ def select_methods(every, names, size):
         )
     if names != "all":
         kept = {*names, MEAN, BEST_MEMBER}
-        return [method for method in every if method.name in kept], []
-    skipped = [(m.name, _too_slow(m, size)) for m in every if size > m.most]
-    return [method for method in every if size <= method.most], skipped
+        tried = [method for method in every if method.name in kept]
+        _refuse_lacking(tried)
+        return tried, []
+    reasons = [(method.name, _why_not(method, size)) for method in every]
+    skipped = [(name, reason) for name, reason in reasons if reason is not None]
+    left_out = dict(skipped)
+    return [method for method in every if method.name not in left_out], skipped
+
+
+def _refuse_lacking(methods):
+    for method in methods:
+        if method.lacks:
+            raise ValueError(
+                f"The method {method.name!r} needs {method.lacks}, which is not "
+                f"installed: run pip install 'ensemblekit[{method.lacks}]'."
+            )
+
+
+def _why_not(method, size):
+    """Return why a method is not tried unless asked for, or None."""
+    if size > method.most:
+        return _too_slow(method, size)
+    if method.lacks:
+        return (
+            f"left out, as {method.lacks} is not installed "
+            f"(pip install 'ensemblekit[{method.lacks}]')"
+        )
+    return None
 
 
 def _too_slow(method, size):

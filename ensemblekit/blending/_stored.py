@@ -18,6 +18,9 @@ __all__ = ["restore", "store"]
 _READ = {
     "Average": (("kind",), ("weights_", "quantiles_")),
     "EnsembleSelection": ((), ("weights_", "n_outputs_")),
+    "QOEnsembleSelection": ((), ("weights_",)),
+    "QDOEnsembleSelection": ((), ("weights_",)),
+    "CMAEnsemble": (("normalization",), ("weights_",)),
     "HillClimbing": (("allow_negative",), ("weights_",)),
     "Convex": ((), ("weights_", "intercept_", "n_outputs_")),
     "LinearStack": (

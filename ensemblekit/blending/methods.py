@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.metrics import cohen_kappa_score, make_scorer
 
 from .. import combine
+from ..combine import _population_base as population
 from ..combine._decision import DecisionOffsetClassifier
 from ..combine._scores_base import METRICS as LABEL_METRICS
 from .metrics import Metric
@@ -34,11 +36,19 @@ class Method:
     most : float
         Numbers in P beyond which it is left out unless asked for by name; 0 for a
         method that calls a slow scorer thousands of times.
+    needs : str or None, default=None
+        A package, and the extra that brings it, that is no hard dependency.
     """
 
     name: str
     make: Callable[[], BaseEstimator]
     most: float
+    needs: str | None = None
+
+    @property
+    def lacks(self) -> str | None:
+        """Return what has to be installed first, None if nothing."""
+        return None if self.needs is None or find_spec(self.needs) else self.needs
 
 
 def methods_for(
@@ -68,6 +78,7 @@ def methods_for(
     """
     recipes = _Recipes(metric, task, n_classes, random_state)
     methods = [*recipes.plain(), *recipes.searches(), *recipes.weights()]
+    methods += recipes.populations()
     if metric.tuned is not None:
         methods += recipes.offsets()
     return [*methods, recipes.choice()]
@@ -133,6 +144,26 @@ class _Recipes:
             Method("hill climbing", climb(), most),
             Method("hill climbing, signed", climb(allow_negative=True), signed),
         ]
+
+    def populations(self):
+        """Return searches of many ensembles: 50 evaluations for each member."""
+        loss, seed = self.metric.loss, self.seed
+        gram, fast = loss in ("squared_error", "brier"), loss == "log_loss"
+        known = population.CLASSIFICATION_LOSSES
+        if not self.n_classes:
+            known = population.REGRESSION_LOSSES
+        most = MEDIUM if gram else MEDIUM / 4 if fast else MEDIUM / 10
+        found = [
+            Method(f"{name} selection", make, most)
+            for name in ("QO", "QDO")
+            if loss in known
+            for make in [
+                self.make(f"{name}EnsembleSelection", loss=loss, random_state=seed)
+            ]
+        ]
+        evolved = self.make("CMAEnsemble", loss=self._climbed, random_state=seed)
+        slow = MEDIUM / 10 if loss in known else ON_REQUEST
+        return [*found, Method("CMA-ES", evolved, MEDIUM if gram else slow, "cma")]
 
     @property
     def _climbed(self):
