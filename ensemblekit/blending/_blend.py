@@ -46,8 +46,9 @@ def blend(
         ``"rmse"``, ``"mse"``, ``"mae"``, ``"r2"``, ``"log_loss"``, ``"brier"``,
         ``"roc_auc"``, ``"accuracy"``, ``"balanced_accuracy"``, ``"f1"``,
         ``"f1_macro"``, ``"f1_weighted"``, ``"matthews_corrcoef"``, ``"cohen_kappa"``,
-        ``"qwk"`` (quadratic weighted kappa), or another scorer of scikit-learn. None
-        means ``"rmse"`` or ``"log_loss"``.
+        ``"qwk"`` (quadratic weighted kappa), or another scorer of scikit-learn; of
+        quantiles ``"pinball"``, the mean over rows and levels. None means ``"rmse"``,
+        ``"log_loss"`` or ``"pinball"``.
     methods : "all" or sequence of str, default="all"
         Names of the methods to try; ``"all"`` means those that take minutes at most at
         this size (`Blend.skipped` names the others). The mean and the best member are
@@ -58,7 +59,8 @@ def blend(
     random_state : int, default=0
         Of the folds drawn and of the methods that draw.
     progress : callable, default=None
-        Called as ``progress(done, total, name)`` before each fit and at the end.
+        Called as ``progress(done, total, name)`` before each fit, with a name such as
+        ``"greedy: fold 2 of 5"``, and at the end.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def blend(
     Raises
     ------
     ValueError
-        If the library holds quantiles, the metric or a method is unknown, or rows are
+        If the metric is unknown or of another task, a method is unknown, or rows are
         too few for folds.
 
     Notes
@@ -96,7 +98,8 @@ def blend(
     _check(library, random_state)
     classes = library.classes
     n_classes = 0 if classes is None else len(classes)
-    found = find_metric(metric, library.task, n_classes)
+    levels = library.quantile_levels
+    found = find_metric(metric, library.task, n_classes, levels)
     every = methods_for(found, library.task, n_classes, random_state)
     tried, skipped = select_methods(every, methods, library.P.size)
     rows_folds, source = find_folds(library, folds, random_state)
@@ -113,11 +116,6 @@ def _check(library, random_state):
         raise TypeError(
             f"blend takes a PredictionLibrary or a bank of files; got "
             f"{type(library).__name__}."
-        )
-    if library.task == "quantile":
-        raise ValueError(
-            "The library holds quantiles; blend takes values or probabilities. "
-            "QuantileAggregator combines quantiles."
         )
     if not isinstance(random_state, Integral) or random_state < 0:
         raise ValueError(f"random_state is {random_state!r}; expected an int >= 0.")

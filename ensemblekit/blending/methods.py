@@ -59,9 +59,9 @@ def methods_for(
     Parameters
     ----------
     metric : Metric
-    task : {"regression", "classification"}
+    task : {"regression", "classification", "quantile"}
     n_classes : int
-        0 for regression.
+        0 for values and quantiles.
     random_state : int
         Seed of the methods that draw.
 
@@ -76,12 +76,39 @@ def methods_for(
     >>> [method.name for method in methods][:4]
     ['best member', 'mean', 'median', 'top mean']
     """
+    if metric.levels is not None:
+        return _of_quantiles(list(metric.levels))
     recipes = _Recipes(metric, task, n_classes, random_state)
     methods = [*recipes.plain(), *recipes.searches(), *recipes.weights()]
     methods += recipes.populations()
     if metric.tuned is not None:
         methods += recipes.offsets()
     return [*methods, recipes.choice()]
+
+
+def _of_quantiles(levels):
+    """Return what pools quantiles, and what weights members by their pinball loss."""
+
+    def make(name, /, **parameters):
+        return partial(getattr(combine, name), quantile_levels=levels, **parameters)
+
+    pool = partial(make, "QuantilePoolRegressor")
+    select = partial(make, "EnsembleSelectionRegressor", loss="pinball")
+    weigh = partial(make, "QuantileAggregator")
+    steady = weigh(ridge=10.0, ridge_center="inverse_loss")
+    return [
+        Method(BEST_MEMBER, select(n_rounds=1), ANY_SIZE),
+        Method(MEAN, pool(), ANY_SIZE),
+        Method("median", pool(kind="median"), LARGE),
+        Method("trimmed mean", pool(kind="trimmed_mean"), LARGE),
+        Method("linear pool", pool(kind="linear"), LARGE),
+        Method("top mean", select(n_rounds=1, shrinkage=1.0), ANY_SIZE),
+        Method("greedy", select(), LARGE),
+        Method("quantile weights", weigh(), LARGE),
+        Method("quantile weights, steady", steady, LARGE),
+        Method("quantile weights, medium", weigh(weights="medium"), MEDIUM),
+        Method("quantile weights, fine", weigh(weights="fine"), MEDIUM),
+    ]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ._common import (
-    Progress,
     fail,
     missing_packages,
     one_or_list,
@@ -13,6 +12,8 @@ from ._common import (
     printable,
     seed_problem,
 )
+from ._levels_option import add_levels
+from ._progress_bar import Progress
 
 _NEEDED = ("pandas", "pyarrow")
 _DESCRIPTION = """\
@@ -60,6 +61,7 @@ def add_inputs(parser, target_required=True):
         choices=("regression", "classification"),
         help="(default: by the values of the target)",
     )
+    add_levels(parser)
 
 
 def run(options):
@@ -85,7 +87,14 @@ def read_inputs(options):
         "test": one_or_list(options.test),
         "folds": options.folds,
         "sample": getattr(options, "sample_submission", None),
+        "quantiles": _quantiles(options),
     }
+
+
+def _quantiles(options):
+    """Return the levels given; a metric of quantiles asks for levels by name."""
+    pinball = getattr(options, "metric", None) == "pinball"
+    return "names" if options.quantiles is None and pinball else options.quantiles
 
 
 def _run(options):
@@ -126,7 +135,9 @@ def _run(options):
 
 
 def _as_text(value):
-    return [str(path) for path in value] if isinstance(value, list) else value
+    if not isinstance(value, list) or isinstance(value[0], float):
+        return value
+    return [str(path) for path in value]
 
 
 def _methods(text):

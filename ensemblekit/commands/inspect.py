@@ -4,6 +4,8 @@ import sys
 from collections import Counter
 from importlib.util import find_spec
 
+from ._levels_option import add_levels
+
 __all__ = ["add_parser", "run"]
 
 _NEEDED = ("pandas", "pyarrow")
@@ -31,6 +33,7 @@ def add_parser(commands):
     add("--test", nargs="+", metavar="PATH", help="predictions of the test rows")
     add("--folds", metavar="FILE:COLUMN", help="folds in which rows were held out")
     add("--sample-submission", metavar="FILE", help="ids of the test rows, in order")
+    add_levels(parser)
     return parser
 
 
@@ -63,6 +66,7 @@ def _inspect(options):
         test=_one_or_list(options.test),
         folds=options.folds,
         sample=options.sample_submission,
+        quantiles=options.quantiles,
     )
     if bank is not None:
         _print_bank(bank)
