@@ -16,8 +16,9 @@ from .metrics import find_metric
 _LONG = 5_000_000  # numbers in P from which it is worth asking
 _WARM, _LEAST, _SHARE = 300, 5_000, 10
 # Numbers of the largest sample, no part of a cache: reading from memory takes longer,
-# by half for what reads P often. Only methods that take less than so long get it.
-_MOST, _PATIENCE = 20_000_000, 2.0
+# twice as long for greedy selection. In runs that are long, only methods get it that
+# take less than so many seconds.
+_MOST, _LONG_RUN, _PATIENCE = 20_000_000, 30.0, 2.0
 _FAILURES = (ValueError, ArithmeticError, MemoryError, np.linalg.LinAlgError)
 
 
@@ -57,14 +58,16 @@ def method_seconds(library, metric, methods, n_folds, seed):
     last = _timed(library, metric, methods, more, seed)
     size = np.full((len(methods), 1), more)
     slopes = np.maximum(last - first, 0.0) / (more - fewer)
+    # Folds train on n_folds - 1 times all rows together, and predict each row once.
+    rows, fits = library.n_samples * np.array([n_folds, 2]), n_folds + 1
+    seconds = (fits * last + slopes * (rows - fits * size)).sum(axis=1)
     fast = (last + slopes * (most - more)).sum(axis=1) < _PATIENCE
-    if most > more and fast.any():
+    if most > more and fast.any() and seconds.sum() > _LONG_RUN:
         chosen = [methods[k] for k in np.flatnonzero(fast)]
         last[fast], size[fast] = _timed(library, metric, chosen, most, seed), most
         slopes = np.maximum(last - first, 0.0) / (size - fewer)
-    # Folds train on n_folds - 1 times all rows together, and predict each row once.
-    rows, fits = library.n_samples * np.array([n_folds, 2]), n_folds + 1
-    return (fits * last + slopes * (rows - fits * size)).sum(axis=1).clip(0.0)
+        seconds = (fits * last + slopes * (rows - fits * size)).sum(axis=1)
+    return seconds.clip(0.0)
 
 
 def _sample_sizes(library):
@@ -127,10 +130,14 @@ def _other_seconds(library, metric, n_folds, seed):
 
 
 def _memory(size, library, n_methods):
-    """P, the training rows of a fold, held-out and naive predictions; in GB."""
+    """P, the training rows of a fold, held-out and naive predictions; in GB.
+
+    Weights of quantiles are fitted to residuals: once more the training rows.
+    """
     n_outputs = library.n_outputs if library.classes is None else len(library.classes)
     predictions = 2 * n_methods * library.n_samples * n_outputs * 8
-    return (2.2 * size + predictions) / 1e9 + 0.6
+    copies = 2.2 if library.quantile_levels is None else 3.2
+    return (copies * size + predictions) / 1e9 + 0.6
 
 
 def _time(seconds):

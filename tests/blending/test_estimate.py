@@ -67,6 +67,7 @@ def test_fast_methods_are_timed_out_of_the_cache(seconds_of):
     fast, slow = seconds_of(jump, jump | {"row": 1.0})
     assert 0.95 <= fast / (2e-4 * 5 * 1200) <= 1.2
     assert slow == pytest.approx(5 * 1200)  # as the smaller samples have it
+    assert seconds_of(jump)[0] == pytest.approx(1e-4 * 5 * 1200)  # a short run
 
 
 def test_a_method_that_fails_costs_nothing(seconds_of, monkeypatch):
