@@ -46,8 +46,9 @@ def blend(
         ``"rmse"``, ``"mse"``, ``"mae"``, ``"r2"``, ``"log_loss"``, ``"brier"``,
         ``"roc_auc"``, ``"accuracy"``, ``"balanced_accuracy"``, ``"f1"``,
         ``"f1_macro"``, ``"f1_weighted"``, ``"matthews_corrcoef"``, ``"cohen_kappa"``,
-        ``"qwk"`` (quadratic weighted kappa), or another scorer of scikit-learn. None
-        means ``"rmse"`` or ``"log_loss"``.
+        ``"qwk"`` (quadratic weighted kappa), or another scorer of scikit-learn; of
+        quantiles ``"pinball"``, the mean over rows and levels. None means ``"rmse"``,
+        ``"log_loss"`` or ``"pinball"``.
     methods : "all" or sequence of str, default="all"
         Names of the methods to try; ``"all"`` means those that take minutes at most at
         this size (`Blend.skipped` names the others). The mean and the best member are
@@ -58,7 +59,8 @@ def blend(
     random_state : int, default=0
         Of the folds drawn and of the methods that draw.
     progress : callable, default=None
-        Called as ``progress(done, total, name)`` before each fit and at the end.
+        Called as ``progress(done, total, name)`` before each fit, with a name such as
+        ``"greedy: fold 2 of 5"``, and at the end.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def blend(
     Raises
     ------
     ValueError
-        If the library holds quantiles, the metric or a method is unknown, or rows are
+        If the metric is unknown or of another task, a method is unknown, or rows are
         too few for folds.
 
     Notes
@@ -96,7 +98,8 @@ def blend(
     _check(library, random_state)
     classes = library.classes
     n_classes = 0 if classes is None else len(classes)
-    found = find_metric(metric, library.task, n_classes)
+    levels = library.quantile_levels
+    found = find_metric(metric, library.task, n_classes, levels)
     every = methods_for(found, library.task, n_classes, random_state)
     tried, skipped = select_methods(every, methods, library.P.size)
     rows_folds, source = find_folds(library, folds, random_state)
@@ -114,11 +117,6 @@ def _check(library, random_state):
             f"blend takes a PredictionLibrary or a bank of files; got "
             f"{type(library).__name__}."
         )
-    if library.task == "quantile":
-        raise ValueError(
-            "The library holds quantiles; blend takes values or probabilities. "
-            "QuantileAggregator combines quantiles."
-        )
     if not isinstance(random_state, Integral) or random_state < 0:
         raise ValueError(f"random_state is {random_state!r}; expected an int >= 0.")
 
@@ -129,7 +127,7 @@ def select_methods(every, names, size):
     Raises
     ------
     ValueError
-        If a name is unknown.
+        If a name is unknown, or what it needs is not installed.
     """
     known = [method.name for method in every]
     names = names if isinstance(names, str) and names == "all" else _listed(names)
@@ -141,9 +139,34 @@ def select_methods(every, names, size):
         )
     if names != "all":
         kept = {*names, MEAN, BEST_MEMBER}
-        return [method for method in every if method.name in kept], []
-    skipped = [(m.name, _too_slow(m, size)) for m in every if size > m.most]
-    return [method for method in every if size <= method.most], skipped
+        tried = [method for method in every if method.name in kept]
+        _refuse_lacking(tried)
+        return tried, []
+    reasons = [(method.name, _why_not(method, size)) for method in every]
+    skipped = [(name, reason) for name, reason in reasons if reason is not None]
+    left_out = dict(skipped)
+    return [method for method in every if method.name not in left_out], skipped
+
+
+def _refuse_lacking(methods):
+    for method in methods:
+        if method.lacks:
+            raise ValueError(
+                f"The method {method.name!r} needs {method.lacks}, which is not "
+                f"installed: run pip install 'ensemblekit[{method.lacks}]'."
+            )
+
+
+def _why_not(method, size):
+    """Return why a method is not tried unless asked for, or None."""
+    if size > method.most:
+        return _too_slow(method, size)
+    if method.lacks:
+        return (
+            f"left out, as {method.lacks} is not installed "
+            f"(pip install 'ensemblekit[{method.lacks}]')"
+        )
+    return None
 
 
 def _too_slow(method, size):

@@ -24,7 +24,8 @@ class Rows:
     """What is blended: P and the targets as losses take them.
 
     y : (n,) values, or codes of the classes; labels : (n,) as combiners are given them
-    weight : (n,) or None; folds : (n,) int
+    weight : (n,) or None; folds : (n,) int; n_classes : 0 for values and quantiles
+    n_outputs : columns of one member in P
     """
 
     P: NDArray
@@ -33,6 +34,7 @@ class Rows:
     weight: NDArray | None
     folds: NDArray
     n_classes: int
+    n_outputs: int
 
     @classmethod
     def of(cls, library: PredictionLibrary, folds: NDArray) -> "Rows":
@@ -41,7 +43,8 @@ class Rows:
         y, n_classes = library.y, 0
         if classes is not None:
             y, n_classes = np.searchsorted(classes, library.y), len(classes)
-        return cls(library.P, y, library.y, library.sample_weight, folds, n_classes)
+        given = library.P, y, library.y, library.sample_weight
+        return cls(*given, folds, n_classes, library.n_outputs)
 
     def knows_all(self, training: NDArray) -> bool:
         """Return whether the training rows hold each class, with weight."""
@@ -116,25 +119,15 @@ def attempt_all(
 
     One copy of the training rows of a fold serves all methods.
     """
-    folds = [*np.unique(rows.folds), None]
-    return attempt_folds(methods, rows, metric, folds, progress)
-
-
-def attempt_folds(
-    methods: list[Method],
-    rows: Rows,
-    metric: Metric,
-    folds: list[Any],
-    progress: Callable[[int, int, str], None] | None,
-) -> list[Attempt]:
-    """Fit all methods without each of some folds; None stands for all rows."""
+    folds = [*np.unique(rows.folds), None]  # None: all rows
     attempts = [Attempt(method) for method in methods]
     total, done = len(folds) * len(methods), 0
-    for fold in folds:
+    for at, fold in enumerate(folds):
+        where = "all rows" if fold is None else f"fold {at + 1} of {len(folds) - 1}"
         part = _Part.of(rows, fold)
         for attempt in attempts:
             if progress is not None:
-                progress(done, total, attempt.method.name)
+                progress(done, total, f"{attempt.method.name}: {where}")
             if part is not None and attempt.failure is None:
                 _try(attempt, rows, part, metric)
             done += 1
@@ -199,7 +192,9 @@ ALL = slice(None)
 
 
 def predict(model: Any, P: NDArray, metric: Metric) -> NDArray:
-    """Return what the metric reads: values, probabilities or codes of labels."""
+    """Return what the metric reads: values, probabilities, codes or quantiles."""
+    if metric.reads == "quantiles":
+        return np.asarray(model.predict_quantiles(P), dtype=np.float64)
     if metric.reads == "values":
         return np.asarray(model.predict(P), dtype=np.float64)
     if metric.reads == "probabilities":

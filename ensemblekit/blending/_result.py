@@ -29,10 +29,10 @@ class Blend:
 
     Attributes
     ----------
-    task : {"regression", "classification"}
+    task : {"regression", "classification", "quantile"}
     metric : str
     greater_is_better : bool
-    reads : {"values", "probabilities", "labels"}
+    reads : {"values", "probabilities", "labels", "quantiles"}
         What the metric reads of a prediction.
     names : list of str
         Members.
@@ -133,8 +133,8 @@ class Blend:
 
         Returns
         -------
-        prediction : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Values, probabilities or labels, as the metric reads.
+        prediction : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Values, probabilities, labels or quantiles, as the metric reads.
         """
         held_out = self.held_out[self._known(name)]
         if self.reads != "labels":
@@ -170,7 +170,7 @@ class Blend:
         return self.predict(self.library.P_test, name)
 
     def predict(self, P: ArrayLike, name: str | None = None) -> NDArray:
-        """Return predictions of new rows: values, probabilities or labels.
+        """Return predictions of new rows: values, probabilities, labels or quantiles.
 
         Parameters
         ----------
@@ -186,6 +186,8 @@ class Blend:
         model = self.models[self._known(name)]
         if self.reads == "probabilities":
             return model.predict_proba(P)
+        if self.reads == "quantiles":
+            return model.predict_quantiles(P)
         return model.predict(P)
 
     @property
@@ -235,7 +237,8 @@ class Blend:
             "ensemblekit": version("ensemblekit"),
             **{key: copy.deepcopy(getattr(self, key)) for key in plain},
             "names": list(self.names),
-            "classes": None if self.classes is None else self.classes.tolist(),
+            "classes": _as_list(self.classes),
+            "quantile_levels": _as_list(self.library.quantile_levels),
             "n_folds": len(np.unique(self.folds)),
             "skipped": [list(entry) for entry in self.skipped],
             "weights": {name: self.weights_of(name) for name in self.models},
@@ -264,3 +267,7 @@ class Blend:
                 f"No method {name!r} was fitted; expected one of {list(self.models)}."
             )
         return name
+
+
+def _as_list(values):
+    return None if values is None else values.tolist()

@@ -10,6 +10,9 @@ _IMPORTS = {
 }
 
 
+_PREDICTS = {"probabilities": "predict_proba", "quantiles": "predict_quantiles"}
+
+
 def read_code(source):
     """Return lines that read a bank; source : arguments of `read_bank`."""
     first = f"read_bank({source['oof']!r}, {source['target']!r}"
@@ -30,7 +33,7 @@ def write_snippet(blend, read=_READ):
     code = write_constructor(model)
     weight = blend.library.sample_weight is not None
     weighted = ", sample_weight=library.sample_weight" if weight else ""
-    method = "predict_proba" if blend.reads == "probabilities" else "predict"
+    method = _PREDICTS.get(blend.reads, "predict")
     imports = [f"from ensemblekit import {', '.join(sorted(class_names(model)))}"]
     imports += [line for call, line in _IMPORTS.items() if call in code]
     lines = [f"combiner = {code}", f"combiner.fit(library.P, library.y{weighted})"]

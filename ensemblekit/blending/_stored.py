@@ -17,7 +17,11 @@ __all__ = ["restore", "store"]
 # Parameters and fitted attributes that prediction needs, by class without its ending.
 _READ = {
     "Average": (("kind",), ("weights_", "quantiles_")),
-    "EnsembleSelection": ((), ("weights_", "n_outputs_")),
+    "EnsembleSelection": (("quantile_levels",), ("weights_", "n_outputs_")),
+    "QuantilePool": (("kind", "trim"), ("quantile_levels_", "weights_")),
+    "QOEnsembleSelection": ((), ("weights_",)),
+    "QDOEnsembleSelection": ((), ("weights_",)),
+    "CMAEnsemble": (("normalization",), ("weights_",)),
     "HillClimbing": (("allow_negative",), ("weights_",)),
     "Convex": ((), ("weights_", "intercept_", "n_outputs_")),
     "LinearStack": (
@@ -28,6 +32,13 @@ _READ = {
     "CombinerSearch": ((), ("combiners_", "shares_", "chosen_", "weights_")),
     "DecisionOffset": ((), ("combiner_", "offsets_", "weights_")),
     "Single": ((), ("weights_",)),
+}
+# Of names without an ending.
+_READ_WHOLE = {
+    "QuantileAggregator": (
+        ("weights", "gate", "noncrossing", "absent"),
+        ("weights_", "quantile_levels_", "_distinct_", "_gate_", "_n_given_"),
+    )
 }
 _ALWAYS = ("classes_", "n_features_in_")
 _CALIBRATORS = {
@@ -128,6 +139,8 @@ def _array(value):
 
 
 def _read_of(name):
+    if name in _READ_WHOLE:
+        return _READ_WHOLE[name]
     for ending in _ENDINGS:
         stem = name.removesuffix(ending)
         if stem != name and stem in _READ:

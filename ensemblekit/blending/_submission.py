@@ -7,6 +7,7 @@ import numpy as np
 
 from ..exceptions import FileError
 from ..files._content import read_table
+from ..files._quantiles import level_of
 
 
 @dataclass(frozen=True)
@@ -16,19 +17,21 @@ class Names:
     id : str or None for ``id``, or ``row`` where there are no ids
     prediction : str, start of the names of the prediction columns
     columns : those of a sample submission, or None
+    levels : levels of quantiles, or None
     """
 
     id: str | None = None
     prediction: str = "prediction"
     columns: list[str] | None = None
+    levels: list[float] | None = None
 
     @classmethod
-    def of(cls, bank, sample, reads, classes):
+    def of(cls, bank, sample, reads, classes, levels=None):
         """Return the names that the target or, where given, the sample has."""
         target = getattr(bank, "target", None)
         own = getattr(target, "id_column", None)
         column = getattr(target, "column", None) or "prediction"
-        names = cls(own, column)
+        names = cls(own, column, levels=None if levels is None else list(levels))
         return names if sample is None else names.like(sample, reads, classes)
 
     def like(self, sample, reads, classes):
@@ -42,6 +45,9 @@ class Names:
         columns = list(read_table(Path(sample)).columns)
         first = self.id if self.id in columns else columns[0]
         given = [name for name in columns if name != first]
+        if self.levels is not None:
+            _levels_of_each(given, self.levels, sample)
+            return replace(self, id=first, columns=given)
         several = reads == "probabilities" and len(given) == len(classes)
         if several:
             _class_of_each(given, classes, sample)
@@ -59,21 +65,27 @@ class Names:
 
 def oof_columns(blend, bank):
     """Return the columns of oof_blend.csv: id, fold and the nested predictions."""
-    names = Names.of(bank, None, blend.reads, blend.classes)
+    levels = blend.library.quantile_levels
+    names = Names.of(bank, None, blend.reads, blend.classes, _as_list(levels))
     ids = getattr(bank, "ids", None)
     first = _first(ids, names, blend.n_samples) | {"fold": blend.folds}
     prediction = blend.held_out[blend.best]
     if blend.reads == "labels":
         return first | {"prediction": _labels(blend.classes, prediction)}
+    if names.levels is not None:
+        return first | _by_level(names.levels, prediction, "prediction")
     return first | _by_class(blend.classes, prediction, "prediction")
 
 
 def test_columns(prediction, classes, ids, names):
     """Return the columns of a submission.
 
-    prediction : (n,) values or labels, or (n, n_classes); ids : (n,) or None
+    prediction : (n,) values or labels, (n, n_classes) or (n, n_levels)
+    ids : (n,) or None
     """
     first, given = _first(ids, names, len(prediction)), names.columns
+    if names.levels is not None:
+        return first | _quantiles(prediction, names)
     if given is None:
         return first | _by_class(classes, prediction, names.prediction)
     if prediction.ndim == 1:
@@ -111,6 +123,36 @@ def _class_of_each(names, classes, where="the sample submission"):
             f"Name them by the classes {labels[:10]}, or class_<label>.",
         )
     return found
+
+
+def _levels_of_each(columns, levels, where="the sample submission"):
+    """Return the place of each column's level, by its name."""
+    found = {name: (level_of(name) or ("", None))[1] for name in columns}
+    if sorted(found.values(), key=str) != sorted(levels, key=str):
+        raise FileError(
+            where,
+            None,
+            f"has the prediction columns {list(columns)[:10]}; expected one for each "
+            f"of the quantile levels {levels}.",
+            "Name them by their levels, such as q0.1.",
+        )
+    return {name: levels.index(level) for name, level in found.items()}
+
+
+def _quantiles(prediction, names):
+    """Return a column for each level, by the names of the sample where there is one."""
+    if names.columns is None:
+        return _by_level(names.levels, prediction, names.prediction)
+    places = _levels_of_each(names.columns, names.levels)
+    return {name: prediction[:, places[name]] for name in names.columns}
+
+
+def _by_level(levels, prediction, name):
+    return {f"{name}_q{level!r}": prediction[:, k] for k, level in enumerate(levels)}
+
+
+def _as_list(values):
+    return None if values is None else values.tolist()
 
 
 def _by_class(classes, prediction, name):

@@ -189,6 +189,8 @@ def _as_read(block, metric):
     """Return one member's columns of the cube as the metric reads them."""
     if metric.reads == "values":
         return block[:, 0].astype(np.float64)
+    if metric.reads == "quantiles":
+        return block.astype(np.float64)
     probabilities = class_probabilities(block.astype(np.float64))
     if metric.reads == "probabilities":
         return probabilities
@@ -236,8 +238,7 @@ def _gain(score, without, other, metric):
 
 
 def _count(model, rows):
-    n_outputs = 1 if rows.n_classes in (0, 2) else rows.n_classes
-    weights = own_weights(model, rows.P.shape[1] // n_outputs)
+    weights = own_weights(model, rows.P.shape[1] // rows.n_outputs)
     return None if weights is None else int(np.count_nonzero(weights))
 
 

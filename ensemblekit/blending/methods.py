@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.metrics import cohen_kappa_score, make_scorer
 
 from .. import combine
+from ..combine import _population_base as population
 from ..combine._decision import DecisionOffsetClassifier
 from ..combine._scores_base import METRICS as LABEL_METRICS
 from .metrics import Metric
@@ -34,11 +36,19 @@ class Method:
     most : float
         Numbers in P beyond which it is left out unless asked for by name; 0 for a
         method that calls a slow scorer thousands of times.
+    needs : str or None, default=None
+        A package, and the extra that brings it, that is no hard dependency.
     """
 
     name: str
     make: Callable[[], BaseEstimator]
     most: float
+    needs: str | None = None
+
+    @property
+    def lacks(self) -> str | None:
+        """Return what has to be installed first, None if nothing."""
+        return None if self.needs is None or find_spec(self.needs) else self.needs
 
 
 def methods_for(
@@ -49,9 +59,9 @@ def methods_for(
     Parameters
     ----------
     metric : Metric
-    task : {"regression", "classification"}
+    task : {"regression", "classification", "quantile"}
     n_classes : int
-        0 for regression.
+        0 for values and quantiles.
     random_state : int
         Seed of the methods that draw.
 
@@ -66,11 +76,39 @@ def methods_for(
     >>> [method.name for method in methods][:4]
     ['best member', 'mean', 'median', 'top mean']
     """
+    if metric.levels is not None:
+        return _of_quantiles(list(metric.levels))
     recipes = _Recipes(metric, task, n_classes, random_state)
     methods = [*recipes.plain(), *recipes.searches(), *recipes.weights()]
+    methods += recipes.populations()
     if metric.tuned is not None:
         methods += recipes.offsets()
     return [*methods, recipes.choice()]
+
+
+def _of_quantiles(levels):
+    """Return what pools quantiles, and what weights members by their pinball loss."""
+
+    def make(name, /, **parameters):
+        return partial(getattr(combine, name), quantile_levels=levels, **parameters)
+
+    pool = partial(make, "QuantilePoolRegressor")
+    select = partial(make, "EnsembleSelectionRegressor", loss="pinball")
+    weigh = partial(make, "QuantileAggregator")
+    steady = weigh(ridge=10.0, ridge_center="inverse_loss")
+    return [
+        Method(BEST_MEMBER, select(n_rounds=1), ANY_SIZE),
+        Method(MEAN, pool(), ANY_SIZE),
+        Method("median", pool(kind="median"), LARGE),
+        Method("trimmed mean", pool(kind="trimmed_mean"), LARGE),
+        Method("linear pool", pool(kind="linear"), LARGE),
+        Method("top mean", select(n_rounds=1, shrinkage=1.0), ANY_SIZE),
+        Method("greedy", select(), LARGE),
+        Method("quantile weights", weigh(), LARGE),
+        Method("quantile weights, steady", steady, LARGE),
+        Method("quantile weights, medium", weigh(weights="medium"), MEDIUM),
+        Method("quantile weights, fine", weigh(weights="fine"), MEDIUM),
+    ]
 
 
 @dataclass(frozen=True)
@@ -133,6 +171,26 @@ class _Recipes:
             Method("hill climbing", climb(), most),
             Method("hill climbing, signed", climb(allow_negative=True), signed),
         ]
+
+    def populations(self):
+        """Return searches of many ensembles: 50 evaluations for each member."""
+        loss, seed = self.metric.loss, self.seed
+        gram, fast = loss in ("squared_error", "brier"), loss == "log_loss"
+        known = population.CLASSIFICATION_LOSSES
+        if not self.n_classes:
+            known = population.REGRESSION_LOSSES
+        most = MEDIUM if gram else MEDIUM / 4 if fast else MEDIUM / 10
+        found = [
+            Method(f"{name} selection", make, most)
+            for name in ("QO", "QDO")
+            if loss in known
+            for make in [
+                self.make(f"{name}EnsembleSelection", loss=loss, random_state=seed)
+            ]
+        ]
+        evolved = self.make("CMAEnsemble", loss=self._climbed, random_state=seed)
+        slow = MEDIUM / 10 if loss in known else ON_REQUEST
+        return [*found, Method("CMA-ES", evolved, MEDIUM if gram else slow, "cma")]
 
     @property
     def _climbed(self):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import cohen_kappa_score, get_scorer, get_scorer_names, make_scorer
 
@@ -15,7 +15,11 @@ from ..selection.offsets import METRICS as LABEL_METRICS
 
 __all__ = ["DEFAULT_METRICS", "Metric", "find_metric"]
 
-DEFAULT_METRICS = {"regression": "rmse", "classification": "log_loss"}
+DEFAULT_METRICS = {
+    "regression": "rmse",
+    "classification": "log_loss",
+    "quantile": "pinball",
+}
 # What people say, and scikit-learn's scorer, which is the greater the better.
 _SHORT = {
     "mape": "neg_mean_absolute_percentage_error",
@@ -33,9 +37,9 @@ class Metric:
     ----------
     name : str
     greater_is_better : bool
-    reads : {"values", "probabilities", "labels"}
-        What a prediction is: (n,) values, (n, n_classes) probabilities, or (n,) codes
-        of the classes.
+    reads : {"values", "probabilities", "labels", "quantiles"}
+        What a prediction is: (n,) values, (n, n_classes) probabilities, (n,) codes of
+        the classes, or (n, n_levels) quantiles.
     loss : str or callable
         What combiners that can minimise any loss are told to minimise.
     score : callable
@@ -45,6 +49,8 @@ class Metric:
         What `DecisionOffsetClassifier` is told to tune labels for.
     per_row, finish : callable or None
         Where the score is ``finish(mean of per_row(y, prediction))``: both.
+    levels : tuple of float or None
+        Of quantiles.
     """
 
     name: str
@@ -55,6 +61,7 @@ class Metric:
     tuned: Any = None
     per_row: Callable[..., NDArray] | None = None
     finish: Callable[[Any], Any] | None = None
+    levels: tuple[float, ...] | None = None
 
     @property
     def sign(self) -> float:
@@ -62,7 +69,9 @@ class Metric:
         return 1.0 if self.greater_is_better else -1.0
 
 
-def find_metric(name: str | None, task: str, n_classes: int = 0) -> Metric:
+def find_metric(
+    name: str | None, task: str, n_classes: int = 0, levels: ArrayLike | None = None
+) -> Metric:
     """Return the metric of that name.
 
     Parameters
@@ -70,9 +79,11 @@ def find_metric(name: str | None, task: str, n_classes: int = 0) -> Metric:
     name : str or None
         A short name, a loss of this package or a scorer of scikit-learn (``"mape"``,
         ``"medae"``, ``"msle"`` and ``"rmsle"`` are its negated ones); None means
-        ``"rmse"`` or ``"log_loss"``.
-    task : {"regression", "classification"}
+        ``"rmse"``, ``"log_loss"`` or ``"pinball"``.
+    task : {"regression", "classification", "quantile"}
     n_classes : int, default=0
+    levels : array-like of shape (n_levels,), default=None
+        Ascending levels; for quantiles only.
 
     Returns
     -------
@@ -89,9 +100,16 @@ def find_metric(name: str | None, task: str, n_classes: int = 0) -> Metric:
     True
     """
     name = DEFAULT_METRICS[task] if name is None else _SHORT.get(name, name)
+    if task == "quantile":
+        return _of_quantiles(name, levels)
     table = _classification(n_classes) if task == "classification" else _REGRESSION
     if name in table:
         return table[name]
+    if name == "pinball":
+        raise ValueError(
+            f"The metric 'pinball' is for quantiles, but the members give {task} "
+            "predictions. Give the quantile levels of their columns."
+        )
     if name in _BINARY and task == "classification":
         raise ValueError(
             f"The metric {name!r} is for two classes, but there are {n_classes}. "
@@ -103,6 +121,29 @@ def find_metric(name: str | None, task: str, n_classes: int = 0) -> Metric:
         f"Unknown metric {name!r} for {task}. Expected one of "
         f"{', '.join(sorted(table | (_SHORT if task == 'regression' else {})))}, or "
         "another scorer of scikit-learn."
+    )
+
+
+def _of_quantiles(name, levels):
+    """Return the mean pinball loss over rows and levels."""
+    if name != "pinball":
+        raise ValueError(
+            f"Unknown metric {name!r} for quantiles. Expected 'pinball', the mean "
+            "pinball loss over rows and levels."
+        )
+    levels = np.asarray(levels, dtype=np.float64)
+    pinball = LOSSES["pinball"].per_row
+    assert pinball is not None
+
+    def per_row(y, prediction):
+        return pinball(y[:, None], prediction, levels).mean(axis=1)
+
+    def score(y, prediction, weight=None):
+        return float(np.average(per_row(y, prediction), weights=weight))
+
+    return Metric(
+        *(name, False, "quantiles", name, score, None, per_row, np.asarray),
+        levels=tuple(levels.tolist()),
     )
 
 

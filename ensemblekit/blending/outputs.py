@@ -36,7 +36,11 @@ _KEYS = {
     "method": str,
     "combiner": dict,
 }
-_READS = ("values", "probabilities", "labels")
+_READS = {
+    "regression": ("values",),
+    "classification": ("probabilities", "labels"),
+    "quantile": ("quantiles",),
+}
 
 
 def write_blend(
@@ -79,7 +83,9 @@ def write_blend(
     FileError
         If the folder cannot be written to, or the sample submission does not fit.
     """
-    names = Names.of(bank, sample_submission, blend.reads, blend.classes)
+    levels = blend.library.quantile_levels
+    levels = None if levels is None else levels.tolist()
+    names = Names.of(bank, sample_submission, blend.reads, blend.classes, levels)
     blend = blend if method is None else blend.choose(method)
     blend = blend if source is None else replace(blend, source=source)
     texts = {
@@ -111,8 +117,9 @@ def apply_blend(
     weights : path
         The ``weights.json`` of a blend. Nothing in it is executed.
     predictions : mapping, DataFrame, path, glob or list of paths
-        Member name to predictions of shape (n,), (n, 1) or (n, n_classes), a data
-        frame with a column for each member (two classes and values only), or files.
+        Member name to predictions of shape (n,), (n, 1), (n, n_classes) or
+        (n, n_levels), a data frame with a column for each member (two classes and
+        values only), or files.
     id : str, default=None
         Column of the ids in the files.
     sample_submission : path, default=None
@@ -122,7 +129,8 @@ def apply_blend(
     -------
     frame : DataFrame
         Ids (or row numbers) and the prediction: a value, the probability of the second
-        of two classes, one column for each of more, or a label, as the metric reads.
+        of two classes, one column for each of more, a label, or one column for each
+        quantile level, as the metric reads.
 
     Raises
     ------
@@ -146,7 +154,7 @@ def _applied(weights, predictions, id_name, sample):
         names = replace(names, id=id_name)
     if sample is not None:
         names = names.like(sample, stored["reads"], classes)
-    P, ids = _matrix(predictions, members, classes, names.id, sample)
+    P, ids = _matrix(predictions, members, classes, names, sample)
     if P.shape[1] != stored["n_columns"]:
         raise _damaged(weights, f"its combiner is of {stored['n_columns']} columns")
     return test_columns(_predict(weights, stored, P), classes, ids, names)
@@ -157,24 +165,31 @@ def _predict(path, stored, P):
         model = stored["model"]
         if stored["reads"] == "probabilities":
             return model.predict_proba(P)
+        if stored["reads"] == "quantiles":
+            return model.predict_quantiles(P)
         return model.predict(P)
     except (AttributeError, KeyError, TypeError, IndexError) as error:
         raise _damaged(path, str(error)) from None
 
 
-def _matrix(predictions, names, classes, id_name, sample):
+def _matrix(predictions, members, classes, names, sample):
     """Return P and the ids."""
     if hasattr(predictions, "columns"):
         predictions = {str(c): predictions[c] for c in predictions.columns}
     if isinstance(predictions, Mapping):
-        return _join(predictions, names, classes), None
+        return _join(predictions, members, classes, names.levels), None
     found = read_predictions(
-        predictions, names, classes=classes, id=id_name, sample=sample
+        predictions,
+        members,
+        classes=classes,
+        id=names.id,
+        sample=sample,
+        levels=names.levels,
     )
     return found.P, found.ids
 
 
-def _join(predictions, names, classes):
+def _join(predictions, names, classes, levels):
     strangers = sorted(set(predictions) - set(names))
     missing = [name for name in names if name not in predictions]
     if strangers or missing:
@@ -182,7 +197,9 @@ def _join(predictions, names, classes):
             f"The predictions lack the members {missing[:5]} and have unknown ones "
             f"{strangers[:5]}; expected {len(names)} members: {names[:10]}."
         )
-    n_outputs = 1 if classes is None else layout.n_outputs_for(len(classes))
+    n_outputs = 1 if levels is None else len(levels)
+    if classes is not None:
+        n_outputs = layout.n_outputs_for(len(classes))
     n_rows = len(predictions[names[0]])
     binary = classes is not None and len(classes) == 2
     blocks = []
@@ -227,8 +244,10 @@ def read_weights(path: str | os.PathLike) -> dict:
     for key, kind in _KEYS.items():
         if not isinstance(stored.get(key), kind):
             raise _damaged(path, f"it has no {key!r} of type {kind.__name__}")
-    if stored["format"] != FORMAT or stored["reads"] not in _READS:
+    if stored["format"] != FORMAT:
         raise _damaged(path, f"it is of format {stored['format']}, not {FORMAT}")
+    if stored["reads"] not in _READS.get(stored["task"], ()):
+        raise _damaged(path, f"a {stored['task']} that reads {stored['reads']}")
     names = stored["members"]
     if not names or not all(isinstance(name, str) for name in names):
         raise _damaged(path, "its members are no list of names")
@@ -238,11 +257,27 @@ def read_weights(path: str | os.PathLike) -> dict:
         stored["n_columns"] = int(stored["model"].n_features_in_)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, str(error)) from None
-    if (classes is None) != (stored["task"] == "regression"):
+    if (classes is None) != (stored["task"] != "classification"):
         raise _damaged(path, "its classes do not fit its task")
     stored["classes"] = classes
     stored["names"] = _names(path, stored.get("submission"))
+    _check_levels(path, stored)
     return stored
+
+
+def _check_levels(path, stored):
+    """Refuse levels that are none, or of another number than the combiner's."""
+    levels = stored["names"].levels
+    if (levels is None) != (stored["task"] != "quantile"):
+        raise _damaged(path, "its quantile levels do not fit its task")
+    if levels is None:
+        return
+    try:
+        n_levels = len(layout.check_levels(levels))
+    except (ValueError, TypeError) as error:
+        raise _damaged(path, str(error)) from None
+    if n_levels * len(stored["members"]) != stored["n_columns"]:
+        raise _damaged(path, f"its combiner is not of {n_levels} quantile levels")
 
 
 def _names(path, given):

@@ -1,7 +1,6 @@
-"""What the commands share: refusals, what was read, a line of progress."""
+"""What the commands share: refusals, and what was read."""
 
 import sys
-import time
 from importlib.util import find_spec
 
 MAX_SEED = 2**32 - 1
@@ -70,23 +69,3 @@ def print_bank(bank):
         print(f"  ... and {len(bank.files) - SHOWN} more")
     for note in bank.notes:
         print(printable(f"note: {note}"))
-
-
-class Progress:
-    """One line on a terminal's standard error, rewritten; silent elsewhere."""
-
-    def __init__(self, enabled=True):
-        self.shown = enabled and sys.stderr.isatty()
-        self.start = time.perf_counter()
-
-    def __call__(self, done, total, name):
-        """Show how far it is."""
-        if not self.shown:
-            return
-        share = done / total
-        bar = "#" * int(24 * share)
-        took = time.perf_counter() - self.start
-        text = f"[{bar:<24}] {done}/{total} {took:.0f} s  {name}"
-        print(f"\r\033[K{printable(text)[:78]}", end="", file=sys.stderr, flush=True)
-        if done == total:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from .._writing import prepare
 from ._common import (
-    Progress,
     missing_packages,
     one_or_list,
     print_bank,
@@ -14,6 +13,8 @@ from ._common import (
     run_or_refuse,
     seed_problem,
 )
+from ._levels_option import add_levels
+from ._progress_bar import Progress
 
 _NEEDED = ("pandas", "pyarrow")
 _DESCRIPTION = """\
@@ -61,6 +62,7 @@ def add_inputs(parser, target_required=True):
         choices=("regression", "classification"),
         help="(default: by the values of the target)",
     )
+    add_levels(parser)
 
 
 def run(options):
@@ -81,7 +83,14 @@ def read_inputs(options):
         "test": one_or_list(options.test),
         "folds": options.folds,
         "sample": getattr(options, "sample_submission", None),
+        "quantiles": _quantiles(options),
     }
+
+
+def _quantiles(options):
+    """Return the levels given; a metric of quantiles asks for levels by name."""
+    pinball = getattr(options, "metric", None) == "pinball"
+    return "names" if options.quantiles is None and pinball else options.quantiles
 
 
 def _run(options):
@@ -121,7 +130,9 @@ def _run(options):
 
 
 def _as_text(value):
-    return [str(path) for path in value] if isinstance(value, list) else value
+    if not isinstance(value, list) or isinstance(value[0], float):
+        return value
+    return [str(path) for path in value]
 
 
 def _methods(text):

@@ -11,6 +11,7 @@ from ._common import (
     printable,
     run_or_refuse,
 )
+from ._levels_option import add_levels
 
 __all__ = ["add_parser", "run"]
 
@@ -39,6 +40,7 @@ def add_parser(commands):
     add("--test", nargs="+", metavar="PATH", help="predictions of the test rows")
     add("--folds", metavar="FILE:COLUMN", help="folds in which rows were held out")
     add("--sample-submission", metavar="FILE", help="ids of the test rows, in order")
+    add_levels(parser)
     return parser
 
 
@@ -62,6 +64,7 @@ def _inspect(options):
         test=one_or_list(options.test),
         folds=options.folds,
         sample=options.sample_submission,
+        quantiles=options.quantiles,
     )
     if bank is not None:
         print_bank(bank)

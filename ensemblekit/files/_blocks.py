@@ -14,6 +14,7 @@ from ._content import read_content
 from ._groups import ADVICE_ON_CLASSES, group_columns
 from ._names import STRIPPED, role_of, strip_roles
 from ._parts import LazyArray, Table
+from ._quantiles import ADVICE_ON_LEVELS, check_order
 from ._values import check_block, check_probabilities, numbers
 from .target import Target, number_folds
 
@@ -109,7 +110,7 @@ def _check_truth(table, roles: Roles, order: Order, target: Target):
     values = order.apply(table.columns[name]) if order.n_averaged == 1 else None
     if values is None:
         return
-    if target.task == "regression":
+    if target.classes is None:
         same = np.isclose(numbers(table, name)[_rows(order)], target.y, rtol=1e-5)
     else:
         same = _as_text(values) == target.y.astype(np.str_)
@@ -142,8 +143,10 @@ def _table_block(table, member, columns, order, target):
         _check_table_range(table, columns, values)
     if target.n_outputs == 1 and values.shape[1] == 2:
         values = values[:, 1:]
-    parts = [order.apply(column) for column in values.T]
-    return array_block(member, table.path, tuple(columns), np.column_stack(parts))
+    ordered = np.column_stack([order.apply(column) for column in values.T])
+    if target.levels is not None:
+        check_order(table.path, ordered)
+    return array_block(member, table.path, tuple(columns), ordered)
 
 
 def _check_table_range(table, columns, values):
@@ -246,6 +249,8 @@ def _lazy_block(member, array: LazyArray, request, found):
         rows = slice(start, stop) if order.rows is None else order.rows[start:stop]
         part = _take(values, rows, dtype)
         check_block(array.path, part, probabilities, start)
+        if target.levels is not None:
+            check_order(array.path, part, start)
         return part[:, -n_outputs:] if n_outputs < part.shape[1] else part
 
     n_read = n_rows if order.rows is None else len(order.rows)
@@ -285,6 +290,15 @@ def _check_columns(array, n_given, target):
         return target.n_outputs
     if target.task == "":
         return n_given
+    if target.levels is not None:
+        levels = target.levels.tolist()
+        raise FileError(
+            array.path,
+            None,
+            f"has shape {array.shape}; expected {len(levels)} columns, one for each of "
+            f"the quantile levels {levels}.",
+            ADVICE_ON_LEVELS,
+        )
     what = (
         f"{n_given} columns have two readings: seeds of one member, or members"
         if n_classes <= 2

@@ -8,6 +8,7 @@ from ..exceptions import FileError
 from ._columns import _PREDICTION
 from ._names import STRIPPED, strip_roles, words
 from ._parts import Table
+from ._quantiles import group_quantiles
 from ._values import SUM_TOLERANCE, numbers
 from .target import Target
 
@@ -25,6 +26,8 @@ def group_columns(
 
     alone : whether the file is the only one, so that columns are members
     """
+    if target.levels is not None:
+        return group_quantiles(table, names, target, member)
     if target.classes is None:
         return _one_each(table, names, member, alone)
     labels = [str(label) for label in target.classes]

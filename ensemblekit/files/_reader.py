@@ -14,6 +14,7 @@ from ._bank import Bank
 from ._blocks import Block, FileContent, Request, read_blocks, spans
 from ._columns import Roles, find_roles
 from ._content import read_table, stem_of
+from ._find_levels import with_levels
 from ._ids import canonical, check_unique
 from ._matrix import IN_MEMORY, Scratch, build, spill
 from ._names import role_of
@@ -28,10 +29,10 @@ class Reader:
 
     def __init__(
         self, oof, target, id=None, test=None, folds=None, sample=None,
-        in_memory=IN_MEMORY, lenient=False,
+        in_memory=IN_MEMORY, lenient=False, quantiles=None,
     ):  # fmt: skip
         self.oof, self.test, self.folds, self.sample = oof, test, folds, sample
-        self.given_target, self.id = target, id
+        self.given_target, self.id, self.quantiles = target, id, quantiles
         self.in_memory, self.lenient = in_memory, lenient
         self.errors: list[FileError] = []
         self.notes: list[str] = []
@@ -51,6 +52,7 @@ class Reader:
         """Read target and members."""
         self.target = self._read_target()
         self.found = self._find()
+        self.target = with_levels(self.target, self.found, self.quantiles, self.notes)
         self.pairs = self._read_members()
         self._check_names()
 
@@ -278,6 +280,7 @@ class Reader:
             self.target.y,
             [item.name for item in files],
             classes=self.target.classes,
+            quantile_levels=self.target.levels,
             folds=self._folds(),
             P_test=self._test_matrix(),
         )

@@ -2,7 +2,7 @@
 
 import os
 
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ._bank import Bank
 from ._matrix import IN_MEMORY
@@ -22,6 +22,7 @@ def read_bank(
     folds: str | NDArray | None = None,
     sample: str | os.PathLike | None = None,
     in_memory: int = IN_MEMORY,
+    quantiles: str | ArrayLike | None = None,
 ) -> Bank:
     """Read out-of-fold and test predictions into one library.
 
@@ -47,6 +48,11 @@ def read_bank(
     in_memory : int, default=2**30
         Bytes of float64 up to which P is held in memory; above, it is mapped from a
         scratch file in the folder for temporary files (``TMPDIR``).
+    quantiles : "names" or array-like of shape (n_levels,), default=None
+        Levels of members that predict quantiles, ascending in (0, 1), or ``"names"``
+        where columns are named by them (``q0.1``, ``0.1``, ``p10``, ``10%``). None
+        takes columns for quantiles only if all are named as ``0.1`` or ``q0.1`` are.
+        `notes` of the bank say which levels were read.
 
     Returns
     -------
@@ -74,4 +80,6 @@ def read_bank(
     >>> bank.library.P.tolist(), bank.rules
     ([[1.5], [0.5]], {'a': "reordered by 'id'"})
     """
-    return Reader(oof, target, id, test, folds, sample, in_memory).read()
+    return Reader(
+        oof, target, id, test, folds, sample, in_memory, quantiles=quantiles
+    ).read()

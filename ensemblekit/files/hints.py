@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..layout import class_probabilities, to_cube
 from ..library import PredictionLibrary
+from ..losses import LOSSES
 from ._parts import Finding
 
 _ROWS = 20_000
@@ -25,8 +26,9 @@ class Sample:
     """Some rows of a library, evenly spaced, and each member's loss on them.
 
     cube : (n_members, n_rows, n_outputs)
-    losses : (n_members, n_rows), squared errors or log losses
-    constant : (n_rows,), those of the mean or of the shares of the classes
+    losses : (n_members, n_rows), squared errors, log losses or mean pinball losses
+    constant : (n_rows,), those of the mean, of the shares of the classes, or of the
+        target's quantiles
     """
 
     library: PredictionLibrary
@@ -79,7 +81,16 @@ def _codes(library):
     return np.searchsorted(library.classes, library.y)
 
 
+def _pinball(outputs, y, levels):
+    """Return the mean over the levels."""
+    per_row = LOSSES["pinball"].per_row
+    assert per_row is not None
+    return per_row(y[:, None], outputs, levels).mean(axis=1)
+
+
 def _losses(outputs, y, library):
+    if library.quantile_levels is not None:
+        return _pinball(outputs, y, library.quantile_levels)
     if library.classes is None:
         return (outputs[:, 0] - y) ** 2
     true = class_probabilities(outputs)[np.arange(len(y)), y]
@@ -87,6 +98,9 @@ def _losses(outputs, y, library):
 
 
 def _constant_losses(y, rows, library):
+    if library.quantile_levels is not None:
+        levels = library.quantile_levels
+        return _pinball(np.quantile(y, levels)[None], y[rows], levels)
     if library.classes is None:
         return (y[rows] - y.mean()) ** 2
     shares = np.bincount(y, minlength=len(library.classes)) / len(y)
@@ -223,11 +237,18 @@ def _unrelated(sample, member):
     return bool(np.abs(signal).max() * np.sqrt(len(y)) < 3.0)
 
 
+_CONSTANTS = {
+    "regression": "the mean",
+    "classification": "the class shares",
+    "quantile": "the quantiles of the target",
+}
+
+
 def _worse_than_constant(sample):
     for member, losses in enumerate(sample.losses):
         excess = losses - sample.constant
         if excess.mean() > 2.0 * _standard_error(excess):
-            what = "the mean" if sample.library.classes is None else "the class shares"
+            what = _CONSTANTS[sample.library.task]
             yield _hint(
                 sample.names[member],
                 f"has a loss of {losses.mean():.4g}; {what} alone would have "
@@ -238,7 +259,7 @@ def _worse_than_constant(sample):
 
 def _wrong_scale(sample):
     """Predictions worse than the mean that fit after a line, or after exp."""
-    if sample.library.classes is not None:
+    if sample.library.task != "regression":
         return
     y, constant = sample.y[sample.rows], sample.constant.mean()
     for member, losses in enumerate(sample.losses):

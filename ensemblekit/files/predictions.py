@@ -42,6 +42,7 @@ def read_predictions(
     classes: ArrayLike | None = None,
     id: str | None = None,
     sample: str | None = None,
+    levels: ArrayLike | None = None,
 ) -> Predictions:
     """Read the predictions of given members for new rows.
 
@@ -56,6 +57,8 @@ def read_predictions(
         Column of the ids.
     sample : path, default=None
         Sample submission: its ids are the order of the rows.
+    levels : array-like of shape (n_levels,), default=None
+        Ascending quantile levels of each member's columns.
 
     Returns
     -------
@@ -69,6 +72,9 @@ def read_predictions(
     labels = None if classes is None else np.asarray(classes)
     task = "regression" if labels is None else "classification"
     target = Target(np.empty(0), None, labels, task, id_column=id)
+    if levels is not None:
+        target.task, target.levels = "quantile", np.asarray(levels, dtype=np.float64)
+        target.levels_given = True
     reader = Reader(source, target, id, sample=sample)
     reader.target = target
     found = scan_files(source, None, [] if sample is None else [sample])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..exceptions import FileError
 from ..library import PredictionLibrary
@@ -41,6 +41,7 @@ def find_problems(
     test: Source | None = None,
     folds: str | NDArray | None = None,
     sample: str | os.PathLike | None = None,
+    quantiles: str | ArrayLike | None = None,
 ) -> list[Finding]:
     """Find all that is wrong with prediction files, errors first.
 
@@ -64,6 +65,8 @@ def find_problems(
         As for `read_bank`.
     sample : path, default=None
         Sample submission.
+    quantiles : "names" or array-like of shape (n_levels,), default=None
+        As for `read_bank`.
 
     Returns
     -------
@@ -79,7 +82,8 @@ def find_problems(
     ...     print(finding.line, finding.problem)
     3 the prediction in column 'pred' is missing or NaN (1 such rows).
     """
-    return inspect_files(oof, target, id=id, test=test, folds=folds, sample=sample)[0]
+    options = {"id": id, "test": test, "folds": folds, "sample": sample}
+    return inspect_files(oof, target, quantiles=quantiles, **options)[0]
 
 
 def inspect_files(

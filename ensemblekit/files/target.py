@@ -30,7 +30,7 @@ class Target:
         Distinct ids of the rows, where the file has them.
     classes : ndarray of shape (n_classes,) or None
         Sorted labels of a classification.
-    task : {"regression", "classification"}
+    task : {"regression", "classification", "quantile"}
     file : Path or None, default=None
     column, id_column : str or None, default=None
         Columns that were read.
@@ -40,6 +40,10 @@ class Target:
         Rows of the file that were kept; None for all.
     n_rows : int, default=0
         Rows of the file.
+    levels : ndarray of shape (n_levels,), float64, or None, default=None
+        Levels of the members' columns, where they predict quantiles.
+    levels_given : bool, default=False
+        Whether they were given rather than read from names of columns.
     notes : list of str
         What was decided.
     """
@@ -54,11 +58,15 @@ class Target:
     folds: NDArray | None = None
     rows: NDArray | None = None
     n_rows: int = 0
+    levels: NDArray | None = None
+    levels_given: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
     def n_outputs(self) -> int:
         """Columns of one member in P."""
+        if self.levels is not None:
+            return len(self.levels)
         if self.classes is None or len(self.classes) == 2:
             return 1
         return len(self.classes)

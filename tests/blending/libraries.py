@@ -1,6 +1,7 @@
 """Small libraries to blend."""
 
 import numpy as np
+from scipy.special import ndtri
 
 from ensemblekit import PredictionLibrary
 
@@ -24,4 +25,23 @@ def classification(n_classes=2, n=120, seed=0, labels=("no", "yes", "zz"), **opt
     classes = np.array(labels[:n_classes])
     return PredictionLibrary(
         P, classes[codes], NAMES, classes=classes, P_test=P[:7], **options
+    )
+
+
+LEVELS = [0.1, 0.5, 0.9]
+
+
+def quantiles(n=120, seed=0, levels=LEVELS, **options):
+    """Four members of different error and width."""
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=n)
+    parts = [(0.5, 0.5), (0.5, 1.5), (1.0, 0.3), (0.8, 0.8)]
+    P = np.hstack(
+        [
+            (y + error * rng.normal(size=n))[:, None] + spread * ndtri(levels)
+            for error, spread in parts
+        ]
+    )
+    return PredictionLibrary(
+        P, y, NAMES, quantile_levels=levels, P_test=P[:7] + 0.1, **options
     )

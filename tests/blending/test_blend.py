@@ -297,12 +297,7 @@ def test_refusals(options, message):
         blend(regression(), **options)
 
 
-def test_refuses_quantiles_and_strangers():
-    library = PredictionLibrary(
-        np.zeros((9, 2)), np.zeros(9), ["a"], quantile_levels=[0.1, 0.9]
-    )
-    with pytest.raises(ValueError, match="holds quantiles"):
-        blend(library)
+def test_refuses_strangers_and_too_few_rows():
     with pytest.raises(TypeError, match="takes a PredictionLibrary"):
         blend([1, 2])
     with pytest.raises(ValueError, match="There are 3 rows"):

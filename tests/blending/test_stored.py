@@ -27,6 +27,7 @@ def test_every_method_of_values():
     names = ["median", "top mean", "greedy", "greedy, rows bagged", "hill climbing"]
     names += ["hill climbing, signed", "convex", "convex, affine", "convex, isotonic"]
     names += ["linear stack", "linear stack, huber", "search"]
+    names += ["QO selection", "QDO selection", "CMA-ES"]
     result = blend(library, methods=names, folds=np.arange(60) % 2)
     assert not result.skipped
     check_all(result, np.vstack([library.P, library.P_test, library.P * 3.0]))
@@ -38,7 +39,7 @@ def test_methods_of_probabilities(n_classes):
     names = ["median", "geometric mean", "rank mean", "top mean", "greedy", "convex"]
     names += ["greedy, rows bagged", "hill climbing", "hill climbing, signed"]
     names += ["convex, affine", "convex, isotonic", "linear stack"]
-    names += ["linear stack, shared"]
+    names += ["linear stack, shared", "QO selection", "QDO selection", "CMA-ES"]
     result = blend(library, methods=names, folds=np.arange(60) % 2)
     assert not result.skipped
     check_all(result, library.P)
