@@ -19,6 +19,7 @@ _WARM, _LEAST, _SHARE = 300, 5_000, 10
 # twice as long for greedy selection. In runs that are long, only methods get it that
 # take less than so many seconds.
 _MOST, _LONG_RUN, _PATIENCE = 20_000_000, 30.0, 2.0
+_MANY_FOLDS, _SHORT_RUN = 30, 10.0
 _FAILURES = (ValueError, ArithmeticError, MemoryError, np.linalg.LinAlgError)
 
 
@@ -27,18 +28,25 @@ def estimate(library, metric, methods, seed, folds=None):
 
     Every method is timed on two samples of the rows, fast ones on a large third; what
     grows between them is taken to grow with the rows. Copies of the folds and the
-    members' scores are timed too.
+    members' scores are timed too. Where few predictions are divided into many folds,
+    each method is timed once on all rows.
     """
-    if library.P.size < _LONG or library.n_samples < 2 * _LEAST:
+    n_folds = len(np.unique(find_folds(library, folds, seed)[0]))
+    large = library.P.size >= _LONG and library.n_samples >= 2 * _LEAST
+    if not large and n_folds <= _MANY_FOLDS:
         return None
     n_classes = 0 if library.classes is None else len(library.classes)
     levels = library.quantile_levels
     found = find_metric(metric, library.task, n_classes, levels)
     every = methods_for(found, library.task, n_classes, seed)
     tried, skipped = select_methods(every, methods, library.P.size)
-    n_folds = len(np.unique(find_folds(library, folds, seed)[0]))
-    seconds = method_seconds(library, found, tried, n_folds, seed).sum()
-    seconds += _other_seconds(library, found, n_folds, seed)
+    if large:
+        seconds = method_seconds(library, found, tried, n_folds, seed).sum()
+        seconds += _other_seconds(library, found, n_folds, seed)
+    else:
+        seconds = _seconds_of_small(library, found, tried, n_folds, seed)
+        if seconds < _SHORT_RUN:
+            return None
     size = library.P.nbytes
     lines = [
         f"{library.n_members} members x {library.n_samples} rows: {len(tried)} methods "
@@ -68,6 +76,13 @@ def method_seconds(library, metric, methods, n_folds, seed):
         slopes = np.maximum(last - first, 0.0) / (size - fewer)
         seconds = (fits * last + slopes * (rows - fits * size)).sum(axis=1)
     return seconds.clip(0.0)
+
+
+def _seconds_of_small(library, metric, methods, n_folds, seed):
+    """Return the seconds of all fits, each as long as one on all rows."""
+    _timed(library, metric, methods, library.n_samples, seed)  # compiles the kernels
+    once = _timed(library, metric, methods, library.n_samples, seed).sum()
+    return once * (n_folds + 1)
 
 
 def _sample_sizes(library):

@@ -105,3 +105,12 @@ def test_times_are_read_easily():
     assert [_estimate._time(s) for s in (0.1, 89, 600, 9000)] == [
         *("1 s", "89 s", "10 minutes", "2.5 hours"),
     ]
+
+
+def test_many_folds_of_few_rows_are_told_of(monkeypatch):
+    library = regression(60)
+    library.folds = np.arange(60)
+    assert estimate(library, None, ["convex"], 0) is None  # that is short
+    monkeypatch.setattr(_estimate, "_SHORT_RUN", 0.0)
+    text = estimate(library, None, ["convex"], 0)
+    assert text.startswith("4 members x 60 rows: 3 methods x 61 fits, about ")
