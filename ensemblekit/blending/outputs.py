@@ -15,28 +15,16 @@ from typing import Any
 import numpy as np
 
 from .. import layout
-from ..exceptions import FileError
 from ..files.predictions import read_predictions
 from ..files.problems import find_bank_hints
 from ._files import to_csv, write_all
 from ._result import FORMAT, Blend
 from ._snippet import read_code, write_snippet
-from ._stored import restore, store
+from ._stored import store
 from ._submission import Names, oof_columns, test_columns
+from ._weights_file import damaged, read_weights
 
 __all__ = ["apply_blend", "write_blend"]
-
-_LARGEST = 2**30  # bytes of weights.json
-_KEYS = {
-    "format": int,
-    "task": str,
-    "metric": str,
-    "reads": str,
-    "members": list,
-    "method": str,
-    "combiner": dict,
-}
-_READS = ("values", "probabilities", "labels")
 
 
 def write_blend(
@@ -147,18 +135,21 @@ def _applied(weights, predictions, id_name, sample):
         names = names.like(sample, stored["reads"], classes)
     P, ids = _matrix(predictions, members, classes, names.id, sample)
     if P.shape[1] != stored["n_columns"]:
-        raise _damaged(weights, f"its combiner is of {stored['n_columns']} columns")
+        raise damaged(weights, f"its combiner is of {stored['n_columns']} columns")
     return test_columns(_predict(weights, stored, P), classes, ids, names)
 
 
 def _predict(path, stored, P):
-    try:
-        model = stored["model"]
+    """Return predictions; numbers too large to be added up are the file's."""
+    model = stored["model"]
+    with np.errstate(all="ignore"):
         if stored["reads"] == "probabilities":
-            return model.predict_proba(P)
-        return model.predict(P)
-    except (AttributeError, KeyError, TypeError, IndexError) as error:
-        raise _damaged(path, str(error)) from None
+            found = model.predict_proba(P)
+        else:
+            found = model.predict(P)
+    if stored["reads"] != "labels" and not np.isfinite(found).all():
+        raise damaged(path, "it predicts NaN or infinity, its numbers are too large")
+    return found
 
 
 def _matrix(predictions, names, classes, id_name, sample):
@@ -207,81 +198,6 @@ def _check_class_order(name, values, classes):
         )
 
 
-def read_weights(path: str | os.PathLike) -> dict:
-    """Read a stored blend; every value is checked, nothing is executed.
-
-    Returns
-    -------
-    stored : dict
-        The file's entries, `classes` as an array or None, and ``model``.
-
-    Raises
-    ------
-    FileError
-        If it is no stored blend.
-    """
-    stored = _parsed(path)
-    if not isinstance(stored, dict):
-        raise _damaged(path, "it holds no object")
-    for key, kind in _KEYS.items():
-        if not isinstance(stored.get(key), kind):
-            raise _damaged(path, f"it has no {key!r} of type {kind.__name__}")
-    if stored["format"] != FORMAT or stored["reads"] not in _READS:
-        raise _damaged(path, f"it is of format {stored['format']}, not {FORMAT}")
-    names = stored["members"]
-    if not names or not all(isinstance(name, str) for name in names):
-        raise _damaged(path, "its members are no list of names")
-    try:
-        stored["model"] = restore(stored["combiner"])
-        classes = getattr(stored["model"], "classes_", None)
-        stored["n_columns"] = int(stored["model"].n_features_in_)
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise _damaged(path, str(error)) from None
-    if (classes is None) != (stored["task"] == "regression"):
-        raise _damaged(path, "its classes do not fit its task")
-    stored["classes"] = classes
-    stored["names"] = _names(path, stored.get("submission"))
-    return stored
-
-
-def _names(path, given):
-    try:
-        names = Names(**given)
-    except TypeError as error:
-        raise _damaged(path, f"its submission: {error}") from None
-    texts = [names.prediction, *(names.columns or []), *([names.id] * bool(names.id))]
-    if not all(isinstance(text, str) for text in texts):
-        raise _damaged(path, "the columns of its submission have no names")
-    return names
-
-
-def _parsed(path):
-    try:
-        if os.path.getsize(path) > _LARGEST:
-            raise _damaged(path, f"it has more than {_LARGEST} bytes")
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except OSError as error:
-        raise FileError(
-            path, None, f"cannot be read: {error.strerror}.", "Check the path."
-        ) from None
-    except json.JSONDecodeError as error:
-        raise FileError(
-            path, error.lineno, f"is no JSON: {error.msg}.", _ADVICE
-        ) from None
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        if isinstance(error, FileError):
-            raise
-        raise _damaged(path, f"it is no JSON ({error})") from None
-
-
-_ADVICE = "Give the weights.json that `ensemblekit blend` wrote."
-
-
-def _damaged(path, why):
-    return FileError(path, None, f"is no stored blend: {why}.", _ADVICE)
-
-
 def _weights_text(blend, method, names):
     stored = {
         "format": FORMAT,
@@ -293,7 +209,7 @@ def _weights_text(blend, method, names):
         "members": list(blend.names),
         "submission": asdict(names),
         "weights": blend.weights_of(method),
-        "combiner": store(blend.models[method]),
+        "combiner": {"members": list(blend.names), **store(blend.models[method])},
     }
     return json.dumps(stored, indent=1, allow_nan=False) + "\n"
 
