@@ -94,19 +94,24 @@ class _Booster:
         return None
 
     def _lists(self, extras):
+        """Return metadata of the validation rows, each a list of one."""
         return {self.names[k]: [v] for k, v in extras.items() if k in self.names}
 
 
 class _LightGBM(_Booster):
+    """LightGBM; most of its parameters go by several names."""
+
     names = {"sample_weight": "eval_sample_weight", "init_score": "eval_init_score"}
 
     def asks(self):
+        """Say whether any name of its patience is set, and above 0."""
         first, *others = _PATIENCE
         names = [first] if first in self.given else others
         values: list[Any] = [self.given.get(name) for name in names]
         return any(isinstance(value, Real) and float(value) > 0 for value in values)
 
     def open(self, inner, grouped):
+        """Silence it, and make it ready unless it drops trees, which cannot stop."""
         if not self._known(_VERBOSITY):  # else it prints when it stops
             self.model.set_params(verbosity=-1)
         if not self._drops_trees():
@@ -115,6 +120,7 @@ class _LightGBM(_Booster):
         return False
 
     def limit(self, inner, grouped):
+        """Say that it fits all rounds where it drops trees."""
         if not self._drops_trees():
             return None
         return (
@@ -123,6 +129,7 @@ class _LightGBM(_Booster):
         )
 
     def arguments(self, X, y, extras, params):
+        """Return the rows under the names of its version."""
         if "eval_X" in signature(self.model.fit).parameters:
             rows: dict[str, Any] = {"eval_X": (X,), "eval_y": (y,)}
         else:  # before 4.7
@@ -130,45 +137,55 @@ class _LightGBM(_Booster):
         return rows | self._lists(extras)
 
     def rounds(self):
+        """Return its best iteration, where it stopped."""
         if not self.asks() or self._drops_trees():
             return None
         best = int(self.model.best_iteration_)
         return best if best > 0 else None
 
     def fixed(self, rounds):
+        """Return parameters without patience, and the rounds under its own names."""
         settings = dict.fromkeys(self._known(_PATIENCE))  # 4.3 refuses 0
         if rounds is not None:
             settings |= dict.fromkeys(self._known(_ROUNDS), rounds)
         return settings
 
     def _known(self, names):
+        """Return the names that are set."""
         return [name for name in names if self.given.get(name) is not None]
 
     def _drops_trees(self):
+        """Say whether it is dart, under any of the names."""
         return any(self.given.get(name) == "dart" for name in _BOOSTING)
 
 
 class _XGBoost(_Booster):
+    """XGBoost; a callback may ask it to stop, too."""
+
     names = {
         "sample_weight": "sample_weight_eval_set",
         "base_margin": "base_margin_eval_set",
     }
 
     def asks(self):
+        """Say whether a parameter or a callback asks for it."""
         callbacks = self.given.get("callbacks") or []
         return self.given.get("early_stopping_rounds") is not None or any(
             map(_is_stopping, callbacks)
         )
 
     def arguments(self, X, y, extras, params):
+        """Return the rows as a list of one, and no line for each round."""
         quiet = {} if "verbose" in params else {"verbose": False}
         return {"eval_set": [(X, y)], **quiet, **self._lists(extras)}
 
     def rounds(self):
+        """Return its best iteration, which it counts from 0, plus one."""
         best = getattr(self.model, "best_iteration", None) if self.asks() else None
         return None if best is None else int(best) + 1
 
     def fixed(self, rounds):
+        """Return parameters without patience and without callbacks that stop."""
         callbacks = self.given.get("callbacks") or []
         kept = [callback for callback in callbacks if not _is_stopping(callback)]
         settings = {"early_stopping_rounds": None, "callbacks": kept or None}
@@ -185,24 +202,29 @@ class _Histogram(_Booster):
     names = {"sample_weight": "sample_weight_val"}
 
     def asks(self):
+        """Say whether it may stop early: for 'auto' the rows decide."""
         return self.given["early_stopping"] is not False
 
     def stops(self, n_rows):
+        """Say what its 'auto' says of so many rows."""
         wanted = self.given["early_stopping"]
         if wanted == "auto":
             return n_rows is None or n_rows > 10_000
         return bool(wanted)
 
     def needs(self):
+        """Say no: it splits rows off."""
         return False
 
     def open(self, inner, grouped):
+        """Turn stopping on where it is handed rows; say whether it is."""
         if self._splits(inner, grouped) or not self._takes_rows():
             return False
         self.model.set_params(early_stopping=True)  # not less than 10 000 rows anew
         return True
 
     def limit(self, inner, grouped):
+        """Say that before 1.7 it takes no rows, where its own would not do."""
         if self._splits(inner, grouped) or self._takes_rows():
             return None
         return (
@@ -211,14 +233,17 @@ class _Histogram(_Booster):
         )
 
     def arguments(self, X, y, extras, params):
+        """Return the rows, and their weights."""
         own = {self.names[k]: v for k, v in extras.items() if k in self.names}
         return {"X_val": X, "y_val": y, **own}
 
     def rounds(self):
+        """Return its iterations, where it stopped."""
         stopping = getattr(self.model, "do_early_stopping_", False)
         return self.model.n_iter_ if stopping else None
 
     def fixed(self, rounds):
+        """Return parameters that turn stopping off."""
         settings = {"early_stopping": False}
         return settings if rounds is None else {**settings, "max_iter": rounds}
 
@@ -227,6 +252,7 @@ class _Histogram(_Booster):
         return inner and (not grouped or self.given["validation_fraction"] is None)
 
     def _takes_rows(self):
+        """Say whether its version takes validation rows."""
         return "X_val" in signature(self.model.fit).parameters
 
 
@@ -234,18 +260,23 @@ class _Staged(_Booster):
     """scikit-learn's gradient boosting without histograms: rows of its own only."""
 
     def asks(self):
+        """Say whether it has a patience."""
         return self.given["n_iter_no_change"] is not None
 
     def stops(self, n_rows):
+        """Say no: it takes no rows from outside."""
         return False
 
     def needs(self):
+        """Say no: it splits rows off."""
         return False
 
     def rounds(self):
+        """Return its rounds, where it stopped."""
         return self.model.n_estimators_ if self.asks() else None
 
     def fixed(self, rounds):
+        """Return parameters without patience."""
         settings = {"n_iter_no_change": None}
         return settings if rounds is None else {**settings, "n_estimators": rounds}
 

@@ -1,6 +1,5 @@
 """What the demo prints and writes."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -10,6 +9,8 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from ._writing import probe, reason, whole
 
 _UNITS = {"log_loss": "log loss (nats)", "squared_error": "squared error (rings^2)"}
 _DIGITS = {"log_loss": 4, "squared_error": 3}
@@ -52,8 +53,7 @@ def prepare_folder(output: str | Path) -> Path:
     """
     folder = Path(output)
     with _explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        probe(folder)
     return folder
 
 
@@ -69,7 +69,9 @@ def write_result(folder: Path, result: Any) -> None:
         result.library.save(folder / f"{result.name}_library.npz")
         for part in ("test_predictions", "leaderboard"):
             path = folder / f"{result.name}_{part}.csv"
-            getattr(result, part).to_csv(path, index=False, float_format="%.8g")
+            with whole(path) as beside:
+                table = getattr(result, part)
+                table.to_csv(beside, index=False, float_format="%.8g")
 
 
 @contextmanager
@@ -78,10 +80,8 @@ def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
-        reason = "a file is in the way" if in_the_way else error.strerror
         raise OutputError(
-            f"Cannot write to the folder {folder}: {reason}. "
+            f"Cannot write to the folder {folder}: {reason(error)}. "
             "Give another one with --output."
         ) from error
 

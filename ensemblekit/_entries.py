@@ -2,16 +2,16 @@
 
 import json
 import os
-import secrets
 import stat
 import struct
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ._writing import whole
 
 # A file is this preamble, a checksum of all else, a header in JSON, and the bytes of
 # the arrays. By the size a torn file is refused before memory is taken for it.
@@ -65,27 +65,21 @@ def _checksum(*parts):
 
 
 def write_entry(path: Path, parts: list) -> None:
-    """Write the parts beside `path`, make them durable, then rename.
+    """Write the parts, for their owner alone, and make them and their name durable.
 
     Raises
     ------
     OSError
         If that fails; `path` is as it was, and nothing is left beside it.
     """
-    suffix = f"{os.getpid()}.{secrets.token_hex(4)}.partial"
-    partial = path.with_name(f".{path.name}.{suffix}")
-    try:
-        descriptor = os.open(partial, _CREATE, 0o600)
+    with whole(path) as beside:
+        descriptor = os.open(beside, _CREATE, 0o600)
         try:
             _write_all(descriptor, parts)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(partial, path)
-        _sync_folder(path.parent)
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    _sync_folder(path.parent)
 
 
 def _write_all(descriptor, parts):

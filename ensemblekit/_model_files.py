@@ -68,7 +68,7 @@ def load_model(data: bytes, serialiser: str, trusted: frozenset[str]) -> Any:
 
 def _load_skops(data, trusted):
     found = _skops().get_untrusted_types(data=data)
-    refused = [name for name in found if not _is_trusted(name, trusted)]
+    refused = [name for name in found if not is_trusted(name, trusted)]
     if refused:
         raise TypeError(
             f"it holds {refused}, which are no classes of its member's packages "
@@ -77,8 +77,8 @@ def _load_skops(data, trusted):
     return _skops().loads(data, trusted=found)
 
 
-def _is_trusted(name, trusted):
-    """Only classes, and only where they are defined.
+def is_trusted(name, trusted):
+    """Return whether a name may be made: only classes, and only where they are defined.
 
     skops calls what a file names with the file's arguments. A package also has
     functions, and modules that import things which are not its own.

@@ -1,6 +1,5 @@
 """Read and write npz files: whole or not at all, and nothing in them is executed."""
 
-import os
 import zipfile
 from pathlib import Path
 
@@ -8,16 +7,13 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from ._writing import whole
+
 
 def write_npz(path: Path, arrays: dict[str, NDArray]) -> None:
-    """Write the arrays beside `path`, then rename."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write the arrays, whole or not at all."""
+    with whole(path) as beside, open(beside, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def read_npz(path: Path) -> dict[str, NDArray]:

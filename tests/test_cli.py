@@ -90,10 +90,10 @@ def test_refuses_a_file_in_the_way(below, tmp_path, capsys):
 
 
 def test_refuses_a_folder_it_cannot_write_to(monkeypatch, tmp_path, capsys):
-    def refuse(dir):
-        raise PermissionError(13, "Permission denied", str(dir))
+    def refuse(path, content):
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("pathlib.Path.write_bytes", refuse)
     message = refusal(["demo", "--output", str(tmp_path)], capsys)
     assert f"Cannot write to the folder {tmp_path}: Permission denied." in message
 

@@ -20,6 +20,7 @@ LEVELS = {
     "kernels": 0,
     "exceptions": 0,
     "_npz": 0,
+    "_writing": 0,
     "_entries": 0,
     "_model_files": 0,
     "_sklearn": 0,
@@ -80,6 +81,8 @@ LEVELS = {
 # Inside a level, an arrow needs its reason here.
 SAME_LEVEL = {
     ("_sklearn", "exceptions"): "errors of scikit-learn's checks name the argument",
+    ("_npz", "_writing"): "files appear whole or not at all",
+    ("_entries", "_writing"): "entries appear whole or not at all",
     ("library", "layout"): "the library's columns are P's",
     ("metrics", "layout"): "levels are those of P's quantiles",
     ("metrics", "losses"): "the formula of the pinball loss",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -13,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..combine._base import own_weights
 from ..library import PredictionLibrary
-from ._snippet import write_snippet
+from ._snippet import read_code, write_snippet
 from ._table import write_table
+from ._verdict import write_verdict
 
 __all__ = ["FORMAT", "Blend"]
 
@@ -69,6 +71,8 @@ class Blend:
         Nested predictions: what the metric reads, NaN where no fold could predict.
     unscored : int
         Rows left out of all scores, because a fold without them lacks a class.
+    source : mapping or None
+        Arguments of `read_bank` that made the library, for `snippet`.
     """
 
     task: str
@@ -92,6 +96,7 @@ class Blend:
     held_out: dict[str, NDArray]
     unscored: int
     library: PredictionLibrary
+    source: Mapping[str, Any] | None = None
 
     @property
     def weights(self) -> dict[str, float] | None:
@@ -158,7 +163,30 @@ class Blend:
     @property
     def snippet(self) -> str:
         """Python that fits the best method again."""
-        return write_snippet(self)
+        if self.source is None:
+            return write_snippet(self)
+        return write_snippet(self, read_code(self.source))
+
+    def choose(self, name: str) -> Blend:
+        """Return the same blend with another method in the place of the best.
+
+        Parameters
+        ----------
+        name : str
+            Of the method.
+
+        Returns
+        -------
+        chosen : Blend
+            Of the same scores, models and predictions.
+        """
+        chosen = replace(self, best=self._known(name))
+        weights = chosen.weights or {}
+        chosen.members = [
+            {**row, "weight": weights.get(row["name"])} for row in self.members
+        ]
+        chosen.verdict = write_verdict(chosen)
+        return chosen
 
     def to_dict(self) -> dict:
         """Return what is known, of plain types; no times, so equal runs are equal."""

@@ -27,11 +27,11 @@ def write_snippet(blend, read=_READ):
     read : lines that define `library`
     """
     model = blend.models[blend.best]
-    code = _constructor(model)
+    code = write_constructor(model)
     weight = blend.library.sample_weight is not None
     weighted = ", sample_weight=library.sample_weight" if weight else ""
     method = "predict_proba" if blend.reads == "probabilities" else "predict"
-    imports = [f"from ensemblekit import {', '.join(sorted(_classes(model)))}"]
+    imports = [f"from ensemblekit import {', '.join(sorted(class_names(model)))}"]
     imports += [line for call, line in _IMPORTS.items() if call in code]
     lines = [f"combiner = {code}", f"combiner.fit(library.P, library.y{weighted})"]
     if blend.library.P_test is not None:
@@ -39,13 +39,13 @@ def write_snippet(blend, read=_READ):
     return "\n".join([*imports, read, *lines]) + "\n"
 
 
-def _classes(model):
+def class_names(model):
     """Return the names of the estimators' classes, nested ones too."""
     nested = (v for v in model.get_params(deep=False).values() if _is_model(v))
-    return {type(model).__name__}.union(*(_classes(value) for value in nested))
+    return {type(model).__name__}.union(*(class_names(value) for value in nested))
 
 
-def _constructor(model):
+def write_constructor(model):
     """Return the call that makes the estimator, without defaults."""
     defaults = _defaults(type(model))
     given = [
@@ -70,7 +70,7 @@ def _same(value, default):
 
 def _code(value):
     if _is_model(value):
-        return _constructor(value)
+        return write_constructor(value)
     if callable(value):  # the kappas are all that blends hand to combiners
         quadratic = "quadratic" in repr(value)
         return "make_scorer(cohen_kappa_score" + (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..combine._base import own_weights
@@ -9,7 +11,6 @@ from ..layout import class_probabilities
 from . import _nested as nested
 from ._nested import Attempt, Judge, standard_error
 from ._result import Blend
-from ._verdict import write_verdict
 from .methods import MEAN
 from .metrics import Metric
 
@@ -27,26 +28,16 @@ def summarise(library, metric, attempts, asked, skipped, rows, source, seed):
     ValueError
         If no method, or fewer than two folds, can be scored.
     """
-    good = [a for a in attempts if a.failure is None and a.held_out is not None]
-    failed = [(a.method.name, _reason(a)) for a in attempts if a not in good]
-    if not good:
-        raise ValueError(
-            "No method could be scored; the first failed with: " + failed[0][1]
-        )
+    fitted, failed = _parted(attempts)
+    judge = _make_judge(metric, rows, fitted)
+    scored, failed = _score_all(fitted, failed, judge)
+    good = [each.attempt for each in scored]
     kept = _asked_for(good, asked, failed)
-    judge = Judge(metric, rows, nested.seen(a.held_out for a in good))
-    if not judge.scored.any() or len(judge.folds) < 2:
-        raise ValueError(
-            "Fewer than two folds can be scored: without the others a class is "
-            "missing. Give folds that each leave rows of every class."
-        )
-    pairs = [judge.scores(a.held_out) for a in good if a.held_out is not None]
-    scores = np.array([whole for whole, _ in pairs])
-    without = np.array([own for _, own in pairs])
+    without = np.array([each.without for each in scored])
     members, best_member = _member_rows(library, metric, judge)
-    table = _method_rows(good, scores, without, metric, judge, best_member)
-    order = np.argsort(-metric.sign * scores, kind="stable")
-    models = {a.method.name: a.model for a in good}
+    table = _method_rows(scored, metric, judge, best_member)
+    order = np.argsort([-metric.sign * each.score for each in scored], kind="stable")
+    best = next(table[k]["name"] for k in order if k in kept)
     result = Blend(
         task=library.task,
         metric=metric.name,
@@ -60,21 +51,87 @@ def summarise(library, metric, attempts, asked, skipped, rows, source, seed):
         random_state=int(seed),
         rows=[table[k] for k in order],
         members=members,
-        best=next(table[k]["name"] for k in order if k in kept),
+        best=best,
         choice=_choice(good, without, kept, judge, metric),
         verdict="",
         skipped=[*skipped, *failed],
         seconds={a.method.name: a.seconds for a in good},
-        models=models,
+        models={a.method.name: a.model for a in good},
         held_out={a.method.name: a.held_out for a in good},
         unscored=int((~judge.scored).sum()),
         library=library,
     )
-    weights = result.weights or {}
-    for row in result.members:
-        row["weight"] = weights.get(row["name"])
-    result.verdict = write_verdict(result)
-    return result
+    return result.choose(best)  # which weighs the members and writes the verdict
+
+
+class _Scored(NamedTuple):
+    """An attempt with its nested score, those without each fold, and the naive one."""
+
+    attempt: Attempt
+    score: float
+    without: np.ndarray
+    naive: float
+
+
+def _parted(attempts):
+    """Return attempts that can be scored, and (name, reason) of the others.
+
+    Raises
+    ------
+    ValueError
+        If none can.
+    """
+    good = [a for a in attempts if a.failure is None and a.held_out is not None]
+    failed = [(a.method.name, _reason(a)) for a in attempts if a not in good]
+    if not good:
+        raise _none_scored(failed)
+    return good, failed
+
+
+def _make_judge(metric, rows, good):
+    """Return what scores all methods on the same rows.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two folds can be scored.
+    """
+    judge = Judge(metric, rows, nested.seen(a.held_out for a in good))
+    if not judge.scored.any() or len(judge.folds) < 2:
+        raise ValueError(
+            "Fewer than two folds can be scored: without the others a class is "
+            "missing. Give folds that each leave rows of every class."
+        )
+    return judge
+
+
+def _score_all(attempts, failed, judge):
+    """Return the attempts with their scores, and what failed with those that have none.
+
+    Raises
+    ------
+    ValueError
+        If none has.
+    """
+    scored, failed = [], list(failed)
+    for attempt in attempts:
+        try:
+            whole, without = judge.scores(attempt.held_out)
+            naive = judge.score(attempt.naive)
+        except ValueError as error:  # some metrics take no values below 0
+            failed.append(
+                (attempt.method.name, f"cannot be scored: {str(error).rstrip(chr(46))}")
+            )
+        else:
+            scored.append(_Scored(attempt, whole, without, naive))
+    if not scored:
+        raise _none_scored(failed)
+    return scored, failed
+
+
+def _none_scored(failed):
+    name, reason = failed[0]
+    return ValueError(f"No method could be scored; the first, {name}, {reason}")
 
 
 def _asked_for(good, asked, failed):
@@ -102,7 +159,10 @@ def _member_rows(library, metric, judge):
     """Return the members' rows, best first, and the held-out scores of the best."""
     entries = []
     for name, block in zip(library.names, library.cube, strict=True):
-        score, without = judge.scores(_as_read(block, metric))
+        try:
+            score, without = judge.scores(_as_read(block, metric))
+        except ValueError:  # some metrics take no values below 0
+            score, without = np.nan, np.full(len(judge.folds), np.nan)
         entries.append(
             {
                 "name": name,
@@ -111,7 +171,7 @@ def _member_rows(library, metric, judge):
                 "_without": without,
             }
         )
-    entries.sort(key=lambda entry: -metric.sign * entry["score"])
+    entries.sort(key=lambda e: (np.isnan(e["score"]), -metric.sign * e["score"]))
     best = entries[0]["score"], entries[0]["_without"]
     rows = [
         {
@@ -135,13 +195,11 @@ def _as_read(block, metric):
     return probabilities.argmax(axis=1).astype(np.float64)
 
 
-def _method_rows(good, scores, without, metric, judge, best_member):
-    names = [attempt.method.name for attempt in good]
-    base = names.index(MEAN) if MEAN in names else None
-    mean = (scores[base], without[base]) if base is not None else None
+def _method_rows(scored, metric, judge, best_member):
+    named = {each.attempt.method.name: each for each in scored}
+    mean = (named[MEAN].score, named[MEAN].without) if MEAN in named else None
     rows = []
-    for attempt, score, own in zip(good, scores, without, strict=True):
-        naive = judge.score(attempt.naive)
+    for attempt, score, own, naive in scored:
         over_mean = _gain(score, own, mean, metric)
         over_best = _gain(score, own, best_member, metric)
         rows.append(

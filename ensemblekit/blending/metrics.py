@@ -16,6 +16,13 @@ from ..selection.offsets import METRICS as LABEL_METRICS
 __all__ = ["DEFAULT_METRICS", "Metric", "find_metric"]
 
 DEFAULT_METRICS = {"regression": "rmse", "classification": "log_loss"}
+# What people say, and scikit-learn's scorer, which is the greater the better.
+_SHORT = {
+    "mape": "neg_mean_absolute_percentage_error",
+    "medae": "neg_median_absolute_error",
+    "msle": "neg_mean_squared_log_error",
+    "rmsle": "neg_root_mean_squared_log_error",
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,8 @@ def find_metric(name: str | None, task: str, n_classes: int = 0) -> Metric:
     Parameters
     ----------
     name : str or None
-        A short name, a loss of this package or a scorer of scikit-learn; None means
+        A short name, a loss of this package or a scorer of scikit-learn (``"mape"``,
+        ``"medae"``, ``"msle"`` and ``"rmsle"`` are its negated ones); None means
         ``"rmse"`` or ``"log_loss"``.
     task : {"regression", "classification"}
     n_classes : int, default=0
@@ -80,7 +88,7 @@ def find_metric(name: str | None, task: str, n_classes: int = 0) -> Metric:
     >>> find_metric("roc_auc", "classification", 2).greater_is_better
     True
     """
-    name = DEFAULT_METRICS[task] if name is None else name
+    name = DEFAULT_METRICS[task] if name is None else _SHORT.get(name, name)
     table = _classification(n_classes) if task == "classification" else _REGRESSION
     if name in table:
         return table[name]
@@ -93,7 +101,8 @@ def find_metric(name: str | None, task: str, n_classes: int = 0) -> Metric:
         return _from_scorer(name, task, n_classes)
     raise ValueError(
         f"Unknown metric {name!r} for {task}. Expected one of "
-        f"{', '.join(sorted(table))}, or another scorer of scikit-learn."
+        f"{', '.join(sorted(table | (_SHORT if task == 'regression' else {})))}, or "
+        "another scorer of scikit-learn."
     )
 
 

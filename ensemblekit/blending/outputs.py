@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from .. import layout
+from .._writing import write_texts
 from ..files.predictions import read_predictions
 from ..files.problems import find_bank_hints
-from ._files import to_csv, write_all
+from ._csv import to_csv
 from ._result import FORMAT, Blend
-from ._snippet import read_code, write_snippet
 from ._stored import store
 from ._submission import Names, oof_columns, test_columns
 from ._weights_file import damaged, read_weights
@@ -56,7 +56,7 @@ def write_blend(
     method : str, default=None
         Which method to write; None means the best.
     source : mapping, default=None
-        Arguments of `read_bank`, for ``blend.py``.
+        Arguments of `read_bank`, for the code that fits the method again.
 
     Returns
     -------
@@ -68,20 +68,21 @@ def write_blend(
         If the folder cannot be written to, or the sample submission does not fit.
     """
     names = Names.of(bank, sample_submission, blend.reads, blend.classes)
-    method = method or blend.best
+    blend = blend if method is None else blend.choose(method)
+    blend = blend if source is None else replace(blend, source=source)
     texts = {
-        "weights.json": _weights_text(blend, method, names),
+        "weights.json": _weights_text(blend, names),
         "oof_blend.csv": to_csv(oof_columns(blend, bank)),
         "blend.json": blend.to_json(),
-        "blend.py": _code(blend, source),
+        "blend.py": blend.snippet,
         **_reports(blend, bank),
     }
     if blend.library.P_test is not None:
         ids = getattr(bank, "test_ids", None)
-        prediction = blend.predict_test(method)
+        prediction = blend.predict_test()
         columns = test_columns(prediction, blend.classes, ids, names)
         texts["submission.csv"] = to_csv(columns)
-    return write_all(Path(folder), texts)
+    return write_texts(Path(folder), texts)
 
 
 def apply_blend(
@@ -198,24 +199,20 @@ def _check_class_order(name, values, classes):
         )
 
 
-def _weights_text(blend, method, names):
+def _weights_text(blend, names):
     stored = {
         "format": FORMAT,
         "ensemblekit": version("ensemblekit"),
         "task": blend.task,
         "metric": blend.metric,
         "reads": blend.reads,
-        "method": method,
+        "method": blend.best,
         "members": list(blend.names),
         "submission": asdict(names),
-        "weights": blend.weights_of(method),
-        "combiner": {"members": list(blend.names), **store(blend.models[method])},
+        "weights": blend.weights,
+        "combiner": {"members": list(blend.names), **store(blend.models[blend.best])},
     }
     return json.dumps(stored, indent=1, allow_nan=False) + "\n"
-
-
-def _code(blend, source):
-    return blend.snippet if source is None else write_snippet(blend, read_code(source))
 
 
 def _reports(blend, bank):

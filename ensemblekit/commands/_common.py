@@ -1,16 +1,11 @@
-"""What the commands share: missing packages, refusals, a line of progress."""
+"""What the commands share: refusals, what was read, a line of progress."""
 
 import sys
 import time
 from importlib.util import find_spec
 
-from .inspect import _one_or_list as one_or_list
-from .inspect import _print_bank as print_bank
-from .inspect import _printable as printable
-
-__all__ = ["one_or_list", "print_bank", "printable"]
-
 MAX_SEED = 2**32 - 1
+SHOWN = 200  # files, or errors, that are listed
 EXTRA = "pip install 'ensemblekit[cli,report]'"
 
 
@@ -29,11 +24,52 @@ def seed_problem(seed):
     return f"--seed is {seed}; expected 0 to {MAX_SEED}."
 
 
+def run_or_refuse(work, options, problem=None):
+    """Return the exit code of the work; what people can mend is told in one line.
+
+    problem : sentence on what is wrong already, or None
+    """
+    if problem:
+        return fail(problem)
+    try:
+        return work(options)
+    except (ValueError, TypeError, MemoryError, OSError) as error:
+        return fail(error)
+
+
 def fail(sentence):
     """Print one line to standard error; return the exit code of unfit input."""
     text = printable(" ".join(str(sentence).split()))
     print(f"ensemblekit: {text}", file=sys.stderr)
     return 2
+
+
+def printable(text):
+    """Return a text without signs that would steer the terminal: names are of files."""
+    shown = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    encoding = sys.stdout.encoding or "utf-8"
+    return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def one_or_list(paths):
+    """Return the path where there is only one, else the list."""
+    return paths[0] if paths is not None and len(paths) == 1 else paths
+
+
+def print_bank(bank):
+    """Print the files of each member, and how they were put in order."""
+    library = bank.library
+    print(repr(library) if library is not None else f"{len(bank.files)} members")
+    width = min(40, max(len(printable(files.name)) for files in bank.files))
+    for files in bank.files[:SHOWN]:
+        test = "" if files.test is None else f" + {files.test}"
+        rule = bank.rules.get(files.name, "")
+        line = f"  {files.name:{width}}  {files.oof}{test}  [{files.layout}; {rule}]"
+        print(printable(line))
+    if len(bank.files) > SHOWN:
+        print(f"  ... and {len(bank.files) - SHOWN} more")
+    for note in bank.notes:
+        print(printable(f"note: {note}"))
 
 
 class Progress:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..blending._snippet import _classes, _constructor
+from ..blending._snippet import class_names, write_constructor
 from ..files._content import kind_of
 from ..files._sniff import sniff
 from ..files._text import scan_lines
@@ -24,7 +24,7 @@ def write_code(rows, stacked, members, options) -> str:
         *_members(members, rows.task),
         f"stacked = {kind}(",
         "    members,",
-        f"    {_constructor(combiner)},",
+        f"    {write_constructor(combiner)},",
         f"    cv={_splitter(stacked.cv)},",
         *_limits(options),
         f"    n_jobs={options.n_jobs},",
@@ -42,7 +42,7 @@ def _quoted(name):
 
 
 def _imports(rows, stacked, members):
-    own = {type(stacked).__name__, *_classes(stacked.combiner)}
+    own = {type(stacked).__name__, *class_names(stacked.combiner)}
     modules, others, encoders = (
         set(),
         {type(stacked.cv).__name__: "model_selection"},

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from ..blending._files import to_csv
+from ..blending._csv import to_csv
 from ..conformal import conformal_quantile
 from ._features import to_texts
 
@@ -70,6 +70,24 @@ def leaderboard_text(rows, result, method, stacked) -> str:
         "verdict": result.verdict,
     }
     return json.dumps(content, indent=1, allow_nan=False, default=float) + "\n"
+
+
+def facts_of(rows, library, result, method) -> dict:
+    """Return what `model.json` says of the fit."""
+    return {
+        "task": rows.task,
+        "target": rows.target,
+        "classes": None if rows.classes is None else rows.classes.tolist(),
+        "metric": result.metric,
+        "score": find_row(result, method)["score"],
+        "combiner": method,
+        "members": list(library.names),
+        "seed": result.random_state,
+        "n_rows": len(rows.y),
+        "id": rows.id,
+        "sorted_out": rows.sorted_out,
+        "half_widths": half_widths(rows, result, method),
+    }
 
 
 def find_row(result, method):

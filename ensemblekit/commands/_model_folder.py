@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from .._model_files import TRUSTED, _is_trusted, trusted_packages
+from .._model_files import TRUSTED, is_trusted, trusted_packages
 from ..exceptions import FileError
 from ..files._open import check_regular, system_errors
 from ._features import CATEGORY, NUMBER, Column
@@ -238,7 +238,7 @@ def _fits(name, trusted):
     Others could be made too, but read or write files as they are: our cache, or data
     sets of boosting packages.
     """
-    if not _is_trusted(name, trusted):
+    if not is_trusted(name, trusted):
         return False
     module, _, kind = name.rpartition(".")
     return (

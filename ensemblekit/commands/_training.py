@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..exceptions import FileError
 from ..files._ids import ID_NAMES, INDEX_NAMES, canonical, check_unique, find_repeated
 from ..files._parts import Table
-from ..files.target import Target, _read_values
+from ..files.target import Target, read_values
 from ._features import Column, describe, find_columns, named, read, to_frame, to_texts
 
 _MANY_LABELS = 100
@@ -110,7 +110,7 @@ def _read_target(table, options):
     if values.dtype.kind == "b":  # True and False stay words in what is written
         values = to_texts(values)
     target = Target(np.empty(0), None, None, "", table.path, name)
-    _read_values(table, name, values, options.task, target)
+    read_values(table, name, values, options.task, target)
     if options.task is None:
         target.notes[-1] += _other_reading(target)
     if target.task == "regression" and len(np.unique(target.y)) < 2:

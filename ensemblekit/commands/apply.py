@@ -4,7 +4,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ._common import fail, missing_packages, one_or_list
+from .._writing import write_texts
+from ._common import missing_packages, one_or_list, run_or_refuse
 
 _NEEDED = ("pandas", "pyarrow")
 
@@ -28,16 +29,10 @@ def add_parser(commands):
 def run(options):
     """Run the command; return the exit code."""
     problem = missing_packages(_NEEDED, find=find_spec)
-    if problem:
-        return fail(problem)
-    try:
-        return _run(options)
-    except (ValueError, TypeError, MemoryError, OSError) as error:
-        return fail(error)
+    return run_or_refuse(_run, options, problem)
 
 
 def _run(options):
-    from ..blending._files import write_all
     from ..blending.outputs import apply_to_csv
 
     text = apply_to_csv(
@@ -50,6 +45,6 @@ def _run(options):
         sys.stdout.write(text)
         return 0
     path = Path(options.output)
-    write_all(path.parent, {path.name: text})
+    write_texts(path.parent, {path.name: text})
     print(f"Written to {path}: {text.count(chr(10)) - 1} rows.")
     return 0

@@ -4,13 +4,14 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from .._writing import prepare
 from ._common import (
     Progress,
-    fail,
     missing_packages,
     one_or_list,
     print_bank,
     printable,
+    run_or_refuse,
     seed_problem,
 )
 
@@ -65,12 +66,7 @@ def add_inputs(parser, target_required=True):
 def run(options):
     """Run the command; return the exit code."""
     problem = missing_packages(_NEEDED, find=find_spec) or seed_problem(options.seed)
-    if problem:
-        return fail(problem)
-    try:
-        return _run(options)
-    except (ValueError, TypeError, MemoryError, OSError) as error:
-        return fail(error)
+    return run_or_refuse(_run, options, problem)
 
 
 def read_inputs(options):
@@ -91,7 +87,6 @@ def read_inputs(options):
 def _run(options):
     from ..blending import blend, write_blend
     from ..blending._estimate import estimate
-    from ..blending._files import prepare
     from ..files import read_bank
 
     folder = Path(options.output)

@@ -5,7 +5,8 @@ import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
-from ._common import fail, missing_packages, printable, seed_problem
+from .._writing import encode, prepare, together
+from ._common import fail, missing_packages, printable, run_or_refuse, seed_problem
 from ._fit_scores import print_scores
 
 __all__ = ["add_parser", "run"]
@@ -20,6 +21,7 @@ _MEMBERS = "YAML file: NAME: {estimator: lightgbm.LGBMRegressor, params: {...}}"
 _COMBINER = "such as convex, mean, greedy, search (default: %(default)s)"
 _MEMORY = "folder that keeps fitted members: an interrupted fit goes on where it was"
 _GROUPS = "rows of one group are held out together; no feature"
+_LIBRARY = "library.npz"
 _ALL = ("report.html", "report.json")
 
 
@@ -65,12 +67,7 @@ def run(options) -> int:
     """Run the command; return the exit code."""
     needed = (*_NEEDED, *(["yaml"] if options.members else []))
     problem = missing_packages(needed, _EXTRA, find_spec) or _find_problem(options)
-    if problem:
-        return fail(problem)
-    try:
-        return _run(options)
-    except (ValueError, TypeError, MemoryError, OSError) as error:
-        return fail(error)
+    return run_or_refuse(_run, options, problem)
 
 
 def _find_problem(options):
@@ -86,7 +83,6 @@ def _find_problem(options):
 def _run(options):
     from threadpoolctl import threadpool_limits
 
-    from ..blending._files import prepare
     from ._training import read_rows
 
     folder = Path(options.output)
@@ -261,58 +257,64 @@ def _warnings_as_notes():
 
 
 def _write(folder, rows, stacked, result, method, members, options):
-    from . import _fit_files as files
-    from ._fit_code import write_code
-    from ._model_folder import FACTS, MODEL, dump, facts_text, packages_of, versions_of
-    from ._together import data, text, write_together
+    from ._model_folder import FACTS, MODEL
 
     library = stacked.library_
-    writers = {
-        "library.npz": library.save,
-        "oof.csv": text(files.oof_text(rows, library, result, method)),
-        "leaderboard.json": text(files.leaderboard_text(rows, result, method, stacked)),
-        "fit.py": text(write_code(rows, stacked, members, options)),
-    }
-    reports = _reports(files, rows, stacked)
-    writers |= {name: text(content) for name, content in reports.items()}
-    facts = {
-        "task": rows.task,
-        "target": rows.target,
-        "classes": None if rows.classes is None else rows.classes.tolist(),
-        "metric": result.metric,
-        "score": files.find_row(result, method)["score"],
-        "combiner": method,
-        "members": list(library.names),
-        "seed": options.seed,
-        "n_rows": len(rows.y),
-        "id": rows.id,
-        "sorted_out": rows.sorted_out,
-        "half_widths": files.half_widths(rows, result, method),
-        "packages": packages_of(stacked),
-    }
-    facts["versions"] = versions_of(facts["packages"])
-    problem = None
-    try:
-        content = dump(stacked.compact())
-    except ValueError as error:  # what took hours is written all the same
-        problem = str(error)
-    else:
-        writers[MODEL] = data(content)
-        writers[FACTS] = text(facts_text(facts, rows.columns, content))
-    write_together(folder, writers, {*_ALL, MODEL, FACTS} - writers.keys())
-    print(f"Written to {folder}: {', '.join(sorted(writers))}.")
+    texts = _texts(rows, stacked, result, method, members, options)
+    model, problem = _model(rows, stacked, result, method)
+    contents = {name: encode(text) for name, text in texts.items()} | model
+    names = sorted([_LIBRARY, *contents])
+    with together(folder, names, {*_ALL, MODEL, FACTS}.difference(names)) as beside:
+        library.save(beside[_LIBRARY])
+        for name, content in contents.items():
+            beside[name].write_bytes(content)
+    print(f"Written to {folder}: {', '.join(names)}.")
     if problem is not None:
         return fail(f"No model was written: {problem} fit.py fits it in Python.")
     print(f"Next: ensemblekit predict {folder} NEW.csv -o predictions.csv")
     return 0
 
 
-def _reports(files, rows, stacked):
+def _texts(rows, stacked, result, method, members, options):
+    """Return what is read by people and other programs, by the names of the files."""
+    from . import _fit_files as files
+    from ._fit_code import write_code
+
+    return {
+        "oof.csv": files.oof_text(rows, stacked.library_, result, method),
+        "leaderboard.json": files.leaderboard_text(rows, result, method, stacked),
+        "fit.py": write_code(rows, stacked, members, options),
+        **_reports(rows, stacked),
+    }
+
+
+def _model(rows, stacked, result, method):
+    """Return the files of the model and None, or no files and why there are none."""
+    from ._fit_files import facts_of
+    from ._model_folder import FACTS, MODEL, dump, facts_text, packages_of, versions_of
+
+    packages = packages_of(stacked)
+    facts = {
+        **facts_of(rows, stacked.library_, result, method),
+        "packages": packages,
+        "versions": versions_of(packages),
+    }
+    try:
+        content = dump(stacked.compact())
+    except ValueError as error:  # what took hours is written all the same
+        return {}, str(error)
+    text = facts_text(facts, rows.columns, content)
+    return {MODEL: content, FACTS: encode(text)}, None
+
+
+def _reports(rows, stacked):
     """Return the report's files; a report that fails costs no fitted model."""
+    from ._fit_files import report_texts
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return files.report_texts(rows, stacked)
+            return report_texts(rows, stacked)
     except Exception as error:  # of any part of a page that is a view of the rest
         problem = str(error).partition("\n")[0]
         print(printable(f"note: no report was written: {problem}"), file=sys.stderr)

@@ -1,13 +1,21 @@
 """`ensemblekit inspect`: explain what is wrong with a folder of predictions."""
 
-import sys
 from collections import Counter
 from importlib.util import find_spec
+
+from ._common import (
+    SHOWN,
+    missing_packages,
+    one_or_list,
+    print_bank,
+    printable,
+    run_or_refuse,
+)
 
 __all__ = ["add_parser", "run"]
 
 _NEEDED = ("pandas", "pyarrow")
-_SHOWN = 200
+_EXTRA = "pip install 'ensemblekit[cli]'"
 _ALIKE = 10
 _TASK = "what the target is (default: told by its values)"
 _DESCRIPTION = (
@@ -36,17 +44,8 @@ def add_parser(commands):
 
 def run(options) -> int:
     """Print what was found; return 0, or 2 where a blend would be refused."""
-    from ..exceptions import FileError
-
-    missing = [name for name in _NEEDED if not find_spec(name)]
-    if missing:
-        return _fail(
-            f"inspect needs {', '.join(missing)}: run pip install 'ensemblekit[cli]'."
-        )
-    try:
-        return _inspect(options)
-    except FileError as error:
-        return _fail(str(error))
+    problem = missing_packages(_NEEDED, _EXTRA, find_spec)
+    return run_or_refuse(_inspect, options, problem)
 
 
 def _inspect(options):
@@ -57,38 +56,19 @@ def _inspect(options):
     if target is not None and options.task is not None:
         target = read_target(target, options.id, task=options.task)
     findings, bank = inspect_files(
-        _one_or_list(options.oof),
+        one_or_list(options.oof),
         target,
         id=options.id,
-        test=_one_or_list(options.test),
+        test=one_or_list(options.test),
         folds=options.folds,
         sample=options.sample_submission,
     )
     if bank is not None:
-        _print_bank(bank)
+        print_bank(bank)
     _print_findings(findings)
     errors = sum(finding.level == "error" for finding in findings)
     print(_verdict(errors, len(findings) - errors))
     return 2 if errors else 0
-
-
-def _one_or_list(paths):
-    return paths[0] if paths is not None and len(paths) == 1 else paths
-
-
-def _print_bank(bank):
-    library = bank.library
-    print(repr(library) if library is not None else f"{len(bank.files)} members")
-    width = min(40, max(len(_printable(files.name)) for files in bank.files))
-    for files in bank.files[:_SHOWN]:
-        test = "" if files.test is None else f" + {files.test}"
-        rule = bank.rules.get(files.name, "")
-        line = f"  {files.name:{width}}  {files.oof}{test}  [{files.layout}; {rule}]"
-        print(_printable(line))
-    if len(bank.files) > _SHOWN:
-        print(f"  ... and {len(bank.files) - _SHOWN} more")
-    for note in bank.notes:
-        print(_printable(f"note: {note}"))
 
 
 def _print_findings(findings):
@@ -97,19 +77,12 @@ def _print_findings(findings):
     for finding in findings:
         kind = (finding.level, finding.advice if finding.level != "error" else "")
         alike[kind] += 1
-        if alike[kind] <= (_SHOWN if finding.level == "error" else _ALIKE):
-            print(_printable(str(finding)))
+        if alike[kind] <= (SHOWN if finding.level == "error" else _ALIKE):
+            print(printable(str(finding)))
     for (level, advice), count in alike.items():
-        limit = _SHOWN if level == "error" else _ALIKE
+        limit = SHOWN if level == "error" else _ALIKE
         if count > limit:
             print(f"{level}: {count - limit} more. {advice}".rstrip())
-
-
-def _printable(text):
-    """Names come from files: no signs that would steer the terminal."""
-    shown = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
-    encoding = sys.stdout.encoding or "utf-8"
-    return shown.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _verdict(n_errors, n_hints):
@@ -118,8 +91,3 @@ def _verdict(n_errors, n_hints):
     if n_hints:
         return f"No errors; {n_hints} hints to look at before you blend."
     return "Nothing wrong was found."
-
-
-def _fail(sentence):
-    print(f"ensemblekit: {_printable(sentence)}", file=sys.stderr)
-    return 2

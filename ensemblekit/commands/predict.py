@@ -4,7 +4,8 @@ import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
-from ._common import fail, missing_packages, printable
+from .._writing import prepare, write_texts
+from ._common import missing_packages, printable, run_or_refuse
 
 __all__ = ["add_parser", "run"]
 
@@ -43,12 +44,7 @@ def run(options) -> int:
     problem = missing_packages(_NEEDED, _EXTRA, find_spec)
     if problem is None and options.interval is not None:
         problem = _interval_problem(options.interval)
-    if problem:
-        return fail(problem)
-    try:
-        return _run(options)
-    except (ValueError, TypeError, MemoryError, OSError) as error:
-        return fail(error)
+    return run_or_refuse(_run, options, problem)
 
 
 def _interval_problem(share):
@@ -58,10 +54,9 @@ def _interval_problem(share):
 
 
 def _run(options):
-    from ..blending._files import prepare, to_csv
+    from ..blending._csv import to_csv
     from ._features import CATEGORY, read, read_columns, to_frame
     from ._model_folder import load
-    from ._together import text, write_together
 
     output = Path(options.output)
     _check_output(output, options)
@@ -74,7 +69,7 @@ def _run(options):
     columns = _ids(table, stored, notes)
     prepare(output.parent)
     columns |= _predict(stored, to_frame(stored.columns, data), width, options, notes)
-    write_together(output.parent, {output.name: text(to_csv(columns))})
+    write_texts(output.parent, {output.name: to_csv(columns)})
     for note in notes:
         print(printable(f"note: {note}"))
     print(f"{table.n_rows} rows written to {output}: {', '.join(columns)}")

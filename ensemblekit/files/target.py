@@ -117,7 +117,7 @@ def read_target(
     values = table.columns[name]
     folds = _read_folds(table, name, target)
     rows = _choose_rows(table, target, repeat)
-    _read_values(table, name, values, task, target)
+    read_values(table, name, values, task, target)
     target.folds = folds
     if rows is not None:
         target.y, target.rows = target.y[rows], rows
@@ -275,7 +275,7 @@ def _say_repeat(table, target, n_repeats, chosen):
     )
 
 
-def _read_values(table, name, values, task, target):
+def read_values(table, name, values, task, target):
     missing = _missing(values)
     if missing.any():
         raise table.error(

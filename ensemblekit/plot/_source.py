@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .. import layout
@@ -35,6 +35,18 @@ def find_fitted(estimator: Any, attribute: str, expected: str) -> Any:
                 f"{type(estimator).__name__} has no {attribute}; expected {expected}."
             )
     return inside
+
+
+def require_method(estimator: Any, method: str, expected: str) -> None:
+    """Refuse an estimator that is not fitted, or cannot predict what is drawn.
+
+    expected : what could, for the message
+    """
+    check_is_fitted(estimator)
+    if not hasattr(estimator, method):
+        raise ValueError(
+            f"{type(estimator).__name__} has no {method}; expected {expected}."
+        )
 
 
 def member_names(estimator: Any, n_members: int) -> list[str]:
@@ -142,3 +154,14 @@ def fit_on(combiner: Any, library: PredictionLibrary, rows: Any = slice(None)) -
     ):
         params["sample_weight"] = library.sample_weight[rows]
     return combiner.fit(library.P[rows], library.y[rows], **params)
+
+
+def fit_either(y: Any, P: Any, combiner: Any, kinds: Any, names: Any) -> Any:
+    """Return the combiner fitted on predictions.
+
+    combiner : cloned; None makes one of the kinds, for values or for classes
+    """
+    if combiner is None:
+        combiner = kinds[task_of(y, P) == "classification"]()
+    library = as_library(y, P, combiner, names)
+    return fit_on(clone(combiner), library)

@@ -3,12 +3,12 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from ..conformal import coverage_by_width
 from ..metrics import interval_coverage
-from ._axes import BLUE, GREY, VERMILLION, make_axes, name_ticks, share, title
-from ._source import check_array
+from ._axes import BLUE, GREY, VERMILLION, name_ticks, share, title
+from ._display import Display
+from ._source import check_array, require_method
 
 __all__ = ["CoverageDisplay"]
 
@@ -16,7 +16,7 @@ _MOST_NAMED = 40
 _DRAWN = ("coverage", "low", "high", "expected_low", "expected_high", "as_expected")
 
 
-class CoverageDisplay:
+class CoverageDisplay(Display):
     """Coverage of intervals by group, with exact bands, against what was aimed at.
 
     A dot is the share of a group's rows that their intervals hold, its line the
@@ -59,8 +59,6 @@ class CoverageDisplay:
     (['a', 'b'], [1.0, 0.5])
     """
 
-    ax_: Any
-    figure_: Any
     dots_: Any
     bands_: Any
     expected_: Any
@@ -120,12 +118,8 @@ class CoverageDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        check_is_fitted(estimator)
-        if not hasattr(estimator, "predict_interval"):
-            raise ValueError(
-                f"{type(estimator).__name__} has no predict_interval; expected an "
-                "estimator with intervals, such as ConformalRegressor."
-            )
+        expected = "an estimator with intervals, such as ConformalRegressor"
+        require_method(estimator, "predict_interval", expected)
         alpha = getattr(estimator, "alpha", 0.1) if alpha is None else alpha
         if np.ndim(alpha):
             raise ValueError(f"alpha is {alpha!r}; expected one number.")
@@ -181,20 +175,9 @@ class CoverageDisplay:
             options = {}
         return cls(table, alpha, confidence=confidence, **options).plot(ax)
 
-    def plot(self, ax=None):
-        """Draw the coverages, one line for each group.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None, default=None
-            None makes a figure.
-
-        Returns
-        -------
-        display : CoverageDisplay
-        """
+    def _draw(self):
+        """Draw the coverages, one line for each group."""
         n_groups = len(self.names)
-        self.ax_, self.figure_ = make_axes(ax, 1.7 + 0.28 * min(n_groups, 25))
         order = self._order()
         table = {key: np.asarray(self.table[key])[order] for key in _DRAWN}
         places = np.arange(n_groups)
@@ -225,7 +208,9 @@ class CoverageDisplay:
         self.ax_.axvline(1.0 - self.alpha, color=GREY, linestyle="--", linewidth=1.0)
         self._name_groups(order)
         self._describe()
-        return self
+
+    def _size(self):
+        return 1.7 + 0.28 * min(len(self.names), 25), None
 
     def _order(self):
         """Return the groups from top to bottom: of many, by their coverage."""

@@ -7,7 +7,8 @@ import numpy as np
 from .. import _levels
 from ..library import PredictionLibrary
 from ..selective import diversity_report, residual_correlation
-from ._axes import make_axes, name_ticks, shorten, title
+from ._axes import name_ticks, shorten, title
+from ._display import Display
 from ._source import check_names, find_fitted
 
 __all__ = ["DiversityDisplay"]
@@ -15,7 +16,7 @@ __all__ = ["DiversityDisplay"]
 _MOST_NAMED, _MOST_FIGURES = 60, 12
 
 
-class DiversityDisplay:
+class DiversityDisplay(Display):
     """Correlation of the members' errors, ordered so that the alike are neighbours.
 
     Blocks of high correlation are members that may stand in for each other; a member
@@ -60,8 +61,6 @@ class DiversityDisplay:
     [1, 2, 0]
     """
 
-    ax_: Any
-    figure_: Any
     image_: Any
 
     def __init__(self, correlation, names=None):
@@ -136,22 +135,9 @@ class DiversityDisplay:
             ax
         )
 
-    def plot(self, ax=None):
-        """Draw the correlations.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None, default=None
-            None makes a figure.
-
-        Returns
-        -------
-        display : DiversityDisplay
-        """
+    def _draw(self):
+        """Draw the correlations."""
         m = len(self.names)
-        side, longest = _side(m), max(len(shorten(name)) for name in self.names)
-        beside = 1.6 + 0.09 * longest if m <= _MOST_NAMED else 1.6
-        self.ax_, self.figure_ = make_axes(ax, side + 1.1, side + beside)
         values = self.correlation[np.ix_(self.order, self.order)]
         pairs = values[np.triu_indices(m, 1)]
         pairs = pairs[~np.isnan(pairs)]
@@ -163,7 +149,12 @@ class DiversityDisplay:
             self._write_values(values, least, digits)
         if len(pairs):
             title(self.ax_, self._summary(pairs, digits))
-        return self
+
+    def _size(self):
+        m = len(self.names)
+        longest = max(len(shorten(name)) for name in self.names)
+        beside = 1.6 + 0.09 * longest if m <= _MOST_NAMED else 1.6
+        return _side(m) + 1.1, _side(m) + beside
 
     def _name(self, m):
         self.ax_.set(xticks=[], xlabel="the same members, in the same order")

@@ -3,18 +3,18 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from .. import _levels, layout
-from ._axes import BLUE, VERMILLION, ink, legend, make_axes, share, thin
-from ._source import check_array
+from ._axes import BLUE, VERMILLION, ink, legend, share, thin
+from ._display import Display
+from ._source import check_array, require_method
 
 __all__ = ["QuantileFanDisplay"]
 
 _MOST_NAMED = 5
 
 
-class QuantileFanDisplay:
+class QuantileFanDisplay(Display):
     """Quantiles of each row as bands around the median, with the targets as dots.
 
     Each level below 0.5 makes a band with the one as far above. In the order of the
@@ -54,8 +54,6 @@ class QuantileFanDisplay:
     ['80 %', 'median', 'y: 50 % inside 80 %']
     """
 
-    ax_: Any
-    figure_: Any
     bands_: Any
     median_: Any
     dots_: Any
@@ -121,7 +119,6 @@ class QuantileFanDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        check_is_fitted(estimator)
         quantiles, levels = _predicted(estimator, X, quantile_levels)
         options = {"x": x, "order": order, "max_rows": max_rows}
         return cls.from_predictions(y, quantiles, levels, ax=ax, **options)
@@ -190,19 +187,8 @@ class QuantileFanDisplay:
         )
         return display.plot(ax)
 
-    def plot(self, ax=None):
-        """Draw bands, the median where 0.5 is a level, and the targets.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None, default=None
-            None makes a figure.
-
-        Returns
-        -------
-        display : QuantileFanDisplay
-        """
-        self.ax_, self.figure_ = make_axes(ax)
+    def _draw(self):
+        """Draw bands, the median where 0.5 is a level, and the targets."""
         handles = self._draw_bands()
         middle = np.flatnonzero(self.quantile_levels == 0.5)
         self.median_ = self.dots_ = None
@@ -220,7 +206,6 @@ class QuantileFanDisplay:
             handles.append(self._draw_targets())
         self.ax_.set(xlabel=self.xlabel, ylabel="y", ylim=self._limits())
         legend(self.ax_, handles=handles)
-        return self
 
     def _draw_bands(self):
         """Draw the widest band first and return entries for the legend."""
@@ -279,11 +264,8 @@ class QuantileFanDisplay:
 
 def _predicted(estimator, X, wanted):
     """Return quantiles and their levels."""
-    if not hasattr(estimator, "predict_quantiles"):
-        raise ValueError(
-            f"{type(estimator).__name__} has no predict_quantiles; expected an "
-            "estimator of quantiles, such as StackedQuantileRegressor."
-        )
+    expected = "an estimator of quantiles, such as StackedQuantileRegressor"
+    require_method(estimator, "predict_quantiles", expected)
     own = getattr(estimator, "quantile_levels_", None)
     if own is None:
         levels = _levels.DEFAULT_LEVELS if wanted is None else wanted

@@ -7,7 +7,8 @@ from sklearn.base import clone
 
 from ..combine._selection_classifier import EnsembleSelectionClassifier
 from ..combine._selection_regressor import EnsembleSelectionRegressor
-from ._axes import BLUE, legend, make_axes, name_ticks, thin
+from ._axes import BLUE, legend, name_ticks, thin
+from ._display import Display
 from ._source import as_library, check_array, find_fitted, fit_on, member_names, task_of
 
 __all__ = ["LossPathDisplay"]
@@ -16,7 +17,7 @@ __all__ = ["LossPathDisplay"]
 _MOST_NAMED = 25
 
 
-class LossPathDisplay:
+class LossPathDisplay(Display):
     """Loss after each step of a greedy selection, hill climbing or population search.
 
     The losses are of the rows that the combiner was fitted on: optimistic. Where the
@@ -51,8 +52,6 @@ class LossPathDisplay:
     ['x2', 'x1', 'x0']
     """
 
-    ax_: Any
-    figure_: Any
     line_: Any
 
     def __init__(self, losses, picks=None, *, step="pick"):
@@ -129,19 +128,8 @@ class LossPathDisplay:
         find_fitted(fitted, "loss_path_", "an ensemble selection or hill climbing")
         return cls._of_fitted(fitted, library.names).plot(ax)
 
-    def plot(self, ax=None):
-        """Draw the path, and the members that were added where there are few.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None, default=None
-            None makes a figure.
-
-        Returns
-        -------
-        display : LossPathDisplay
-        """
-        self.ax_, self.figure_ = make_axes(ax)
+    def _draw(self):
+        """Draw the path, and the members that were added where there are few."""
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         # A batch follows on the ensembles that the search starts with.
         steps = np.arange(len(self.losses)) + (self.picks is not None)
@@ -153,7 +141,6 @@ class LossPathDisplay:
             self._mark_picks(steps[shown], shown)
         self.ax_.set_xlabel(f"{self.step} (of {len(steps)})")
         self.ax_.set_ylabel("loss on the rows fitted on")
-        return self
 
     @classmethod
     def _of_fitted(cls, combiner, names):

@@ -3,18 +3,18 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import describe_rows
 from ..metrics._checks import check_share
 from ..metrics.coverage import clopper_pearson
-from ._axes import GREY, legend, make_axes, next_colour, share
-from ._source import check_array
+from ._axes import GREY, legend, next_colour, share
+from ._display import Display
+from ._source import check_array, require_method
 
 __all__ = ["ReliabilityDisplay"]
 
 
-class ReliabilityDisplay:
+class ReliabilityDisplay(Display):
     """Observed share of a class against its predicted probability, in bins of rows.
 
     On the diagonal, of the rows predicted 0.3 a share of 0.3 is of the class. Upright
@@ -63,8 +63,6 @@ class ReliabilityDisplay:
     ([0.167, 0.833], [0.333, 0.667])
     """
 
-    ax_: Any
-    figure_: Any
     line_: Any
     bands_: Any
     counts_: Any
@@ -130,12 +128,8 @@ class ReliabilityDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        check_is_fitted(estimator)
-        if not hasattr(estimator, "predict_proba"):
-            raise ValueError(
-                f"{type(estimator).__name__} has no predict_proba; expected a "
-                "classifier with probabilities."
-            )
+        expected = "a classifier with probabilities"
+        require_method(estimator, "predict_proba", expected)
         return cls.from_predictions(
             y,
             estimator.predict_proba(X),
@@ -210,19 +204,8 @@ class ReliabilityDisplay:
         )
         return display.plot(ax)
 
-    def plot(self, ax=None):
-        """Draw the shares, their bands, and how many rows there are.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None, default=None
-            None makes a figure.
-
-        Returns
-        -------
-        display : ReliabilityDisplay
-        """
-        self.ax_, self.figure_ = make_axes(ax)
+    def _draw(self):
+        """Draw the shares, their bands, and how many rows there are."""
         colour, first = next_colour(self.ax_), not self.ax_.lines
         if first:
             self.ax_.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
@@ -248,7 +231,6 @@ class ReliabilityDisplay:
         )
         if self.name is not None:
             legend(self.ax_, loc="upper left")
-        return self
 
     def _draw_counts(self, colour):
         """Draw under 0 how many rows each bin has, the largest in full height."""

@@ -9,13 +9,14 @@ from ..metrics._checks import check_share
 from ..metrics.coverage import clopper_pearson
 from ..selective import aurc, risk_coverage_curve
 from ..selective._confidence import OF_PROBABILITIES, model_confidence
-from ._axes import legend, make_axes, next_colour, share, thin
+from ._axes import legend, next_colour, share, thin
+from ._display import Display
 from ._source import check_array
 
 __all__ = ["RiskCoverageDisplay"]
 
 
-class RiskCoverageDisplay:
+class RiskCoverageDisplay(Display):
     """Share of errors among the rows answered, over the share of rows answered.
 
     Rows are answered from the most confident down. A curve that rises from the left is
@@ -66,8 +67,6 @@ class RiskCoverageDisplay:
     [0.0, 0.0, 0.333]
     """
 
-    ax_: Any
-    figure_: Any
     line_: Any
     best_: Any
     band_: Any
@@ -206,19 +205,8 @@ class RiskCoverageDisplay:
         )
         return display.plot(ax)
 
-    def plot(self, ax=None):
-        """Draw the curve, its band and the best there is.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or None, default=None
-            None makes a figure.
-
-        Returns
-        -------
-        display : RiskCoverageDisplay
-        """
-        self.ax_, self.figure_ = make_axes(ax)
+    def _draw(self):
+        """Draw the curve, its band and the best there is."""
         colour, x = next_colour(self.ax_), self.coverage[self.drawn]
         self.band_ = self.ax_.fill_between(
             x, self.low, self.high, color=colour, alpha=0.2, linewidth=0
@@ -241,7 +229,6 @@ class RiskCoverageDisplay:
             ylabel=f"errors among them (band: {share(self.confidence_level)})",
         )
         legend(self.ax_)
-        return self
 
     def _label(self):
         name = "answers" if self.name is None else self.name

@@ -10,6 +10,7 @@ from ..combine._convex_classifier import ConvexClassifier
 from ..combine._convex_regressor import ConvexRegressor
 from ..combine._quantile_aggregator import QuantileAggregator
 from ._axes import GREY, SKY, VERMILLION, ink, make_axes, name_ticks, share, title
+from ._display import Display
 from ._source import (
     as_library,
     check_array,
@@ -25,7 +26,7 @@ __all__ = ["WeightsDisplay"]
 _OWN_REPLICATES = 200
 
 
-class WeightsDisplay:
+class WeightsDisplay(Display):
     """Weights of the members as bars, the largest first, with their intervals.
 
     Intervals show how far weights would move had other rows been drawn. Weights of
@@ -61,8 +62,6 @@ class WeightsDisplay:
     ['boosting', 'ridge']
     """
 
-    ax_: Any
-    figure_: Any
     bars_: Any
     interval_lines_: Any
     intervals: Any
@@ -108,7 +107,7 @@ class WeightsDisplay:
             `QuantileAggregator` has one weight for each member in ``member_weights_``.
         P, y : array-like, default=None
             What the combiner was fitted on, for intervals; P may be a
-            `PredictionLibrary`, with y None. A stack has them itself.
+            `PredictionLibrary`, with y None. A stack is given neither.
         n_bootstrap : int or None, default=None
             Fits of copies; 0 draws no intervals. None means 200 where combiners have a
             bootstrap of their own, which is quick, and 0 for others.
@@ -128,14 +127,17 @@ class WeightsDisplay:
         Raises
         ------
         ValueError
-            If the estimator has no weights of members, one for each.
+            If the estimator has no weights of members, one for each; if a stack is
+            given rows.
         ImportError
             If matplotlib is not installed.
         """
         combiner = find_fitted(estimator, "weights_", "a fitted combiner with weights")
         if hasattr(estimator, "cross_fit_"):  # hands on its combiner's weights
             combiner = estimator.combiner_
-        P = getattr(estimator, "library_", None) if P is None else P
+        if combiner is not estimator:
+            _refuse_rows(estimator, P, y)
+            P = getattr(estimator, "library_", None)
         library = None if P is None else as_library(y, P, combiner)
         names = member_names(estimator, len(member_weights(combiner)))
         draws = n_bootstrap, alpha, random_state
@@ -302,6 +304,17 @@ def member_weights(combiner):
             "WeightsDisplay itself."
         )
     return weights
+
+
+def _refuse_rows(stack, P, y):
+    """Refuse X and y, which are not what the combiner was fitted on."""
+    if P is None and y is None:
+        return
+    raise ValueError(
+        f"P or y is given with {type(stack).__name__}; expected a combiner with them, "
+        "for X is not what a stack's combiner was fitted on. Leave them out, or give "
+        "the combiner and its held-out predictions."
+    )
 
 
 def default_combiner(y, P):

@@ -62,12 +62,18 @@ def from_blend(blend, bank=None, findings=(), random_state=0):
 
 
 def _loss(blend, row):
+    if row["score"] is None:
+        return np.inf
     return -row["score"] if blend.greater_is_better else row["score"]
 
 
 def _leaderboard(blend):
     rows = [_row(row, _kind(blend, row["name"])) for row in blend.rows]
     rows += [_row(row, "member") for row in blend.members]
+    n_methods = blend.choice["n_methods"]
+    if n_methods > 1:
+        name = f"choosing among {n_methods} methods"
+        rows.append(_row({"name": name, **blend.choice}, "choice"))
     best = next(row for row in blend.rows if row["name"] == blend.best)
     gains = [("the mean", "mean", "mean"), (blend.members[0]["name"], "member", "best")]
     return {

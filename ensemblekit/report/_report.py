@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from .._stacked import Stacked
+from .._writing import write_text
 from ..crossfit import CrossFit
 from ..library import PredictionLibrary
 from ._blends import from_blend
 from ._content import from_cross_fit, from_library
 from ._plain import plain
-from ._write import write_text
 
 __all__ = ["EnsembleReport"]
 

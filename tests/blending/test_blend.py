@@ -1,14 +1,16 @@
 """Nested scores, differences, errors and the verdict of a blend."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from ensemblekit import PredictionLibrary, cross_fitted_predictions
+from ensemblekit import EnsembleReport, PredictionLibrary, cross_fitted_predictions
 from ensemblekit.blending import blend
 from ensemblekit.blending._nested import standard_error
+from ensemblekit.blending._verdict import write_verdict
 from ensemblekit.leaderboard import score_folds
 
 from .libraries import NAMES, classification, regression
@@ -149,6 +151,31 @@ def test_a_combination_that_helps_is_said_to():
     assert "standard errors" in result.verdict
 
 
+def verdict_of(rows, best, members=("anna",)):
+    """The verdict; rows of name, gain over the mean, its error, over the best, its."""
+    keys = "name gain_over_mean gain_over_mean_se gain_over_best gain_over_best_se"
+    rows = [dict(zip(keys.split(), row, strict=True)) for row in rows]
+    return write_verdict(
+        SimpleNamespace(
+            rows=rows,
+            best=best,
+            members=[{"name": name} for name in members],
+            choice={"n_methods": 1, "gain_over_mean": None, "gain_over_mean_se": None},
+        )
+    )
+
+
+def test_only_what_beats_by_a_standard_error_is_said_to():
+    mean = ("mean", 0.0, 0.0, 1.0, 0.5)
+    rows = [("median", 0.3, 0.5, 2.0, 0.1), ("convex", 0.2, 0.1, 1.9, 0.1), mean]
+    assert verdict_of(rows, "median") == (
+        "convex beats the mean by 0.20 +- 0.10 (2.0 standard errors), and median the "
+        "best single member (anna) by 2.00 +- 0.10 (20.0 standard errors)."
+    )
+    assert "convex beats the mean" in verdict_of(rows, "convex")
+    assert verdict_of([rows[0], mean], "median").startswith("Nothing beats the mean by")
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_labels_and_probabilities(n_classes):
     library = classification(n_classes)
@@ -182,6 +209,29 @@ def test_failures_stop_nothing():
     assert {row["name"] for row in result.rows} >= {"mean", "convex"}
 
 
+def test_what_a_metric_cannot_score_is_left_out():
+    rng = np.random.default_rng(0)
+    y = rng.exponential(size=200)
+    P = np.maximum(y[:, None] + 0.5 + 0.7 * rng.normal(size=(200, 4)), 0.001)
+    P[0] = 1.0, 1.0, 1.0, -0.5  # a member that cannot be scored either
+    result = blend(
+        PredictionLibrary(P, y, NAMES),
+        metric="neg_mean_poisson_deviance",
+        methods=["linear stack", "convex"],
+    )
+    skipped = dict(result.skipped)
+    assert "linear stack" not in {row["name"] for row in result.rows}
+    assert skipped["linear stack"].startswith("cannot be scored: ")
+    assert result.members[-1]["name"] == "dora"
+    assert result.members[-1]["score"] is None
+    json.loads(result.to_json())
+    EnsembleReport(result).to_json()
+    with pytest.raises(ValueError, match="No method could be scored; the first, "):
+        blend(PredictionLibrary(-9 * P, y, NAMES), metric="rmsle", methods=["mean"])
+    short = blend(PredictionLibrary(np.abs(P), y, NAMES), metric="mape", methods="mean")
+    assert short.metric == "neg_mean_absolute_percentage_error"
+
+
 def test_results_are_plain_and_repeatable():
     methods = [*FEW, "greedy, rows bagged", "rank mean", "hill climbing"]
     first, second = (
@@ -196,8 +246,9 @@ def test_the_best_is_one_asked_for():
     result = blend(regression(), methods=["mean"])
     assert result.best == "mean"
     assert result.rows[0]["name"] == "best member"
-    assert result.verdict == (
-        "Nothing beats the best single member (anna) by more than one standard error."
+    assert result.verdict.startswith(
+        "Nothing beats the best single member (anna) by more than one standard error. "
+        "best member beats the mean by "
     )
     result = blend(classification(2), methods="median")
     assert result.best == "median"

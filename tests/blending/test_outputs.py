@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from ensemblekit.blending import apply_blend, blend, write_blend
-from ensemblekit.blending._files import escape, to_csv
+from ensemblekit.blending._csv import escape, to_csv
 from ensemblekit.blending.outputs import apply_to_csv
 from ensemblekit.exceptions import FileError
 
@@ -93,6 +93,28 @@ def test_a_method_of_choice_is_written(tmp_path):
     write_blend(result, library, tmp_path, method="mean")
     frame = apply_blend(tmp_path / "weights.json", members(library.P_test))
     assert_array_equal(frame["prediction"], result.predict_test("mean"))
+    held_out = pd.read_csv(tmp_path / "oof_blend.csv")["prediction"]
+    assert_array_equal(held_out, result.predict_oof("mean"))
+    assert not np.array_equal(held_out, result.predict_oof())
+    assert "combiner = AverageRegressor()" in (tmp_path / "blend.py").read_text()
+    told = json.loads((tmp_path / "blend.json").read_text())
+    assert told["best"] == "mean"
+    assert {row["weight"] for row in told["members"]} == {0.25}
+    report = json.loads((tmp_path / "report.json").read_text())
+    ensemble = [r for r in report["leaderboard"]["rows"] if r["kind"] == "ensemble"]
+    assert [row["name"] for row in ensemble] == ["mean"]
+    assert result.best != "mean"  # the blend itself stays as it was
+
+
+def test_the_code_reads_what_was_read(tmp_path):
+    library = regression()
+    source = {"oof": "oof", "target": "train.csv:y", "id": None}
+    write_blend(blend(library, methods=METHODS), library, tmp_path, source=source)
+    code = (tmp_path / "blend.py").read_text()
+    assert "read_bank('oof', 'train.csv:y').library" in code
+    assert json.loads((tmp_path / "blend.json").read_text())["snippet"] == code
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["reproduce"]["snippet"] == code
 
 
 def test_sample_submission_names_the_columns(tmp_path):

@@ -17,10 +17,9 @@ import numpy as np
 import pytest
 
 from ensemblekit import PredictionLibrary
-from ensemblekit.blending import _files as blend_files
 from ensemblekit.blending.methods import methods_for
 from ensemblekit.blending.metrics import find_metric
-from ensemblekit.commands import _fit_files, _model_folder, _together, fit, predict
+from ensemblekit.commands import _fit_files, _model_folder, fit, predict
 from ensemblekit.commands._features import read
 from ensemblekit.conformal import conformal_quantile
 
@@ -727,7 +726,7 @@ def _as_nobody(monkeypatch):
     if os.geteuid() != 0:
         yield
         return
-    prepare, here = blend_files.prepare, Path.cwd()
+    prepare, here = fit.prepare, Path.cwd()
     for folder in (here, *list(here.parents)[:-2]):  # all but / and /tmp
         folder.chmod(folder.stat().st_mode | 0o011)
 
@@ -739,7 +738,7 @@ def _as_nobody(monkeypatch):
             os.seteuid(0)
 
     with monkeypatch.context() as patch:
-        patch.setattr(blend_files, "prepare", probe)
+        patch.setattr(fit, "prepare", probe)
         yield
 
 
@@ -792,14 +791,3 @@ def test_a_model_that_cannot_be_written_costs_only_itself(model, capsys, monkeyp
     reports = {"report.html", "report.json"}
     assert names <= _contents("out").keys() <= names | reports
     assert _contents("out").get("report.html") != b"of another fit"
-
-
-def test_files_appear_together_or_not_at_all(tmp_path):
-    def fail(path):
-        path.write_text("half")
-        raise OSError(28, "No space left on device")
-
-    writers = {"a.txt": _together.text("a"), "b.txt": fail}
-    with pytest.raises(ValueError, match="No space left on device"):
-        _together.write_together(tmp_path, writers)
-    assert not list(tmp_path.iterdir())

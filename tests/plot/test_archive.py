@@ -6,10 +6,12 @@ import sys
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 
 from ensemblekit import (
     AverageRegressor,
     EnsembleSelectionClassifier,
+    PredictionLibrary,
     QDOEnsembleSelectionClassifier,
     QOEnsembleSelectionClassifier,
 )
@@ -61,6 +63,52 @@ def test_frontier(data):
     sizes = [str(len(np.unique(picks))) for picks in fitted.frontier_.picks]
     assert [text.get_text() for text in display.ax_.texts] == sizes
     display.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("kind", "combiner", "options"),
+    [
+        ("ArchiveDisplay", QDOEnsembleSelectionClassifier(random_state=0), {}),
+        ("FrontierDisplay", EnsembleSelectionClassifier(), {"cost": [1.0] * 8}),
+    ],
+)
+def test_both_ways_agree(data, kind, combiner, options):
+    P, y = data
+    labels = np.where(y == 1, "yes", "no")  # labels say that they are classes
+    library = PredictionLibrary(P, labels, list("abcdefgh"), classes=["no", "yes"])
+    display = getattr(plot, kind)
+    fitted = clone(combiner).set_params(**options).fit(P, labels)
+    expected = display.from_estimator(fitted)
+    for found in (
+        display.from_predictions(labels, P, **options),
+        display.from_predictions(None, library, **options),
+        display.from_predictions(labels, P, combiner=combiner, **options),
+    ):
+        assert_allclose(found.losses, expected.losses)
+        assert_allclose(found.sizes, expected.sizes)
+
+
+def test_regression_and_arrays(data):
+    P, y = data
+    y = y + 0.1
+    assert len(plot.ArchiveDisplay.from_predictions(y, P).losses) > 1
+    assert "cost" in plot.FrontierDisplay.from_predictions(y, P).ax_.get_xlabel()
+    display = plot.FrontierDisplay([1.0, 2.0, 4.0], [3.0, 2.0, 1.5]).plot()
+    assert display.ax_.get_xlabel() == "cost"
+    assert not display.ax_.texts
+    cells = plot.ArchiveDisplay([1.0, 2.0], descriptors=[[0.1, 2], [0.3, 4]]).plot()
+    assert cells.ax_.get_xlabel() == "descriptor 1"
+
+
+def test_unfit_arrays_are_refused():
+    with pytest.raises(ValueError, match="costs descend"):
+        plot.FrontierDisplay([2.0, 1.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match=r"of lengths \[2, 1\]"):
+        plot.FrontierDisplay([1.0, 2.0], [1.0])
+    with pytest.raises(ValueError, match="expected as many sizes or descriptors"):
+        plot.ArchiveDisplay([1.0, 2.0])
+    with pytest.raises(ValueError, match="NaN"):
+        plot.FrontierDisplay([1.0, np.nan], [1.0, 2.0])
 
 
 def test_other_estimators_are_refused():

@@ -89,6 +89,16 @@ def test_stack(regression_predictions):
     assert compact.intervals is None
 
 
+def test_rows_are_no_predictions():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = X.sum(axis=1)
+    members = [("a", Ridge()), ("b", Ridge(100.0))]
+    theirs = StackingRegressor(members, ConvexRegressor())
+    for stacked in (StackedRegressor(members), theirs):
+        with pytest.raises(ValueError, match="X is not what a stack's combiner"):
+            WeightsDisplay.from_estimator(stacked.fit(X, y), X, y)
+
+
 def test_a_stack_of_scikit_learn(regression_predictions):
     X, y, _ = regression_predictions(n_members=3)
     members = [("ridge", Ridge()), ("none", "drop"), ("near", KNeighborsRegressor(3))]

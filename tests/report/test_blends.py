@@ -40,6 +40,10 @@ def test_leaderboard_is_the_blends(blend):
     assert board["metric"] == blend.metric
     assert board["greater_is_better"] == blend.greater_is_better
     rows = {(row["kind"] == "member", row["name"]): row for row in board["rows"]}
+    choosing = rows.pop((False, f"choosing among {blend.choice['n_methods']} methods"))
+    assert choosing["kind"] == "choice"
+    assert choosing["score"] == blend.choice["score"]
+    assert choosing["score_se"] == blend.choice["score_se"]
     assert len(rows) == len(blend.rows) + len(blend.members)
     for row in blend.rows:
         for key in ("score", "score_se", "naive", "optimism"):
