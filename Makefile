@@ -52,4 +52,4 @@ bench: venv
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf $(VENV) docs/_build docs/pictures demo_output dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) docs/_build docs/api docs/gallery docs/pictures demo_output dist .pytest_cache .mypy_cache .ruff_cache

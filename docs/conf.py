@@ -17,6 +17,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
@@ -27,12 +28,31 @@ numpydoc_show_class_members = False
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "ignore_pattern": r"influenza_forecasts\.py",  # long, and its table is not shipped
+    "within_subsection_order": "ExampleTitleSortKey",
+    "backreferences_dir": "gallery/backreferences",  # what API pages list as examples
+    "doc_module": ("ensemblekit",),
+    "reference_url": {"ensemblekit": None},
+    "capture_repr": ("_repr_html_",),
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "write_computation_times": False,
+    "min_reported_time": 60,
+}
+
+toc_object_entries_show_parents = "hide"  # `fit`, under its class
+
 html_theme = "pydata_sphinx_theme"
 html_title = f"ensemblekit {version}"
 html_show_sourcelink = False
 html_theme_options = {"secondary_sidebar_items": ["page-toc"]}
-# The sections of one page are in the bar on the right; an empty left one takes room.
-html_sidebars = {"**": []}
+# An empty bar on the left takes room.
+html_sidebars = {name: [] for name in ("index", "genindex", "search", "add_a_combiner")}
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 
 
 def skip_foreign(app, what, name, obj, skip, options):

@@ -203,7 +203,15 @@ class PredictionCache:
         return self._write(f"{key}.{self.models}", key, entry)
 
     def remember_model(self, key: str, model: Any) -> None:
-        """Keep a model at hand in this process, as `max_memory` allows."""
+        """Keep a model at hand in this process, as `max_memory` allows.
+
+        Parameters
+        ----------
+        key : str
+            Name of the entry, a digest.
+        model : estimator or None
+            Fitted; None is not kept.
+        """
         if model is not None and self.max_memory:
             _model_files.remember(self._folder, key, model, self.max_memory)
 

@@ -272,7 +272,16 @@ class FittedMembers(HTMLSummaryMixin, TransformerMixin, _BaseComposition):
         return self.column_names("crossfit")
 
     def column_names(self, prefix):
-        """Name P's columns ``prefix_member``, with a number where it has several."""
+        """Name P's columns ``prefix_member``, with a number where it has several.
+
+        Parameters
+        ----------
+        prefix : str
+
+        Returns
+        -------
+        names : ndarray of shape (n_members * n_outputs,), object
+        """
         names = []
         for name, width in self._widths.items():
             numbers = [""] if width == 1 else range(width)
@@ -280,7 +289,13 @@ class FittedMembers(HTMLSummaryMixin, TransformerMixin, _BaseComposition):
         return np.asarray(names, dtype=object)
 
     def column_blocks(self):
-        """Yield each member's name and the positions of its columns in P."""
+        """Yield each member's name and the positions of its columns in P.
+
+        Yields
+        ------
+        name : str
+        columns : ndarray of shape (n_outputs,), int64
+        """
         first = 0
         for name, width in self._widths.items():
             yield name, np.arange(first, first + width)

@@ -132,7 +132,17 @@ class Stacked(
         self.verbose = verbose
 
     def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of members and combiner."""
+        """Return parameters, with ``deep`` also those of members and combiner.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add members and combiner and their parameters.
+
+        Returns
+        -------
+        params : dict of str to object
+        """
         return self._get_params("estimators", deep=deep)
 
     def set_params(self, **params):
@@ -140,6 +150,15 @@ class Stacked(
 
         Where a nested parameter belongs to the default members or the default
         combiner, these take the place of None first.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by the names that `get_params` gives.
+
+        Returns
+        -------
+        self : object
         """
         owners = {key.partition("__")[0] for key in params if "__" in key}
         if self.combiner is None and "combiner" in owners - params.keys():
@@ -379,7 +398,12 @@ class Stacked(
         return self._leaderboard
 
     def get_metadata_routing(self):
-        """Return the router of members, splitter and combiner."""
+        """Return the router of members, splitter and combiner.
+
+        Returns
+        -------
+        router : MetadataRouter
+        """
         members = [(n, e) for n, e in self._resolve_estimators() if e != "drop"]
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router = make_router(self, members, self.cv)

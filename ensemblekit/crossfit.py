@@ -196,11 +196,31 @@ class CrossFit(CallbackSupportMixin, MemberFitting):
         self.verbose = verbose
 
     def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of the members."""
+        """Return parameters, with ``deep`` also those of the members.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add the members and their parameters.
+
+        Returns
+        -------
+        params : dict of str to object
+        """
         return self._get_params("estimators", deep=deep)
 
     def set_params(self, **params):
-        """Set parameters, members by name, nested ones by ``name__parameter``."""
+        """Set parameters, members by name, nested ones by ``name__parameter``.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by the names that `get_params` gives.
+
+        Returns
+        -------
+        self : object
+        """
         return self._set_params("estimators", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -314,7 +334,12 @@ class CrossFit(CallbackSupportMixin, MemberFitting):
         return self
 
     def get_metadata_routing(self):
-        """Return the router: members get what they request, the splitter `groups`."""
+        """Return the router: members get what they request, the splitter `groups`.
+
+        Returns
+        -------
+        router : MetadataRouter
+        """
         members = [(n, e) for n, e in self.estimators if e != "drop"]
         return make_router(self, members, self.cv)
 

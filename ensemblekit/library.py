@@ -197,6 +197,16 @@ class PredictionLibrary:
     def select(self, names: Sequence[str]) -> Self:
         """Keep the named members, in the given order.
 
+        Parameters
+        ----------
+        names : list of str
+            Some of `names`, each once.
+
+        Returns
+        -------
+        library : PredictionLibrary
+            With copies of their columns.
+
         Raises
         ------
         ValueError
@@ -220,6 +230,16 @@ class PredictionLibrary:
     def merge(self, other: Self) -> Self:
         """Join the members of two libraries on the same rows.
 
+        Parameters
+        ----------
+        other : PredictionLibrary
+            With members of other names.
+
+        Returns
+        -------
+        library : PredictionLibrary
+            Members of this library first.
+
         Raises
         ------
         ValueError
@@ -239,7 +259,13 @@ class PredictionLibrary:
         )
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write one npz file without pickle; the file appears whole or not at all."""
+        """Write one npz file without pickle; the file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            Of the file, replaced where it exists.
+        """
         arrays = {"format": np.array(_FORMAT), "P": self.P, "y": self.y}
         arrays["names"] = np.array(self.names, dtype=np.str_)
         for key in _OPTIONAL:
@@ -250,6 +276,15 @@ class PredictionLibrary:
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
         """Read a library written by `save`; nothing in the file is executed.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            Of the file.
+
+        Returns
+        -------
+        library : PredictionLibrary
 
         Raises
         ------

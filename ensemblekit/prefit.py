@@ -65,12 +65,37 @@ class PrefitMember(FrozenEstimator):
         self.trained_on_other_rows = trained_on_other_rows
 
     def get_params(self, deep=True):
-        """Return the parameters; those of the fitted model are not among them."""
+        """Return the parameters; those of the fitted model are not among them.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Changes nothing.
+
+        Returns
+        -------
+        params : dict of str to object
+        """
         names = ("estimator", "oof_predictions", "trained_on_other_rows")
         return {name: getattr(self, name) for name in names}
 
     def set_params(self, **params):
-        """Set parameters; those of the fitted model cannot be set."""
+        """Set parameters; those of the fitted model cannot be set.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by the names that `get_params` gives.
+
+        Returns
+        -------
+        self : PrefitMember
+
+        Raises
+        ------
+        ValueError
+            If a name is none of these.
+        """
         unknown = params.keys() - self.get_params().keys()
         if unknown:
             raise ValueError(

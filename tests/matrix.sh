@@ -34,7 +34,7 @@ pip_install() { # environment, arguments of pip
   shift
   # Wheels only: a pin without one shall fail at once, not compile for an hour.
   "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --only-binary ':all:' --editable '.[boosting,cli,cma]' "${TOOLS[@]}" "$@"
+    --only-binary ':all:' --editable '.[boosting,cli,cma,report]' "${TOOLS[@]}" "$@"
 }
 
 install_newest() {

@@ -4,6 +4,7 @@ import ast
 import importlib.metadata
 import inspect
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -320,6 +321,33 @@ def test_every_parameter_and_attribute_is_documented():
             assert f"\n{parameter} :" in inspect.getdoc(value), (name, parameter)
             assert parameter in value._parameter_constraints, (name, parameter)
         assert "Examples\n--------" in inspect.getdoc(value), name
+
+
+def public_callables():
+    """Yield functions, and methods of ours that public classes have, by their names."""
+    for name in ensemblekit.__all__:
+        value = getattr(ensemblekit, name)
+        if not isinstance(value, type):
+            yield name, value
+            continue
+        for method, function in inspect.getmembers(value, inspect.isroutine):
+            module = getattr(function, "__module__", None) or ""
+            if module.startswith("ensemblekit") and not method.startswith("_"):
+                yield f"{name}.{method}", function
+
+
+def documented(function):
+    """Return what the docstring lists under Parameters, without their stars."""
+    section = inspect.getdoc(function).partition("\nParameters\n----------\n")[2]
+    section = re.split(r"^\w[\w ]*\n-{3,}$", section, flags=re.MULTILINE)[0]
+    entries = re.findall(r"^(\*{0,2}\w.*?)(?: :.*)?$", section, re.MULTILINE)
+    return {name.strip(" *") for entry in entries for name in entry.split(",")}
+
+
+def test_parameters_of_functions_and_methods_are_documented():
+    for name, function in public_callables():
+        parameters = set(inspect.signature(function).parameters) - {"self", "cls"}
+        assert parameters <= documented(function), name
 
 
 def test_typed_marker_and_version():

@@ -51,7 +51,13 @@ class AuditReport:
         return sorted(found, key=lambda row: row["verdict"] != "fail")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the verdict and the rows, of which JSON can be made."""
+        """Return the verdict and the rows, of which JSON can be made.
+
+        Returns
+        -------
+        content : dict
+            ``verdict`` (str) and ``rows`` (list of dict), of plain values.
+        """
         return {"verdict": self.verdict, "rows": [dict(row) for row in self.rows]}
 
     def __str__(self):

@@ -71,6 +71,8 @@ class Blend:
         Nested predictions: what the metric reads, NaN where no fold could predict.
     unscored : int
         Rows left out of all scores, because a fold without them lacks a class.
+    library : PredictionLibrary
+        What was blended.
     source : mapping or None
         Arguments of `read_bank` that made the library, for `snippet`.
     """
@@ -104,7 +106,18 @@ class Blend:
         return self.weights_of(self.best)
 
     def weights_of(self, name: str) -> dict[str, float] | None:
-        """Return the weight of each member in that method, None where it has none."""
+        """Return the weight of each member in that method, None where it has none.
+
+        Parameters
+        ----------
+        name : str
+            Of the method.
+
+        Returns
+        -------
+        weights : dict of str to float, or None
+            By the members' names.
+        """
         weights = own_weights(self.models[name], len(self.names))
         if weights is None:
             return None
@@ -137,6 +150,16 @@ class Blend:
     def predict_test(self, name: str | None = None) -> NDArray:
         """Return predictions of the library's test rows by the model of all rows.
 
+        Parameters
+        ----------
+        name : str, default=None
+            Of the method; None means the best.
+
+        Returns
+        -------
+        prediction : ndarray of shape (n_test,) or (n_test, n_classes)
+            Values, probabilities or labels, as the metric reads.
+
         Raises
         ------
         ValueError
@@ -154,6 +177,11 @@ class Blend:
         P : array-like of shape (n_rows, n_members * n_outputs)
         name : str, default=None
             Of the method; None means the best.
+
+        Returns
+        -------
+        prediction : ndarray of shape (n_rows,) or (n_rows, n_classes)
+            As the metric reads.
         """
         model = self.models[self._known(name)]
         if self.reads == "probabilities":
@@ -189,7 +217,14 @@ class Blend:
         return chosen
 
     def to_dict(self) -> dict:
-        """Return what is known, of plain types; no times, so equal runs are equal."""
+        """Return what is known, of plain types; no times, so equal runs are equal.
+
+        Returns
+        -------
+        content : dict
+            Attributes but arrays and models; ``format``, ``ensemblekit`` (its version),
+            ``n_folds``, ``weights`` of each method and ``snippet`` (Python).
+        """
         plain = (
             *("task", "metric", "greater_is_better", "reads", "n_samples"),
             *("fold_source", "random_state", "unscored", "best", "choice"),
@@ -208,7 +243,13 @@ class Blend:
         }
 
     def to_json(self) -> str:
-        """Return `to_dict` as JSON."""
+        """Return `to_dict` as JSON.
+
+        Returns
+        -------
+        text : str
+            Without NaN or infinity, which JSON has not.
+        """
         return json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
 
     def __str__(self):

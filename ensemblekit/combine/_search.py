@@ -159,11 +159,31 @@ class CombinerSearchClassifier(
         self.n_jobs = n_jobs
 
     def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of the combiners."""
+        """Return parameters, with ``deep`` also those of the combiners.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add the combiners and their parameters.
+
+        Returns
+        -------
+        params : dict of str to object
+        """
         return self._get_params("combiners", deep=deep)
 
     def set_params(self, **params):
-        """Set parameters, combiners by name and theirs by ``name__parameter``."""
+        """Set parameters, combiners by name and theirs by ``name__parameter``.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by the names that `get_params` gives.
+
+        Returns
+        -------
+        self : object
+        """
         return self._set_params("combiners", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -333,11 +353,31 @@ class CombinerSearchRegressor(
         self.n_jobs = n_jobs
 
     def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of the combiners."""
+        """Return parameters, with ``deep`` also those of the combiners.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add the combiners and their parameters.
+
+        Returns
+        -------
+        params : dict of str to object
+        """
         return self._get_params("combiners", deep=deep)
 
     def set_params(self, **params):
-        """Set parameters, combiners by name and theirs by ``name__parameter``."""
+        """Set parameters, combiners by name and theirs by ``name__parameter``.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by the names that `get_params` gives.
+
+        Returns
+        -------
+        self : object
+        """
         return self._set_params("combiners", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)

@@ -159,11 +159,31 @@ default="deterministic"
         self.random_state = random_state
 
     def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of the estimators."""
+        """Return parameters, with ``deep`` also those of the estimators.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add the candidates and their parameters.
+
+        Returns
+        -------
+        params : dict of str to object
+        """
         return self._get_params("estimators", deep=deep)
 
     def set_params(self, **params):
-        """Set parameters, candidates by name, nested ones by ``name__parameter``."""
+        """Set parameters, candidates by name, nested ones by ``name__parameter``.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by the names that `get_params` gives.
+
+        Returns
+        -------
+        self : object
+        """
         return self._set_params("estimators", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)

@@ -7,6 +7,7 @@ import numpy as np
 from .. import _levels
 from ..library import PredictionLibrary
 from ..selective import diversity_report, residual_correlation
+from ..selective._clusters import cluster
 from ._axes import name_ticks, shorten, title
 from ._display import Display
 from ._source import check_names, find_fitted
@@ -23,7 +24,8 @@ class DiversityDisplay(Display):
     of low correlation to all brings something of its own, if it is any good. The order
     is that of a hierarchical clustering (average linkage of 1 - correlation). Errors
     are residuals, those of the medians for quantiles, and for classes whether the most
-    probable one is right. Use `from_estimator`, or `from_predictions`.
+    probable one is right (reports correlate probabilities, which are finer). Use
+    `from_estimator`, or `from_predictions`.
 
     Parameters
     ----------
@@ -31,6 +33,8 @@ class DiversityDisplay(Display):
         Symmetric, in [-1, 1]; NaN where it is undefined.
     names : sequence of str, default=None
         Of the members; None numbers them.
+    errors : str, default=""
+        What the errors are, for the scale.
 
     Attributes
     ----------
@@ -63,10 +67,11 @@ class DiversityDisplay(Display):
 
     image_: Any
 
-    def __init__(self, correlation, names=None):
+    def __init__(self, correlation, names=None, *, errors=""):
+        self.errors = errors
         self.correlation = _check_correlation(correlation)
         self.names = check_names(names, len(self.correlation))
-        self.order = _clustered(self.correlation)
+        self.order = cluster(self.correlation)
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None):
@@ -129,11 +134,12 @@ class DiversityDisplay(Display):
             correlation = residual_correlation(
                 np.column_stack(medians), P.y, P.sample_weight
             )
-            return cls(correlation, P.names if names is None else names).plot(ax)
+            names = P.names if names is None else names
+            return cls(correlation, names, errors="of medians").plot(ax)
         report = diversity_report(P, y, loss=loss, classes=classes)
-        return cls(report.correlation, report.names if names is None else names).plot(
-            ax
-        )
+        names = report.names if names is None else names
+        errors = "residuals" if report.pairs is None else "right or wrong"
+        return cls(report.correlation, names, errors=errors).plot(ax)
 
     def _draw(self):
         """Draw the correlations."""
@@ -143,7 +149,8 @@ class DiversityDisplay(Display):
         pairs = pairs[~np.isnan(pairs)]
         least, digits = _scale(pairs.min(initial=1.0))
         self.image_ = self.ax_.imshow(values, cmap="cividis", vmin=least, vmax=1.0)
-        self.figure_.colorbar(self.image_, ax=self.ax_, label="correlation of errors")
+        label = "correlation of errors" + (f" ({self.errors})" if self.errors else "")
+        self.figure_.colorbar(self.image_, ax=self.ax_, label=label)
         self._name(m)
         if m <= _MOST_FIGURES:
             self._write_values(values, least, digits)
@@ -228,20 +235,3 @@ def _check_correlation(correlation):
             "those of residual_correlation or diversity_report."
         )
     return values
-
-
-def _clustered(correlation):
-    """Return the members in the order of the leaves of a clustering."""
-    m = len(correlation)
-    if m < 3:
-        return np.arange(m)
-    from scipy.cluster.hierarchy import leaves_list, linkage
-    from scipy.spatial.distance import squareform
-
-    distance = 1.0 - np.nan_to_num(correlation, nan=0.0)
-    np.fill_diagonal(distance, 0.0)
-    distance = np.maximum(distance, 0.0)
-    tree = linkage(
-        squareform(distance, checks=False), "average", optimal_ordering=m <= 300
-    )
-    return leaves_list(tree).astype(np.int64)

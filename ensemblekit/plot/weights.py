@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from ..combine._convex_classifier import ConvexClassifier
 from ..combine._convex_regressor import ConvexRegressor
 from ..combine._quantile_aggregator import QuantileAggregator
+from ..library import PredictionLibrary
 from ._axes import GREY, SKY, VERMILLION, ink, make_axes, name_ticks, share, title
 from ._display import Display
 from ._source import (
@@ -140,6 +141,8 @@ class WeightsDisplay(Display):
             P = getattr(estimator, "library_", None)
         library = None if P is None else as_library(y, P, combiner)
         names = member_names(estimator, len(member_weights(combiner)))
+        if isinstance(P, PredictionLibrary):
+            names = P.names
         draws = n_bootstrap, alpha, random_state
         display = cls._of_fitted(combiner, names, library, *draws)
         return display.plot(ax, max_members=max_members)

@@ -1,11 +1,10 @@
 """How alike members err: correlations of their errors, ordered by cluster."""
 
 import numpy as np
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 
 from ..layout import class_probabilities
 from ..selective import residual_correlation
+from ..selective._clusters import cluster
 
 SHOWN = 40  # members in the matrix
 _ROWS = 20_000  # drawn at random of more,
@@ -31,7 +30,7 @@ def correlate(library, order, random_state=0):
     rows = _draw_rows(library, random_state)
     full = _error_correlation(library, rows)
     shown = np.sort(order[:SHOWN])
-    shown = shown[_cluster(full[np.ix_(shown, shown)])]
+    shown = shown[cluster(full[np.ix_(shown, shown)])]
     names = library.names
     return {
         "of": _ERRORS[library.task],
@@ -78,17 +77,6 @@ def _error_correlation(library, rows):
     if weight is not None:
         weight = np.repeat(weight, truth.shape[1])
     return residual_correlation(columns, truth.ravel(), weight)
-
-
-def _cluster(matrix):
-    """Return an order in which members that err alike are neighbours."""
-    if len(matrix) < 3:
-        return np.arange(len(matrix))
-    distance = np.clip(1.0 - np.nan_to_num(matrix), 0.0, None)
-    distance = (distance + distance.T) / 2.0
-    np.fill_diagonal(distance, 0.0)
-    tree = linkage(squareform(distance), "average", optimal_ordering=True)
-    return leaves_list(tree)
 
 
 def _mean_of_pairs(matrix):

@@ -57,11 +57,31 @@ class Cascade(_BaseComposition):
     verbose: Any
 
     def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of the members."""
+        """Return parameters, with ``deep`` also those of the members.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add the members and their parameters.
+
+        Returns
+        -------
+        params : dict of str to object
+        """
         return self._get_params("estimators", deep=deep)
 
     def set_params(self, **params):
-        """Set parameters, members by name, nested ones by ``name__parameter``."""
+        """Set parameters, members by name, nested ones by ``name__parameter``.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by the names that `get_params` gives.
+
+        Returns
+        -------
+        self : object
+        """
         return self._set_params("estimators", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -126,7 +146,12 @@ class Cascade(_BaseComposition):
         return self._answer(X)[1]
 
     def get_metadata_routing(self):
-        """Return the router: members get what they request, the splitter `groups`."""
+        """Return the router: members get what they request, the splitter `groups`.
+
+        Returns
+        -------
+        router : MetadataRouter
+        """
         members = [(n, e) for n, e in self.estimators if e != "drop"]
         return make_router(self, members, self.cv)
 

@@ -369,7 +369,12 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         return accuracy(labels, accepted, self.abstain_label, y, sample_weight)
 
     def get_metadata_routing(self):
-        """Return the router of the model's fit."""
+        """Return the router of the model's fit.
+
+        Returns
+        -------
+        router : MetadataRouter
+        """
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         return router.add(
             estimator=self._resolve(),

@@ -53,7 +53,18 @@ class CascadeCurve(NamedTuple):
     coverage: NDArray
 
     def widest(self, max_cost: float) -> float:
-        """Return the widest window of at most this cost; 0 where none is so cheap."""
+        """Return the widest window of at most this cost; 0 where none is so cheap.
+
+        Parameters
+        ----------
+        max_cost : float
+            Mean cost of a row, in multiples of the first member's.
+
+        Returns
+        -------
+        window : float
+            In [0, 1].
+        """
         within = np.flatnonzero(self.cost <= max_cost * (1.0 + ROUNDING))
         return float(self.window[within[-1]]) if within.size else 0.0
 
@@ -75,7 +86,18 @@ class CascadeCurve(NamedTuple):
         return float(self.window[within[0]]) if within.size else 1.0
 
     def at(self, window: float) -> int:
-        """Return the position of the point that holds at a window."""
+        """Return the position of the point that holds at a window.
+
+        Parameters
+        ----------
+        window : float
+            In [0, 1].
+
+        Returns
+        -------
+        position : int
+            Index into the arrays of the curve.
+        """
         return int(np.searchsorted(self.window, window))
 
 

@@ -75,6 +75,8 @@ def test_classes_and_quantiles(class_predictions):
     votes = P.reshape(len(y), 3, 3).argmax(axis=2)
     expected = pairwise_diversity(votes == y[:, None]).correlation
     assert_allclose(display.correlation, expected)
+    labels = [ax.get_ylabel() for ax in display.figure_.axes]
+    assert "correlation of errors (right or wrong)" in labels
     rng = np.random.default_rng(0)
     Q = np.sort(rng.normal(size=(50, 2, 3)), axis=2)
     library = PredictionLibrary(

@@ -47,10 +47,12 @@ def test_both_ways_agree(regression_predictions):
     two = WeightsDisplay.from_predictions(y, P)
     library = PredictionLibrary(P, y, ["a", "b", "c", "d"])
     three = WeightsDisplay.from_predictions(None, library)
-    for other in (two, three):
+    fitted = ConvexRegressor().fit(library.P, library.y)
+    four = WeightsDisplay.from_estimator(fitted, library)
+    for other in (two, three, four):
         assert_array_equal(one.weights, other.weights)
         assert_array_equal(one.intervals, other.intervals)
-    assert three.names == ["a", "b", "c", "d"]
+    assert three.names == four.names == ["a", "b", "c", "d"]
 
 
 def test_rows_are_drawn_for_combiners_without_intervals(regression_predictions):
