@@ -71,6 +71,7 @@ __all__ = [
     "_num_samples",
     "_safe_indexing",
     "check_input_features",
+    "check_parameters",
     "check_sample_weight",
     "delayed",
     "forget_fitted",
@@ -80,6 +81,18 @@ __all__ = [
     "routing_enabled",
     "take_rows",
 ]
+
+
+def check_parameters(estimator):
+    """Refuse values of parameters that `fit` would refuse, where the class says so.
+
+    Raises
+    ------
+    ValueError
+        If one is of another type or out of range.
+    """
+    if hasattr(estimator, "_parameter_constraints"):
+        estimator._validate_params()
 
 
 def check_input_features(estimator, X, *, reset):

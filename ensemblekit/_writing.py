@@ -111,6 +111,19 @@ def prepare(folder: Path) -> None:
         probe(folder)
 
 
+@contextmanager
+def left_as_found(folder: Path) -> Iterator[None]:
+    """On an error remove the folder and those above it, if they are new and empty."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # the first that holds something ends it
+            for path in new:
+                path.rmdir()
+        raise
+
+
 def probe(folder: Path) -> None:
     """Make the folder, and write a file that is removed again.
 

@@ -16,31 +16,15 @@ import numpy as np
 
 from .. import layout
 from .._writing import write_texts
-from ..exceptions import FileError
 from ..files.predictions import read_predictions
 from ..files.problems import find_bank_hints
 from ._csv import to_csv
 from ._result import FORMAT, Blend
-from ._stored import restore, store
+from ._stored import store
 from ._submission import Names, oof_columns, test_columns
+from ._weights_file import damaged, read_weights
 
 __all__ = ["apply_blend", "write_blend"]
-
-_LARGEST = 2**30  # bytes of weights.json
-_KEYS = {
-    "format": int,
-    "task": str,
-    "metric": str,
-    "reads": str,
-    "members": list,
-    "method": str,
-    "combiner": dict,
-}
-_READS = {
-    "regression": ("values",),
-    "classification": ("probabilities", "labels"),
-    "quantile": ("quantiles",),
-}
 
 
 def write_blend(
@@ -156,20 +140,23 @@ def _applied(weights, predictions, id_name, sample):
         names = names.like(sample, stored["reads"], classes)
     P, ids = _matrix(predictions, members, classes, names, sample)
     if P.shape[1] != stored["n_columns"]:
-        raise _damaged(weights, f"its combiner is of {stored['n_columns']} columns")
+        raise damaged(weights, f"its combiner is of {stored['n_columns']} columns")
     return test_columns(_predict(weights, stored, P), classes, ids, names)
 
 
 def _predict(path, stored, P):
-    try:
-        model = stored["model"]
+    """Return predictions; numbers too large to be added up are the file's."""
+    model = stored["model"]
+    with np.errstate(all="ignore"):
         if stored["reads"] == "probabilities":
-            return model.predict_proba(P)
-        if stored["reads"] == "quantiles":
-            return model.predict_quantiles(P)
-        return model.predict(P)
-    except (AttributeError, KeyError, TypeError, IndexError) as error:
-        raise _damaged(path, str(error)) from None
+            found = model.predict_proba(P)
+        elif stored["reads"] == "quantiles":
+            found = model.predict_quantiles(P)
+        else:
+            found = model.predict(P)
+    if stored["reads"] != "labels" and not np.isfinite(found).all():
+        raise damaged(path, "it predicts NaN or infinity, its numbers are too large")
+    return found
 
 
 def _matrix(predictions, members, classes, names, sample):
@@ -225,99 +212,6 @@ def _check_class_order(name, values, classes):
         )
 
 
-def read_weights(path: str | os.PathLike) -> dict:
-    """Read a stored blend; every value is checked, nothing is executed.
-
-    Returns
-    -------
-    stored : dict
-        The file's entries, `classes` as an array or None, and ``model``.
-
-    Raises
-    ------
-    FileError
-        If it is no stored blend.
-    """
-    stored = _parsed(path)
-    if not isinstance(stored, dict):
-        raise _damaged(path, "it holds no object")
-    for key, kind in _KEYS.items():
-        if not isinstance(stored.get(key), kind):
-            raise _damaged(path, f"it has no {key!r} of type {kind.__name__}")
-    if stored["format"] != FORMAT:
-        raise _damaged(path, f"it is of format {stored['format']}, not {FORMAT}")
-    if stored["reads"] not in _READS.get(stored["task"], ()):
-        raise _damaged(path, f"a {stored['task']} that reads {stored['reads']}")
-    names = stored["members"]
-    if not names or not all(isinstance(name, str) for name in names):
-        raise _damaged(path, "its members are no list of names")
-    try:
-        stored["model"] = restore(stored["combiner"])
-        classes = getattr(stored["model"], "classes_", None)
-        stored["n_columns"] = int(stored["model"].n_features_in_)
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise _damaged(path, str(error)) from None
-    if (classes is None) != (stored["task"] != "classification"):
-        raise _damaged(path, "its classes do not fit its task")
-    stored["classes"] = classes
-    stored["names"] = _names(path, stored.get("submission"))
-    _check_levels(path, stored)
-    return stored
-
-
-def _check_levels(path, stored):
-    """Refuse levels that are none, or of another number than the combiner's."""
-    levels = stored["names"].levels
-    if (levels is None) != (stored["task"] != "quantile"):
-        raise _damaged(path, "its quantile levels do not fit its task")
-    if levels is None:
-        return
-    try:
-        n_levels = len(layout.check_levels(levels))
-    except (ValueError, TypeError) as error:
-        raise _damaged(path, str(error)) from None
-    if n_levels * len(stored["members"]) != stored["n_columns"]:
-        raise _damaged(path, f"its combiner is not of {n_levels} quantile levels")
-
-
-def _names(path, given):
-    try:
-        names = Names(**given)
-    except TypeError as error:
-        raise _damaged(path, f"its submission: {error}") from None
-    texts = [names.prediction, *(names.columns or []), *([names.id] * bool(names.id))]
-    if not all(isinstance(text, str) for text in texts):
-        raise _damaged(path, "the columns of its submission have no names")
-    return names
-
-
-def _parsed(path):
-    try:
-        if os.path.getsize(path) > _LARGEST:
-            raise _damaged(path, f"it has more than {_LARGEST} bytes")
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except OSError as error:
-        raise FileError(
-            path, None, f"cannot be read: {error.strerror}.", "Check the path."
-        ) from None
-    except json.JSONDecodeError as error:
-        raise FileError(
-            path, error.lineno, f"is no JSON: {error.msg}.", _ADVICE
-        ) from None
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        if isinstance(error, FileError):
-            raise
-        raise _damaged(path, f"it is no JSON ({error})") from None
-
-
-_ADVICE = "Give the weights.json that `ensemblekit blend` wrote."
-
-
-def _damaged(path, why):
-    return FileError(path, None, f"is no stored blend: {why}.", _ADVICE)
-
-
 def _weights_text(blend, names):
     stored = {
         "format": FORMAT,
@@ -329,7 +223,7 @@ def _weights_text(blend, names):
         "members": list(blend.names),
         "submission": asdict(names),
         "weights": blend.weights,
-        "combiner": store(blend.models[blend.best]),
+        "combiner": {"members": list(blend.names), **store(blend.models[blend.best])},
     }
     return json.dumps(stored, indent=1, allow_nan=False) + "\n"
 

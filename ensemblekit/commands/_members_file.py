@@ -10,6 +10,7 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
+from .._sklearn import check_parameters
 from ..exceptions import FileError
 from ..files._open import check_regular
 from ..members import encode_categories, scale_and_encode
@@ -256,7 +257,9 @@ def _is_estimator(found):
 def _construct(path, line, name, kind, params):
     params = {**_OURS.get(kind.__module__.partition(".")[0], {}), **params}
     try:
-        return kind(**params), params
+        model = kind(**params)
+        check_parameters(model)  # as its fit does, hours later
+        return model, params
     except (TypeError, ValueError) as error:
         problem = str(error).split("\n")[0]
         problem = problem.replace(f"{kind.__name__}.__init__()", kind.__name__)

@@ -17,16 +17,14 @@ from typing import Any
 from .._model_files import TRUSTED, is_trusted, trusted_packages
 from ..exceptions import FileError
 from ..files._open import check_regular, system_errors
-from ._features import CATEGORY, NUMBER, Column
+from ._facts import ADVICE, FORMAT, read_facts
+from ._features import Column
 from ._members_file import CLOSED, PACKAGES
 
-FORMAT = 1
 MODEL, FACTS = "model.skops", "model.json"
 _STATED = ("numpy", "scikit-learn", "skops")
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "xgboost": "xgboost"}
-_MAX_JSON = 2**27
 _MAX_MODEL = 2**33
-_ADVICE = "Give a folder that `ensemblekit fit` wrote."
 # Where all classes are plain data or estimators.
 _PLAIN = (
     "sklearn.",
@@ -34,17 +32,6 @@ _PLAIN = (
     "ensemblekit.convex.",
     "ensemblekit.selection.",
 )
-_TYPES: dict[str, Any] = {
-    "task": str,
-    "target": str,
-    "columns": list,
-    "classes": list | None,
-    "packages": list,
-    "versions": dict,
-    "sha256": str,
-    "id": str | None,
-    "sorted_out": list,
-}
 
 
 @dataclass
@@ -122,8 +109,8 @@ def load(folder: Path) -> Stored:
         If a file is missing, damaged, of another fit, or holds other types.
     """
     if not folder.is_dir():
-        raise FileError(folder, None, "is no folder.", _ADVICE)
-    facts = _read_facts(folder / FACTS)
+        raise FileError(folder, None, "is no folder.", ADVICE)
+    facts = read_facts(folder / FACTS)
     path = folder / MODEL
     if check_regular(path) > _MAX_MODEL:
         raise FileError(path, None, "is larger than 8 GB.")
@@ -131,53 +118,26 @@ def load(folder: Path) -> Stored:
         data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != facts["sha256"]:
         raise FileError(
-            path, None, f"is not the file that {FACTS} beside it describes.", _ADVICE
+            path, None, f"is not the file that {FACTS} beside it describes.", ADVICE
         )
     model = _load_model(path, data, facts["packages"])
     columns = [Column(**entry) for entry in facts["columns"]]
+    _check_facts(folder / FACTS, facts, model)
     return Stored(model, columns, facts, _changed_versions(facts))
 
 
-def _read_facts(path):
-    if check_regular(path) > _MAX_JSON:
-        raise FileError(path, None, f"is larger than {_MAX_JSON} bytes.")
-    try:
-        with system_errors(path):
-            facts = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise FileError(path, error.lineno, f"is no JSON: {error.msg}.") from None
-    except (UnicodeDecodeError, RecursionError, ValueError):
-        raise FileError(path, None, "is no JSON that can be read.", _ADVICE) from None
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise FileError(path, None, f"describes no model of format {FORMAT}.", _ADVICE)
-    for key, kind in _TYPES.items():
-        if key not in facts or not isinstance(facts[key], kind):
-            raise FileError(path, None, f"lacks {key!r}, or it is unfit.", _ADVICE)
-    if not all(_is_column(entry) for entry in facts["columns"]):
-        raise FileError(path, None, "describes its columns wrongly.", _ADVICE)
-    if not all(isinstance(v, str) for v in facts["versions"].values()):
-        raise FileError(path, None, "states no versions.", _ADVICE)
-    strange = [name for name in facts["packages"] if name not in PACKAGES]
-    if strange:
-        raise FileError(
-            path,
-            None,
-            f"names the packages {strange}; only {', '.join(PACKAGES)} are trusted.",
-            "Fit the model again.",
-        )
-    return facts
-
-
-def _is_column(entry):
-    return (
-        isinstance(entry, dict)
-        and entry.keys() == {"name", "kind", "values", "n_missing"}
-        and isinstance(entry["name"], str)
-        and entry["kind"] in (NUMBER, CATEGORY)
-        and isinstance(entry["n_missing"], int)
-        and isinstance(entry["values"], list | None)
-        and all(isinstance(value, str) for value in entry["values"] or [])
-    )
+def _check_facts(path, facts, model):
+    """Refuse what the model, which has a digest, knows better."""
+    classes = getattr(model, "classes_", None)
+    known = {
+        "classes": None if classes is None else classes.tolist(),
+        "columns": model.feature_names_in_.tolist(),  # fitted to a data frame
+    }
+    said = {**facts, "columns": [column["name"] for column in facts["columns"]]}
+    for key, expected in known.items():
+        if said[key] != expected:
+            problem = f"says of {key!r} what is not so in {MODEL} beside it."
+            raise FileError(path, None, problem, ADVICE)
 
 
 def _load_model(path, data, packages):
@@ -219,7 +179,7 @@ def _check_model(path, model):
     from .._stacked import Stacked
 
     if not isinstance(model, Stacked):
-        raise FileError(path, None, "holds no stacked estimator.", _ADVICE)
+        raise FileError(path, None, "holds no stacked estimator.", ADVICE)
     return model
 
 

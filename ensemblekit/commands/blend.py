@@ -4,7 +4,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from .._writing import prepare
+from .._writing import left_as_found, prepare
 from ._common import (
     missing_packages,
     one_or_list,
@@ -94,12 +94,17 @@ def _quantiles(options):
 
 
 def _run(options):
+    folder = Path(options.output)
+    with left_as_found(folder):
+        prepare(folder)
+        return _blend(folder, options)
+
+
+def _blend(folder, options):
     from ..blending import blend, write_blend
     from ..blending._estimate import estimate
     from ..files import read_bank
 
-    folder = Path(options.output)
-    prepare(folder)
     arguments = read_inputs(options)
     with read_bank(**arguments) as bank:
         _tell(bank)

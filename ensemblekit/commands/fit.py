@@ -5,7 +5,7 @@ import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
-from .._writing import encode, prepare, together
+from .._writing import encode, left_as_found, prepare, together
 from ._common import fail, missing_packages, printable, run_or_refuse, seed_problem
 from ._fit_scores import print_scores
 
@@ -90,14 +90,15 @@ def _run(options):
     _check_folds(rows, options)
     metric, method = _choose(rows, options)
     members = _members(rows, options)
-    prepare(folder)
-    _tell(rows, members)
-    # Threads that wait for each other stall where another program holds a core.
-    with threadpool_limits(1), _warnings_as_notes():
-        stacked = _fit(rows, method, members, options)
-        result = _judge(stacked, metric, method, options)
-    print_scores(result, stacked, method.name)
-    return _write(folder, rows, stacked, result, method.name, members, options)
+    with left_as_found(folder):
+        prepare(folder)
+        _tell(rows, members)
+        # Threads that wait for each other stall where another program holds a core.
+        with threadpool_limits(1), _warnings_as_notes():
+            stacked = _fit(rows, method, members, options)
+            result = _judge(stacked, metric, method, options)
+        print_scores(result, stacked, method.name)
+        return _write(folder, rows, stacked, result, method.name, members, options)
 
 
 def _check_folds(rows, options):

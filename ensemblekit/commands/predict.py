@@ -4,7 +4,7 @@ import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
-from .._writing import prepare, write_texts
+from .._writing import left_as_found, prepare, write_texts
 from ._common import missing_packages, printable, run_or_refuse
 
 __all__ = ["add_parser", "run"]
@@ -62,14 +62,19 @@ def _run(options):
     _check_output(output, options)
     stored = load(Path(options.model))
     width = _half_width(stored, options)
+    if options.proba and stored.facts["task"] == "regression":
+        target = stored.facts["target"]
+        raise ValueError(f"--proba is for classes; {target!r} is a number.")
     texts = [c.name for c in stored.columns if c.kind == CATEGORY]
     table = read(Path(options.table), as_text=texts)
     data, new = read_columns(table, stored.columns)
     notes = [*stored.notes, *table.notes, *_extra_columns(table, stored), *new]
     columns = _ids(table, stored, notes)
-    prepare(output.parent)
-    columns |= _predict(stored, to_frame(stored.columns, data), width, options, notes)
-    write_texts(output.parent, {output.name: to_csv(columns)})
+    X = to_frame(stored.columns, data)
+    with left_as_found(output.parent):
+        prepare(output.parent)
+        columns |= _predict(stored, X, width, options, notes)
+        write_texts(output.parent, {output.name: to_csv(columns)})
     for note in notes:
         print(printable(f"note: {note}"))
     print(f"{table.n_rows} rows written to {output}: {', '.join(columns)}")
@@ -87,8 +92,8 @@ def _half_width(stored, options):
     """Return half the width of intervals, None where none are asked for."""
     if options.interval is None:
         return None
-    known = stored.facts.get("half_widths")
-    fit = [w for a, w in known or [] if a <= options.interval * (1 + 1e-12)]
+    known = stored.facts["half_widths"]
+    fit = [w for a, w in known if a <= options.interval * (1 + 1e-12)]
     if not known:
         raise ValueError(
             f"--interval: {options.model} has no intervals, which only regressions "
@@ -135,17 +140,25 @@ def _predict(stored, X, width, options, notes):
 
     with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        columns = _columns(stored, X, width, options)
+        columns = _checked(stored, X, width, options)
     texts = (" ".join(str(warning.message).split()) for warning in caught)
     notes += [text for text in dict.fromkeys(texts) if text not in notes]
     return columns
 
 
+def _checked(stored, X, width, options):
+    """Return `_columns`; what members say of rows they cannot take names the model."""
+    try:
+        return _columns(stored, X, width, options)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise ValueError(
+            f"{options.model}: the model cannot predict {options.table}: {error}"
+        ) from error
+
+
 def _columns(stored, X, width, options):
     target, model = stored.facts["target"], stored.model
     if stored.facts["task"] == "regression":
-        if options.proba:
-            raise ValueError(f"--proba is for classes; {target!r} is a number.")
         values = model.predict(X)
         if width is None:
             return {target: values}

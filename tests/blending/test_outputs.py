@@ -160,7 +160,7 @@ def test_sample_submission_names_the_columns(tmp_path):
 def test_refuses_what_is_no_stored_blend(content, tmp_path):
     path = tmp_path / "weights.json"
     path.write_text(content)
-    with pytest.raises(FileError, match=r"weights\.json.*: is no"):
+    with pytest.raises(FileError, match=r"weights\.json.*: is (no|empty)"):
         apply_blend(path, {"a": [1.0]})
 
 

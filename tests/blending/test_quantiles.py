@@ -176,21 +176,26 @@ def test_the_code_fits_the_best_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"reads": "values"}, "a quantile that reads values"),
-        ({"task": "regression", "reads": "values"}, "do not fit its task"),
-        ({"submission": {}}, "its quantile levels do not fit its task"),
-        ({"submission": {"levels": [0.1, 0.9]}}, "not of 2 quantile levels"),
-        ({"submission": {"levels": [0.9, 0.5, 0.1]}}, "levels that ascend"),
-        ({"submission": {"levels": "abc"}}, "is no stored blend"),
-        ({"submission": {"levels": [[0.1], 0.5]}}, "is no stored blend"),
-        ({"submission": {"levels": {"0.1": 1}}}, "is no stored blend"),
+        ({"reads": "values"}, "task is 'quantile', of which it reads 'values'"),
+        ({"task": "regression", "reads": "values"}, "levels are not those of its"),
+        ({"submission": {}}, r"its submission has the entries \[\]"),
+        ({"levels": [0.1, 0.9]}, "levels are not those of its combiner"),
+        ({"levels": [0.9, 0.5, 0.1]}, "levels are not those of its combiner"),
+        ({"levels": None}, "levels are not those of its combiner"),
+        ({"levels": "abc"}, "levels are not those of its combiner"),
+        ({"levels": [[0.1], 0.5]}, "levels are not those of its combiner"),
+        ({"columns": ["a", "b"]}, "submission.columns are not 3, one a level"),
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path, change, message):
     library = quantiles()
     write_blend(blend(library, methods=["mean"]), library, tmp_path)
     path = tmp_path / "weights.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    content = json.loads(path.read_text())
+    (content if change.keys() & content.keys() else content["submission"]).update(
+        change
+    )
+    path.write_text(json.dumps(content))
     with pytest.raises(FileError, match=message):
         apply_blend(path, {name: np.zeros((2, 3)) for name in NAMES})
 

@@ -167,3 +167,19 @@ def test_interruption_has_its_exit_code(monkeypatch, competition, capsys):
     monkeypatch.setattr("ensemblekit.blending.blend", interrupt)
     assert run(*COMMAND) == 130
     assert capsys.readouterr().err.endswith("Interrupted.\n")
+
+
+def test_a_refused_blend_leaves_no_folder(competition, capsys):
+    refusal(capsys, "blend", "nowhere", "--target", "train.csv:load", "-o", "new/out")
+    assert not (competition / "new").exists()
+
+
+def test_an_edit_of_the_weights_is_refused_by_its_field(competition, capsys):
+    assert run(*COMMAND, "-o", "out") == 0
+    path = competition / "out/weights.json"
+    stored = json.loads(path.read_text())
+    stored["weights"]["anna"] += 0.1
+    path.write_text(json.dumps(stored))
+    message = refusal(capsys, "apply", "out/weights.json", "preds")
+    assert "out/weights.json: is no stored blend: its weights say" in message
+    assert "edit both alike" in message
