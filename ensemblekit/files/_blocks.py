@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import FileError
 from ._align import Order, Rows, in_file_order, order_of
+from ._class_names import ClassNames
 from ._columns import FOLD_NAMES, ID_NAMES, REPEAT_NAMES, TRUTH_NAMES, Roles, find_roles
 from ._content import read_content
 from ._groups import ADVICE_ON_CLASSES, group_columns
@@ -74,7 +75,8 @@ def read_blocks(path: Path, request: Request) -> FileContent:
 
 def _from_table(table, request):
     target = request.target
-    roles = find_roles(table, target.id_column, target.column)
+    known = None if target.classes is None else ClassNames(target.classes)
+    roles = find_roles(table, target.id_column, target.column, known)
     order = order_of(table, roles, request.rows)
     found = FileContent([], table.notes + roles.notes, order.rule)
     if roles.index is not None and "unnamed" not in order.rule:
@@ -180,7 +182,7 @@ def _as_table(path, arrays, request):
     other = {key for key in arrays if role_of(key, ()) not in (None, request.role)}
     if own:
         chosen = {key: arrays[key] for key in arrays if key not in other}
-    columns = {}
+    columns, counted = {}, set()
     for key, array in chosen.items():
         values = array.load()
         name = "id" if key.lower() == "ids" else key
@@ -188,10 +190,11 @@ def _as_table(path, arrays, request):
             columns[name] = values
         elif values.ndim == 2:
             columns |= {f"{name}_{i}": values[:, i] for i in range(values.shape[1])}
+            counted |= {f"{name}_{i}" for i in range(values.shape[1])}
     lengths = sorted({len(values) for values in columns.values()})
     if len(lengths) > 1:
         raise FileError(path, None, f"has arrays of {lengths} rows beside its ids.")
-    return Table(path, columns)
+    return Table(path, columns, counted=frozenset(counted))
 
 
 def _from_arrays(path, arrays, request):

@@ -34,6 +34,7 @@ def read_csv(
     names = dialect.names if wanted is None else wanted(dialect.names)
     check_size(path, text.n_lines, len(names), max_rows)
     table = Table(path, _parse(path, dialect, names, as_text), None, dialect.notes)
+    table.counted = frozenset() if dialect.has_header else frozenset(names)
     if table.n_rows + dialect.n_header == text.n_lines:  # no cell of several lines
         table.first_line = 1 + dialect.n_header
     _drop_blank_end(table)

@@ -14,6 +14,7 @@ from ._bank import Bank
 from ._blocks import Block, FileContent, Request, read_blocks, spans
 from ._columns import Roles, find_roles
 from ._content import read_table, stem_of
+from ._groups import check_class_order
 from ._ids import canonical, check_unique
 from ._matrix import IN_MEMORY, Scratch, build, spill
 from ._names import role_of
@@ -216,6 +217,7 @@ class Reader:
                 files, name=block.member, columns=block.columns, layout=layout
             )
             pairs.append((named, block, by_name.get(block.member)))
+            self._check_class_order(block, by_name.get(block.member))
         lacking = [named.name for named, _, test in pairs if test is None]
         if tests is not None and lacking and by_name:
             self.fail(
@@ -227,6 +229,13 @@ class Reader:
                 )
             )
         return pairs
+
+    def _check_class_order(self, block, test):
+        try:
+            if test is not None:
+                check_class_order(block, test)
+        except FileError as error:
+            self.fail(error)
 
     def _check_names(self):
         seen: dict[str, MemberFiles] = {}

@@ -17,12 +17,16 @@ _NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+|nan|inf)(e[-+]?\d+)?\s*$",
 
 @dataclass
 class Dialect:
-    """How a csv file is written."""
+    """How a csv file is written.
+
+    n_header : lines above the first row
+    """
 
     delimiter: str
     decimal: str
     names: list[str]
     n_header: int
+    has_header: bool
     notes: list[str] = field(default_factory=list)
 
 
@@ -35,7 +39,7 @@ def sniff(path: Path, head: list[str]) -> Dialect:
     decimal = _find_decimal(path, rows, delimiter)
     has_header = _has_header(rows)
     names = [cell.strip() for cell in rows[0]]
-    dialect = Dialect(delimiter, decimal, names, int(has_header))
+    dialect = Dialect(delimiter, decimal, names, int(has_header), has_header)
     if not has_header:
         dialect.names = [str(position) for position in range(len(names))]
         dialect.notes.append(f"{path}: no header line; columns numbered from 0")

@@ -16,6 +16,10 @@ from ._parts import Table
 __all__ = ["Target", "read_target"]
 
 _MAX_LABELS = 20
+_ADVICE_ON_LABELS = (
+    "Empty cells and the words NA, None, null, nan and n/a are read as missing: leave "
+    "the row out or, if the word is a label, rename the label."
+)
 
 
 @dataclass
@@ -279,7 +283,9 @@ def _read_values(table, name, values, task, target):
     missing = _missing(values)
     if missing.any():
         raise table.error(
-            np.argmax(missing), f"the target in column {name!r} is missing or infinite."
+            np.argmax(missing),
+            f"the target in column {name!r} is missing or infinite.",
+            _ADVICE_ON_LABELS if values.dtype.kind == "O" else "",
         )
     labels = task == "classification" or (task is None and _are_labels(values))
     if labels:
