@@ -54,7 +54,8 @@ def write_blend(
     ``submission.csv`` (where there are test predictions), ``oof_blend.csv``,
     ``blend.py``, ``blend.json`` (all scores), and ``report.html`` with
     ``report.json`` where jinja2 is installed. Equal blends give equal
-    bytes. All files appear, or none.
+    bytes. All files appear, or none. Ids that a spreadsheet would take for a formula
+    get a leading ``'``.
 
     Parameters
     ----------
@@ -133,9 +134,9 @@ def apply_blend(
     return pd.DataFrame(_applied(weights, predictions, id, sample_submission))
 
 
-def apply_to_csv(weights, predictions, *, id=None, sample_submission=None) -> str:
-    """Return `apply_blend` as the text of a csv file."""
-    return to_csv(_applied(weights, predictions, id, sample_submission))
+def apply_to_columns(weights, predictions, *, id=None, sample_submission=None):
+    """Return `apply_blend` as columns; the first one holds the ids."""
+    return _applied(weights, predictions, id, sample_submission)
 
 
 def _applied(weights, predictions, id_name, sample):

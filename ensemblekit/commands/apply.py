@@ -4,7 +4,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ._common import fail, missing_packages, one_or_list
+from ._common import fail, missing_packages, one_or_list, printable
 
 _NEEDED = ("pandas", "pyarrow")
 
@@ -37,15 +37,18 @@ def run(options):
 
 
 def _run(options):
-    from ..blending._files import write_all
-    from ..blending.outputs import apply_to_csv
+    from ..blending._files import escape_notes, to_csv, write_all
+    from ..blending.outputs import apply_to_columns
 
-    text = apply_to_csv(
+    columns = apply_to_columns(
         options.weights,
         one_or_list(options.predictions),
         id=options.id,
         sample_submission=options.sample_submission,
     )
+    text = to_csv(columns)
+    for note in escape_notes(next(iter(columns.values())), options.output or "stdout"):
+        print(printable(f"note: {note}"), file=sys.stderr)
     if options.output is None:
         sys.stdout.write(text)
         return 0

@@ -261,6 +261,7 @@ def _warnings_as_notes():
 
 
 def _write(folder, rows, stacked, result, method, members, options):
+    from ..blending._files import escape_notes
     from . import _fit_files as files
     from ._fit_code import write_code
     from ._model_folder import FACTS, MODEL, dump, facts_text, packages_of, versions_of
@@ -300,6 +301,8 @@ def _write(folder, rows, stacked, result, method, members, options):
         writers[MODEL] = data(content)
         writers[FACTS] = text(facts_text(facts, rows.columns, content))
     write_together(folder, writers, {*_ALL, MODEL, FACTS} - writers.keys())
+    for note in escape_notes(rows.ids, "oof.csv"):
+        print(printable(f"note: {note}"))
     print(f"Written to {folder}: {', '.join(sorted(writers))}.")
     if problem is not None:
         return fail(f"No model was written: {problem} fit.py fits it in Python.")

@@ -58,7 +58,7 @@ def _interval_problem(share):
 
 
 def _run(options):
-    from ..blending._files import prepare, to_csv
+    from ..blending._files import escape_notes, prepare, to_csv
     from ._features import CATEGORY, read, read_columns, to_frame
     from ._model_folder import load
     from ._together import text, write_together
@@ -68,14 +68,15 @@ def _run(options):
     stored = load(Path(options.model))
     width = _half_width(stored, options)
     texts = [c.name for c in stored.columns if c.kind == CATEGORY]
-    table = read(Path(options.table), as_text=texts)
+    table = read(Path(options.table), texts, stored.facts["id"])
     data, new = read_columns(table, stored.columns)
     notes = [*stored.notes, *table.notes, *_extra_columns(table, stored), *new]
     columns = _ids(table, stored, notes)
+    escaped = escape_notes(next(iter(columns.values())), output.name)
     prepare(output.parent)
     columns |= _predict(stored, to_frame(stored.columns, data), width, options, notes)
     write_together(output.parent, {output.name: text(to_csv(columns))})
-    for note in notes:
+    for note in [*notes, *escaped]:
         print(printable(f"note: {note}"))
     print(f"{table.n_rows} rows written to {output}: {', '.join(columns)}")
     return 0

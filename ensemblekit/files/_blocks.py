@@ -13,6 +13,7 @@ from ._class_names import ClassNames
 from ._columns import FOLD_NAMES, ID_NAMES, REPEAT_NAMES, TRUTH_NAMES, Roles, find_roles
 from ._content import read_content
 from ._groups import ADVICE_ON_CLASSES, group_columns
+from ._ids import canonical
 from ._names import STRIPPED, role_of, strip_roles
 from ._parts import LazyArray, Table
 from ._values import check_block, check_probabilities, numbers
@@ -64,7 +65,7 @@ class Request:
 def read_blocks(path: Path, request: Request) -> FileContent:
     """Read a file's members; the first unfit thing of each member is an error."""
     max_rows = None if request.rows.n is None else 64 * max(request.rows.n, 1000)
-    content = read_content(path, max_rows)
+    content = read_content(path, max_rows, id_name=request.target.id_column)
     if isinstance(content, Table):
         return _from_table(content, request)
     keys = {key.lower() for key in content}
@@ -96,9 +97,8 @@ def _from_table(table, request):
 
 def _read_besides(table, roles, order, request, found):
     """Ids and folds, and the truth as a proof of the order."""
-    if roles.id is not None and order.n_averaged == 1:
-        ids = table.columns[roles.id]
-        found.ids = order.apply(ids)
+    if roles.id is not None and order.n_averaged == 1 and request.role == "test":
+        found.ids = order.apply(canonical(table, roles.id))
     if roles.fold is not None and order.n_averaged == 1:
         found.folds = order.apply(number_folds(table, roles.fold))
     if roles.truth is not None and request.role == "oof" and len(request.target.y):

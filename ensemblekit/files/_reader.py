@@ -113,7 +113,7 @@ class Reader:
     def _test_rows(self) -> Rows:
         if self.sample is None:
             return Rows(None, None, "the other test files")
-        table = read_table(Path(self.sample))
+        table = read_table(Path(self.sample), id_name=self.target.id_column)
         name = find_roles(table, self.target.id_column, self.target.column).id
         if name is None:
             return Rows(table.n_rows, None, str(self.sample))
@@ -350,7 +350,7 @@ def _check_folds(folds, n_rows):
 
 def _read_fold_file(spec, target):
     path, column = split_spec(spec)
-    table = read_table(path)
+    table = read_table(path, id_name=target.id_column)
     roles = find_roles(table, target.id_column, target.column)
     if column is None:
         column = roles.fold or (

@@ -31,7 +31,8 @@ class Target:
     y : ndarray of shape (n,)
         float64 values, or labels (int64 or str).
     ids : ndarray of shape (n,), int64 or str, or None
-        Distinct ids of the rows, where the file has them.
+        Distinct ids of the rows as they are written, where the file has them; int64
+        where that is the text of whole numbers.
     classes : ndarray of shape (n_classes,) or None
         Sorted labels of a classification.
     task : {"regression", "classification"}
@@ -111,7 +112,7 @@ def read_target(
     ('classification', ['no', 'yes'], [1, 2, 3, 4])
     """
     path, column = split_spec(spec)
-    table = read_table(path, lambda names: _wanted(names, column, id))
+    table = read_table(path, lambda names: _wanted(names, column, id), id)
     name = _find_column(table, column)
     target = Target(np.empty(0), None, None, "", path, name, n_rows=table.n_rows)
     target.notes += table.notes

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 
 from ensemblekit.blending import apply_blend, blend, write_blend
 from ensemblekit.blending._files import escape, to_csv
-from ensemblekit.blending.outputs import apply_to_csv
+from ensemblekit.blending.outputs import apply_to_columns
 from ensemblekit.exceptions import FileError
 
 from .libraries import NAMES, classification, regression
@@ -56,7 +56,7 @@ def test_apply_gives_the_submission_again(library, metric, n_outputs, tmp_path):
     new = members(library.P_test, n_outputs=n_outputs)
     weights = tmp_path / "weights.json"
     text = (tmp_path / "submission.csv").read_text()
-    assert apply_to_csv(weights, new) == text
+    assert to_csv(apply_to_columns(weights, new)) == text
     frame = apply_blend(weights, new)
     assert list(frame.columns) == text.split("\n")[0].split(",")
     expected = result.predict_test()
