@@ -50,14 +50,13 @@ class ClassNames:
     def _fold(self, name):
         return name.lower() if self._folded else name
 
-    def are_all(self, names: list[str]) -> bool:
-        """Whether each label is one of the names."""
-        folded = {self._fold(name) for name in names}
-        return any(folded >= set(spelling) for spelling in self._spellings)
-
-    def is_label(self, name: str) -> bool:
-        """Whether a name is a label."""
-        return any(self._fold(name) == text for text, _ in self._texts)
+    def among(self, names: list[str]) -> set[str]:
+        """Return the names that are labels, if each label has one; else none."""
+        folded = {name: self._fold(name) for name in names}
+        for spelling in self._spellings:
+            if set(spelling) <= set(folded.values()):
+                return {name for name, text in folded.items() if text in spelling}
+        return set()
 
     def families(self, names: list[str], last: bool) -> tuple[list[Family], list[str]]:
         """Find columns whose names differ in the label alone.

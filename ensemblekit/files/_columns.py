@@ -50,19 +50,18 @@ def find_roles(
     roles.repeat = _take(left, REPEAT_NAMES)
     names = [*([target_name] if target_name else []), *TRUTH_NAMES]
     classes = ClassNames([False, True]) if known is None else known
-    if classes.are_all(left):
-        names = [name for name in names if not classes.is_label(name)]
-    roles.truth = _take(left, names)
+    roles.truth = _take(left, names, classes.among(left))
     roles.predictions = left
     _keep_predictions(table, roles)
     return roles
 
 
-def _take(left, names):
+def _take(left, names, besides=()):
     """Take the first of the names off the columns left, but never the last column."""
-    lower = {column.lower(): column for column in reversed(left)}
+    free = [column for column in left if column not in besides]
+    lower = {column.lower(): column for column in reversed(free)}
     for name in names:
-        column = name if name in left else lower.get(name.lower())
+        column = name if name in free else lower.get(name.lower())
         if column is not None and len(left) > 1:
             left.remove(column)
             return column

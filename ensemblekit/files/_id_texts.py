@@ -1,16 +1,15 @@
 """Ids as they are written in a csv file: 007 is no 7, and 3e3 no 3000."""
 
-import re
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ._ids import ID_NAMES, INDEX_NAMES
 from ._text import open_text
 
 _CHUNK = 2**22
-# A whole number in a cell of its own, with zeros or a plus sign that parsing takes off.
-_REWRITTEN = re.compile(rb"""[\s,;|"](?:\+|-?0)\d""")
+_BEFORE_CELLS = np.frombuffer(b' \t\n\r,;|"', np.uint8)
 _OVERLAP = 3
 
 
@@ -37,11 +36,22 @@ def _kind(values):
 
 
 def _has_zeros(path):
-    """Parsing whole numbers anew would take four times as long as this."""
+    """Whether any cell begins with 0 or a plus sign, and a digit after it.
+
+    Parsing whole numbers anew would take many times as long as this.
+    """
     with open_text(path) as stream:
         end = b"\n"
         while chunk := stream.read(_CHUNK):
-            if _REWRITTEN.search(end + chunk):
+            if _has_zeros_in(np.frombuffer(end + chunk, np.uint8)):
                 return True
             end = (end + chunk)[-_OVERLAP:]
     return False
+
+
+def _has_zeros_in(signs):
+    first, second = signs[1:-1], signs[2:]
+    taken_off = ((first == ord("0")) | (first == ord("+"))) & (second - ord("0") < 10)
+    at = np.flatnonzero(taken_off)
+    before = np.where(signs[at] == ord("-"), signs[at - 1], signs[at])
+    return bool(np.isin(before, _BEFORE_CELLS).any())

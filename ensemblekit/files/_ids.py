@@ -14,7 +14,8 @@ INDEX_NAMES = ("", "unnamed: 0", "__index_level_0__")
 # As it is written by whoever writes numbers: nothing is lost by reading it as one.
 _PLAIN = re.compile(r"(?:0|-?[1-9]\d{0,17})$")
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?$", re.I | re.A)
-_NO_VALUES = ("nan", "na", "n/a", "null", "none", "<na>", "#n/a", "nat")
+_WORDS = ("nan", "na", "n/a", "null", "none", "<na>", "#n/a", "nat")
+_NO_VALUES = {"NaN", "NaT", *_WORDS, *map(str.upper, _WORDS), *map(str.title, _WORDS)}
 _LARGEST = 2**53
 
 
@@ -51,11 +52,11 @@ def _refuse_missing(table, name, missing):
 
 def _refuse_no_values(table, name, texts):
     """NA is an id among words; among numbers it is none."""
-    no_values = np.array([text.lower() in _NO_VALUES for text in texts], dtype=bool)
-    if not no_values.any():
+    if not _NO_VALUES.intersection(texts):
         return
-    others = [text for text in texts if text.lower() not in _NO_VALUES]
+    others = [text for text in texts if text not in _NO_VALUES]
     if others and all(map(_NUMBER.match, others)):
+        no_values = np.array([text in _NO_VALUES for text in texts], dtype=bool)
         _refuse_missing(table, name, no_values)
 
 

@@ -238,10 +238,13 @@ def test_a_truth_column_is_still_found_beside_bools(tmp_path):
     table.to_csv(tmp_path / "oof" / "a.csv", index=False)
     table = pd.DataFrame({"oof": p, "true": y.astype(int)})
     table.to_csv(tmp_path / "oof" / "b.csv", index=False)
+    table = pd.DataFrame({"0": 1 - p, "1": p, "true": y.astype(int)})
+    table.to_csv(tmp_path / "oof" / "c.csv", index=False)
     bank = read_bank(tmp_path / "oof", f"{tmp_path / 'train.csv'}:y")
-    np.testing.assert_allclose(bank.library.P, np.stack([p, p], 1))
+    np.testing.assert_allclose(bank.library.P, np.stack([p, p, p], 1))
     assert "proved by 'y_true'" in bank.rules["a"]
     assert "proved by 'true'" in bank.rules["b"]
+    assert "proved by 'true'" in bank.rules["c"]
 
 
 @pytest.mark.parametrize("word", ["None", "NA"])
