@@ -129,7 +129,7 @@ def _binary(table, names, families, left, known, member, alone):
     if len(names) == 1:
         _refuse_first_class(table, names[0], labelled, known)
     elif alone or not _named_last(names) or names[-1] in labelled:
-        _refuse_parts(table, names, complete, labelled, known)
+        _refuse_parts(table, names, groups, complete, labelled, known)
     return _one_each(table, names, member, alone)
 
 
@@ -145,13 +145,31 @@ def _refuse_first_class(table, name, labelled, known):
         )
 
 
-def _refuse_parts(table, names, complete, labelled, known):
+def _refuse_parts(table, names, groups, complete, labelled, known):
     """Refuse columns of both classes among members; numbers may count members."""
     words = {name for name, part in labelled.items() if part.word}
+    columns = [name for _, group in groups for name in group]
+    others = [name for name in names if name not in columns]
+    if complete:
+        raise FileError(
+            table.path,
+            None,
+            f"has the columns {columns[:6]}, named by the classes, and {others[:5]} "
+            "beside them: what these are is not said.",
+            "Leave out what is no prediction, or give all members both columns.",
+        )
+    if words and not others:
+        raise FileError(
+            table.path,
+            None,
+            f"has the columns {columns[:6]}, named by the classes {known.labels}, "
+            "which do not sum to 1.",
+            "Write predict_proba's output, or name no members by classes.",
+        )
     second = all(
         name in labelled and labelled[name].label == known.labels[1] for name in names
     )
-    if complete or (words and not second):
+    if words and not second:
         raise _unclear(table, names, labelled, known)
 
 

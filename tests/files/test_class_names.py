@@ -173,10 +173,25 @@ def test_one_column_each_of_the_second_class_are_members(tmp_path):
     np.testing.assert_allclose(bank.library.P, values)
 
 
-@pytest.mark.parametrize("names", [["p_no", "p_yes"], ["lgbmNo", "xgbNo"]])
-def test_classes_that_do_not_sum_to_one_are_no_members(names, tmp_path):
-    with pytest.raises(FileError, match=r"all_oof\.csv: .*columns"):
-        two_members(tmp_path, ["no", "yes"], names, RNG.random((N, 2)))
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["p_no", "p_yes"], "which do not sum to 1"),
+        (["lgbmNo", "xgbNo"], "are of classes"),
+        (["p_no", "p_yes", "p_maybe"], "are of classes"),
+    ],
+)
+def test_classes_that_do_not_sum_to_one_are_no_members(names, message, tmp_path):
+    with pytest.raises(FileError, match=rf"all_oof\.csv: .*columns.*{message}"):
+        two_members(tmp_path, ["no", "yes"], names, RNG.random((N, len(names))))
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [False, True]])
+def test_other_columns_beside_two_classes_are_refused(labels, tmp_path):
+    p = RNG.random(N)
+    values = np.stack([1 - p, p, RNG.random(N)], 1)
+    with pytest.raises(FileError, match=r"\['other'\] beside them"):
+        two_members(tmp_path, labels, ["p0", "p1", "other"], values)
 
 
 @pytest.mark.parametrize(
