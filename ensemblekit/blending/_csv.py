@@ -28,6 +28,19 @@ def escape(text) -> str:
     return "'" + text
 
 
+def escape_notes(ids, file: str) -> list[str]:
+    """Say how many ids, if any, `to_csv` does not write as they are."""
+    column = np.asarray([] if ids is None else ids)
+    given = column.tolist() if column.dtype.kind not in "fiub" else []
+    odd = [text for text in given if escape(text) != text]
+    if not odd:
+        return []
+    return [
+        f"{file}: {len(odd)} ids begin with a sign that spreadsheets take for a "
+        f"formula, and are escaped: {odd[0]!r} is written as {escape(odd[0])!r}"
+    ]
+
+
 def _is_number(text):
     try:
         float(text)

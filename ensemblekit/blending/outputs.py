@@ -42,7 +42,8 @@ def write_blend(
     ``submission.csv`` (where there are test predictions), ``oof_blend.csv``,
     ``blend.py``, ``blend.json`` (all scores), and ``report.html`` with
     ``report.json`` where jinja2 is installed. Equal blends give equal
-    bytes. All files appear, or none.
+    bytes. All files appear, or none. Ids that a spreadsheet would take for a formula
+    get a leading ``'``.
 
     Parameters
     ----------
@@ -123,22 +124,22 @@ def apply_blend(
     """
     import pandas as pd
 
-    return pd.DataFrame(_applied(weights, predictions, id, sample_submission))
+    return pd.DataFrame(
+        apply_to_columns(
+            weights, predictions, id=id, sample_submission=sample_submission
+        )
+    )
 
 
-def apply_to_csv(weights, predictions, *, id=None, sample_submission=None) -> str:
-    """Return `apply_blend` as the text of a csv file."""
-    return to_csv(_applied(weights, predictions, id, sample_submission))
-
-
-def _applied(weights, predictions, id_name, sample):
+def apply_to_columns(weights, predictions, *, id=None, sample_submission=None):
+    """Return `apply_blend` as columns; the first one holds the ids."""
     stored = read_weights(weights)
     members, classes, names = stored["members"], stored["classes"], stored["names"]
-    if id_name is not None:
-        names = replace(names, id=id_name)
-    if sample is not None:
-        names = names.like(sample, stored["reads"], classes)
-    P, ids = _matrix(predictions, members, classes, names, sample)
+    if id is not None:
+        names = replace(names, id=id)
+    if sample_submission is not None:
+        names = names.like(sample_submission, stored["reads"], classes)
+    P, ids = _matrix(predictions, members, classes, names, sample_submission)
     if P.shape[1] != stored["n_columns"]:
         raise damaged(weights, f"its combiner is of {stored['n_columns']} columns")
     return test_columns(_predict(weights, stored, P), classes, ids, names)

@@ -34,13 +34,15 @@ class Column:
         return asdict(self)
 
 
-def read(path: Path, as_text=()) -> Table:
+def read(path: Path, as_text=(), id_name=None) -> Table:
     """Read a table; columns named in `as_text` stay strings where it is csv."""
     if kind_of(path) in (".csv", ".tsv", ".txt"):
-        table = read_csv(path, as_text=as_text)
+        table = read_csv(path, as_text=as_text, id_name=id_name)
         mixed = {name for name, values in table.columns.items() if _is_mixed(values)}
         # Long tables are parsed in parts: 007 is a number in those without a 00A.
-        return read_csv(path, as_text={*as_text, *mixed}) if mixed else table
+        if not mixed:
+            return table
+        return read_csv(path, as_text={*as_text, *mixed}, id_name=id_name)
     if kind_of(path) not in (".parquet", ".pq"):
         raise FileError(
             path,

@@ -48,7 +48,7 @@ def read_rows(options: Any) -> Rows:
     FileError
         With file and line, or the columns that there are.
     """
-    table = read(Path(options.table), as_text=options.categories)
+    table = read(Path(options.table), options.categories, options.id)
     _check_given(table, options)
     notes = list(table.notes)
     target = _read_target(table, options)

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .._writing import write_texts
-from ._common import missing_packages, one_or_list, run_or_refuse
+from ._common import missing_packages, one_or_list, printable, run_or_refuse
 
 _NEEDED = ("pandas", "pyarrow")
 
@@ -33,14 +33,18 @@ def run(options):
 
 
 def _run(options):
-    from ..blending.outputs import apply_to_csv
+    from ..blending._csv import escape_notes, to_csv
+    from ..blending.outputs import apply_to_columns
 
-    text = apply_to_csv(
+    columns = apply_to_columns(
         options.weights,
         one_or_list(options.predictions),
         id=options.id,
         sample_submission=options.sample_submission,
     )
+    text = to_csv(columns)
+    for note in escape_notes(next(iter(columns.values())), options.output or "stdout"):
+        print(printable(f"note: {note}"), file=sys.stderr)
     if options.output is None:
         sys.stdout.write(text)
         return 0

@@ -130,8 +130,18 @@ def _blend(folder, options):
             options.sample_submission,
             source={"target": options.target, **source},
         )
+        _say_escaped(bank)
     print(f"Written to {folder}: {', '.join(path.name for path in paths)}.")
     return 0
+
+
+def _say_escaped(bank):
+    from ..blending._csv import escape_notes
+
+    written = {"oof_blend.csv": bank.ids, "submission.csv": bank.test_ids}
+    for file, ids in written.items():
+        for note in escape_notes(ids, file):
+            print(printable(f"note: {note}"))
 
 
 def _as_text(value):

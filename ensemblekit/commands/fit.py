@@ -258,6 +258,7 @@ def _warnings_as_notes():
 
 
 def _write(folder, rows, stacked, result, method, members, options):
+    from ..blending._csv import escape_notes
     from ._model_folder import FACTS, MODEL
 
     library = stacked.library_
@@ -269,6 +270,8 @@ def _write(folder, rows, stacked, result, method, members, options):
         library.save(beside[_LIBRARY])
         for name, content in contents.items():
             beside[name].write_bytes(content)
+    for note in escape_notes(rows.ids, "oof.csv"):
+        print(printable(f"note: {note}"))
     print(f"Written to {folder}: {', '.join(names)}.")
     if problem is not None:
         return fail(f"No model was written: {problem} fit.py fits it in Python.")

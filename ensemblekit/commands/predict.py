@@ -54,7 +54,7 @@ def _interval_problem(share):
 
 
 def _run(options):
-    from ..blending._csv import to_csv
+    from ..blending._csv import escape_notes, to_csv
     from ._features import CATEGORY, read, read_columns, to_frame
     from ._model_folder import load
 
@@ -66,10 +66,11 @@ def _run(options):
         target = stored.facts["target"]
         raise ValueError(f"--proba is for classes; {target!r} is a number.")
     texts = [c.name for c in stored.columns if c.kind == CATEGORY]
-    table = read(Path(options.table), as_text=texts)
+    table = read(Path(options.table), texts, stored.facts["id"])
     data, new = read_columns(table, stored.columns)
     notes = [*stored.notes, *table.notes, *_extra_columns(table, stored), *new]
     columns = _ids(table, stored, notes)
+    notes += escape_notes(next(iter(columns.values())), output.name)
     X = to_frame(stored.columns, data)
     with left_as_found(output.parent):
         prepare(output.parent)

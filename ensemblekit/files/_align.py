@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 
 from ..exceptions import FileError
 from ._columns import Roles, is_row_number
-from ._ids import as_same_kind, canonical, check_unique, find_repeated, positions
+from ._ids import (
+    as_numbers,
+    as_same_kind,
+    canonical,
+    check_unique,
+    find_repeated,
+    positions,
+)
 from ._parts import Table
 
 
@@ -136,10 +143,11 @@ def _by_index(table, roles, expected):
 def _by_numbers(table, ids, expected, name):
     """Ids that are the numbers 0 to n - 1, shuffled."""
     n = table.n_rows
-    if ids.dtype.kind != "i" or (expected.n is not None and n != expected.n):
+    numbers = as_numbers(ids)
+    if numbers is None or (expected.n is not None and n != expected.n):
         return None
-    rows = np.argsort(ids, kind="stable")
-    if not np.array_equal(ids[rows], np.arange(n)):
+    rows = np.argsort(numbers, kind="stable")
+    if not np.array_equal(numbers[rows], np.arange(n)):
         return None
     if np.array_equal(rows, np.arange(n)):
         return Order(None, f"same order by row number {name!r}")

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from ..exceptions import FileError
 from ._align import Order, Rows, in_file_order, order_of
+from ._class_names import ClassNames
 from ._columns import FOLD_NAMES, ID_NAMES, REPEAT_NAMES, TRUTH_NAMES, Roles, find_roles
 from ._content import read_content
 from ._groups import ADVICE_ON_CLASSES, group_columns
+from ._ids import canonical
 from ._names import STRIPPED, role_of, strip_roles
 from ._parts import LazyArray, Table
 from ._quantiles import ADVICE_ON_LEVELS, check_order
@@ -64,7 +66,7 @@ class Request:
 def read_blocks(path: Path, request: Request) -> FileContent:
     """Read a file's members; the first unfit thing of each member is an error."""
     max_rows = None if request.rows.n is None else 64 * max(request.rows.n, 1000)
-    content = read_content(path, max_rows)
+    content = read_content(path, max_rows, id_name=request.target.id_column)
     if isinstance(content, Table):
         return _from_table(content, request)
     keys = {key.lower() for key in content}
@@ -75,7 +77,8 @@ def read_blocks(path: Path, request: Request) -> FileContent:
 
 def _from_table(table, request):
     target = request.target
-    roles = find_roles(table, target.id_column, target.column)
+    known = None if target.classes is None else ClassNames(target.classes)
+    roles = find_roles(table, target.id_column, target.column, known)
     order = order_of(table, roles, request.rows)
     found = FileContent([], table.notes + roles.notes, order.rule)
     if roles.index is not None and "unnamed" not in order.rule:
@@ -95,9 +98,8 @@ def _from_table(table, request):
 
 def _read_besides(table, roles, order, request, found):
     """Ids and folds, and the truth as a proof of the order."""
-    if roles.id is not None and order.n_averaged == 1:
-        ids = table.columns[roles.id]
-        found.ids = order.apply(ids)
+    if roles.id is not None and order.n_averaged == 1 and request.role == "test":
+        found.ids = order.apply(canonical(table, roles.id))
     if roles.fold is not None and order.n_averaged == 1:
         found.folds = order.apply(number_folds(table, roles.fold))
     if roles.truth is not None and request.role == "oof" and len(request.target.y):
@@ -183,7 +185,7 @@ def _as_table(path, arrays, request):
     other = {key for key in arrays if role_of(key, ()) not in (None, request.role)}
     if own:
         chosen = {key: arrays[key] for key in arrays if key not in other}
-    columns = {}
+    columns, counted = {}, set()
     for key, array in chosen.items():
         values = array.load()
         name = "id" if key.lower() == "ids" else key
@@ -191,10 +193,11 @@ def _as_table(path, arrays, request):
             columns[name] = values
         elif values.ndim == 2:
             columns |= {f"{name}_{i}": values[:, i] for i in range(values.shape[1])}
+            counted |= {f"{name}_{i}" for i in range(values.shape[1])}
     lengths = sorted({len(values) for values in columns.values()})
     if len(lengths) > 1:
         raise FileError(path, None, f"has arrays of {lengths} rows beside its ids.")
-    return Table(path, columns)
+    return Table(path, columns, counted=frozenset(counted))
 
 
 def _from_arrays(path, arrays, request):

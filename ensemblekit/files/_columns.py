@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ._class_names import ClassNames
 from ._ids import ID_NAMES, INDEX_NAMES
 from ._names import OOF, WEAK_TEST, words
 from ._parts import Table
@@ -27,11 +28,17 @@ class Roles:
     notes: list[str] = field(default_factory=list)
 
 
-def find_roles(table: Table, id_name: str | None, target_name: str | None) -> Roles:
+def find_roles(
+    table: Table,
+    id_name: str | None,
+    target_name: str | None,
+    known: ClassNames | None = None,
+) -> Roles:
     """Tell ids, truth, folds and repeats from predictions, by name.
 
     A column named as the target is the truth only beside other columns: a file in the
-    form of a submission has its predictions there.
+    form of a submission has its predictions there. Nor is one of the columns that are
+    named after the classes, such as ``False`` and ``True``.
     """
     left = list(table.columns)
     roles = Roles(left)
@@ -41,18 +48,20 @@ def find_roles(table: Table, id_name: str | None, target_name: str | None) -> Ro
     roles.index = _take_index(table, left)
     roles.fold = _take(left, FOLD_NAMES)
     roles.repeat = _take(left, REPEAT_NAMES)
-    truth = [target_name] if target_name else []
-    roles.truth = _take(left, truth) or _take(left, TRUTH_NAMES)
+    names = [*([target_name] if target_name else []), *TRUTH_NAMES]
+    classes = ClassNames([False, True]) if known is None else known
+    roles.truth = _take(left, names, classes.among(left))
     roles.predictions = left
     _keep_predictions(table, roles)
     return roles
 
 
-def _take(left, names):
+def _take(left, names, besides=()):
     """Take the first of the names off the columns left, but never the last column."""
-    lower = {column.lower(): column for column in reversed(left)}
+    free = [column for column in left if column not in besides]
+    lower = {column.lower(): column for column in reversed(free)}
     for name in names:
-        column = name if name in left else lower.get(name.lower())
+        column = name if name in free else lower.get(name.lower())
         if column is not None and len(left) > 1:
             left.remove(column)
             return column

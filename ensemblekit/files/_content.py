@@ -8,13 +8,8 @@ from ._npy import read_npy, read_npz
 from ._parquet import read_parquet
 from ._parts import LazyArray, Table, Wanted
 
-_TABLES = {
-    ".csv": read_csv,
-    ".tsv": read_csv,
-    ".txt": read_csv,
-    ".parquet": read_parquet,
-    ".pq": read_parquet,
-}
+_TEXTS = (".csv", ".tsv", ".txt")
+_PARQUET = (".parquet", ".pq")
 _ARRAYS = {".npy": read_npy, ".npz": read_npz}
 PICKLES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth")
 
@@ -24,9 +19,9 @@ def kind_of(path: Path) -> str | None:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [".gz"] and suffixes[-2:-1]:
         suffix = suffixes[-2]
-        return suffix if _TABLES.get(suffix) is read_csv else None
+        return suffix if suffix in _TEXTS else None
     suffix = suffixes[-1] if suffixes else ""
-    return suffix if suffix in _TABLES or suffix in _ARRAYS else None
+    return suffix if suffix in (*_TEXTS, *_PARQUET, *_ARRAYS) else None
 
 
 def stem_of(path: Path) -> str:
@@ -38,12 +33,17 @@ def stem_of(path: Path) -> str:
 
 
 def read_content(
-    path: Path, max_rows: int | None = None, wanted: Wanted | None = None
+    path: Path,
+    max_rows: int | None = None,
+    wanted: Wanted | None = None,
+    id_name: str | None = None,
 ) -> Table | dict[str, LazyArray]:
-    """Read a table, or the headers of arrays."""
+    """Read a table, or the headers of arrays; `id_name`: column of ids, if told."""
     kind = kind_of(path)
-    if kind in _TABLES:
-        return _TABLES[kind](path, max_rows, wanted)
+    if kind in _TEXTS:
+        return read_csv(path, max_rows, wanted, id_name=id_name)
+    if kind in _PARQUET:
+        return read_parquet(path, max_rows, wanted)
     if kind in _ARRAYS:
         return _ARRAYS[kind](path)
     if path.suffix.lower() in PICKLES:
@@ -56,9 +56,11 @@ def read_content(
     raise FileError(path, None, "is no csv, parquet, npy or npz file (by its suffix).")
 
 
-def read_table(path: Path, wanted: Wanted | None = None) -> Table:
+def read_table(
+    path: Path, wanted: Wanted | None = None, id_name: str | None = None
+) -> Table:
     """Read a table; an array of an npy file counts as a table of its columns."""
-    content = read_content(path, None, wanted)
+    content = read_content(path, None, wanted, id_name)
     if isinstance(content, Table):
         return content
     columns = {}

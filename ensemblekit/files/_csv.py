@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import FileError
+from ._id_texts import find_rewritten, is_id
 from ._open import check_size, system_errors
 from ._parts import Table, Wanted
 from ._sniff import Dialect, sniff
@@ -23,32 +24,47 @@ def read_csv(
     max_rows: int | None = None,
     wanted: Wanted | None = None,
     as_text: Collection[str] = (),
+    id_name: str | None = None,
 ) -> Table:
     """Read a csv file of any common dialect, gzipped or not.
 
     wanted : chooses columns by their names
     as_text : names of columns that stay strings, whatever they look like
+    id_name : column of ids, where its name does not say so
     """
     text = scan_lines(path, max_rows)
     dialect = sniff(path, text.head)
     names = dialect.names if wanted is None else wanted(dialect.names)
     check_size(path, text.n_lines, len(names), max_rows)
     table = Table(path, _parse(path, dialect, names, as_text), None, dialect.notes)
+    table.counted = frozenset() if dialect.has_header else frozenset(names)
     if table.n_rows + dialect.n_header == text.n_lines:  # no cell of several lines
         table.first_line = 1 + dialect.n_header
+    table.texts = _read_ids(table, dialect, id_name)
     _drop_blank_end(table)
     if not table.n_rows:
         raise FileError(path, None, "has no rows below its header.")
     return table
 
 
-def _parse(path, dialect: Dialect, names: list[str], as_text):
+def _read_ids(table, dialect, id_name):
+    """Read ids again, as they are written, where parsing took something off."""
+    ids = {n: v for n, v in table.columns.items() if is_id(n, id_name)}
+    names = find_rewritten(table.path, ids)
+    texts = _parse(table.path, dialect, names, names, words=True) if names else {}
+    if any(len(values) != table.n_rows for values in texts.values()):
+        raise FileError(table.path, None, "changed while it was read.", "Try again.")
+    return texts
+
+
+def _parse(path, dialect: Dialect, names: list[str], as_text, words=False):
+    """Parse the columns named; with `words`, NA and the like are no missing values."""
     import pandas as pd
 
     try:
         with system_errors(path), warnings.catch_warnings(), open_text(path) as stream:
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return _read_parts(stream, dialect, names, as_text)
+            return _read_parts(stream, dialect, names, as_text, words)
     except pd.errors.EmptyDataError:
         raise FileError(path, None, "has no rows below its header.") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -58,7 +74,7 @@ def _parse(path, dialect: Dialect, names: list[str], as_text):
         raise FileError(path, None, f"is no csv that can be read ({short}).") from None
 
 
-def _read_parts(stream, dialect, names, as_text):
+def _read_parts(stream, dialect, names, as_text, words):
     """Parse some rows at a time, and keep of them the columns that are wanted.
 
     With its own choice of columns, pandas would let pass lines of too many cells.
@@ -74,6 +90,7 @@ def _read_parts(stream, dialect, names, as_text):
         header=None,
         names=list(range(len(dialect.names))),
         dtype=texts,
+        na_filter=not words,
         skiprows=dialect.n_header,
         index_col=False,
         encoding="utf-8",
@@ -122,6 +139,7 @@ def _drop_blank_end(table):
             name: values[: len(values) - blank]
             for name, values in table.columns.items()
         }
+        table.texts = {n: v[: len(v) - blank] for n, v in table.texts.items()}
         table.notes.append(f"{table.path}: {blank} blank lines at the end left out")
 
 

@@ -1,4 +1,4 @@
-"""Ids: strings or whole numbers, unique, none missing; and rows put in their order."""
+"""Ids as they are written: unique, none missing; and rows put in their order."""
 
 import re
 from pathlib import Path
@@ -11,22 +11,36 @@ from ._parts import Table
 ID_NAMES = ("id", "row_id", "rowid", "row id", "uid", "uuid", "key", "index", "idx",
             "sample_id", "object_id", "passengerid")  # fmt: skip
 INDEX_NAMES = ("", "unnamed: 0", "__index_level_0__")
-_WHOLE = re.compile(r"[-+]?\d{1,18}$")
+# As it is written by whoever writes numbers: nothing is lost by reading it as one.
+_PLAIN = re.compile(r"(?:0|-?[1-9]\d{0,17})$")
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?$", re.I | re.A)
+_WORDS = ("nan", "na", "n/a", "null", "none", "<na>", "#n/a", "nat")
+_NO_VALUES = {"NaN", "NaT", *_WORDS, *map(str.upper, _WORDS), *map(str.title, _WORDS)}
+_LARGEST = 2**53
 
 
 def canonical(table: Table, name: str) -> NDArray:
-    """Return a column of ids as int64 or strings; refuse missing ones."""
-    values = table.columns[name]
+    """Return a column of ids as they are written; refuse missing ones.
+
+    Returns
+    -------
+    ids : ndarray of int64 where their text is that of whole numbers, else of str
+    """
+    values = table.texts.get(name, table.columns[name])
     if values.dtype.kind in "iub":
-        return values.astype(np.int64)
+        fits = values.dtype.kind != "u" or values.max() < 2**63
+        return values.astype(np.int64 if fits else np.str_)
     if values.dtype.kind == "f":
         _refuse_missing(table, name, ~np.isfinite(values))
-        whole = (values == np.floor(values)) & (np.abs(values) < 2**53)
+        whole = (values == np.floor(values)) & (np.abs(values) < _LARGEST)
         return values.astype(np.int64) if whole.all() else values.astype(np.str_)
     missing = np.array([v is None or v != v or v == "" for v in values], dtype=bool)
     _refuse_missing(table, name, missing)
     # Spaces around an id are no part of it.
-    return np.array([str(value).strip() for value in values], dtype=np.str_)
+    texts = [str(value).strip() for value in values]
+    _refuse_no_values(table, name, texts)
+    plain = all(map(_PLAIN.match, texts))
+    return np.array(texts, dtype=np.str_).astype(np.int64 if plain else np.str_)
 
 
 def _refuse_missing(table, name, missing):
@@ -36,22 +50,42 @@ def _refuse_missing(table, name, missing):
         )
 
 
+def _refuse_no_values(table, name, texts):
+    """NA is an id among words; among numbers it is none."""
+    if not _NO_VALUES.intersection(texts):
+        return
+    others = [text for text in texts if text not in _NO_VALUES]
+    if others and all(map(_NUMBER.match, others)):
+        no_values = np.array([text in _NO_VALUES for text in texts], dtype=bool)
+        _refuse_missing(table, name, no_values)
+
+
 def as_same_kind(ids: NDArray, expected: NDArray) -> tuple[NDArray, NDArray]:
-    """Make both whole numbers where both can be, else both strings."""
-    if ids.dtype.kind == expected.dtype.kind:
+    """Make both alike: as text, or as numbers where more of those are found."""
+    if ids.dtype.kind == expected.dtype.kind == "i":
         return ids, expected
-    numbers = [_to_numbers(part) for part in (ids, expected)]
-    if numbers[0] is not None and numbers[1] is not None:
-        return numbers[0], numbers[1]
-    return ids.astype(np.str_), expected.astype(np.str_)
+    texts = ids.astype(np.str_), expected.astype(np.str_)
+    found = np.isin(texts[1], texts[0])
+    if found.all():
+        return texts
+    ours, theirs = as_numbers(texts[0]), as_numbers(texts[1])
+    if ours is None or theirs is None:
+        return texts
+    more = np.isin(theirs, ours).sum() > found.sum()
+    return (ours, theirs) if more else texts
 
 
-def _to_numbers(ids):
+def as_numbers(ids: NDArray) -> NDArray | None:
+    """Return int64, or float64; None for texts, and where two ids would become one."""
     if ids.dtype.kind == "i":
         return ids
-    if not all(_WHOLE.match(value) for value in ids):
+    if not all(map(_NUMBER.match, ids)):
         return None
-    numbers = ids.astype(np.int64)
+    numbers = ids.astype(np.float64)
+    if (np.abs(numbers) >= _LARGEST).any():
+        return None
+    if (numbers == np.floor(numbers)).all():
+        numbers = numbers.astype(np.int64)
     distinct = len(np.unique(ids))
     return numbers if len(np.unique(numbers)) == distinct else None
 

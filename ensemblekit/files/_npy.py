@@ -10,10 +10,12 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from ..exceptions import FileError
+from ._ids import ID_NAMES
 from ._open import MAX_CELLS, check_regular, system_errors
 from ._parts import LazyArray
 
 _MAX_ENTRIES = 1000
+_LONGEST_ID = 4 * 256  # bytes; a sign takes four
 _READERS = {
     (1, 0): npy_format.read_array_header_1_0,
     (2, 0): npy_format.read_array_header_2_0,
@@ -56,9 +58,12 @@ def read_npz(path: Path) -> dict[str, LazyArray]:
         with system_errors(path), zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             _check_entries(path, entries)
-            return {_key(e): _read_entry(path, archive, e) for e in entries}
+            arrays = {_key(e): _read_entry(path, archive, e) for e in entries}
     except _ZIP_ERRORS as error:
         raise _damaged(path, error) from None
+    if all(array.dtype.kind == "U" for array in arrays.values()):
+        raise FileError(path, None, f"holds {list(arrays)}, no numbers.", _ADVICE)
+    return arrays
 
 
 _ZIP_ERRORS = (
@@ -99,11 +104,12 @@ def _check_entries(path, entries):
 
 
 def _read_entry(path, archive, entry):
+    where, ids = f"{entry.filename}: ", _key(entry).lower() in (*ID_NAMES, "ids")
     with archive.open(entry) as file:
-        shape, fortran, dtype = _read_header(path, file, f"{entry.filename}: ")
+        shape, fortran, dtype = _read_header(path, file, where, ids)
         declared = _n_values(shape) * dtype.itemsize
         follow = entry.file_size - file.tell()
-    if declared != follow or _n_values(shape) > MAX_CELLS:
+    if declared != follow or max(_n_values(shape), declared // 8) > MAX_CELLS:
         raise FileError(
             path,
             None,
@@ -119,10 +125,12 @@ def _read_entry(path, archive, entry):
                 zipfile.ZipFile(path) as again,
                 again.open(entry) as stream,
             ):
-                _read_header(path, stream, "")
+                _read_header(path, stream, "", ids)
                 flat = _read_exactly(path, stream, declared, dtype)
         except _ZIP_ERRORS as error:
             raise _damaged(path, error) from None
+        if ids:
+            _check_text(path, where, flat)
         return flat.reshape(shape, order="F" if fortran else "C")
 
     return LazyArray(path, _key(entry), shape, dtype, False, load)
@@ -140,7 +148,17 @@ def _read_exactly(path, stream, size, dtype):
     return np.frombuffer(b"".join(parts), dtype=dtype)
 
 
-def _read_header(path, file, where):
+def _check_text(path, where, flat):
+    """Numbers that are no letters would fail later, where nobody expects it."""
+    if flat.dtype.kind != "U":
+        return
+    codes = flat.view(flat.dtype.byteorder + "u4") if flat.dtype.itemsize else flat
+    halves = (codes >= 0xD800) & (codes < 0xE000)
+    if (codes > 0x10FFFF).any() or halves.any():
+        raise FileError(path, None, f"{where}holds what is no text.", "Write it again.")
+
+
+def _read_header(path, file, where, ids=False):
     try:
         version = npy_format.read_magic(file)
         if version not in _READERS:
@@ -156,11 +174,11 @@ def _read_header(path, file, where):
         raise FileError(
             path, None, f"{where}is no npy file ({short}).", _ADVICE
         ) from None
-    _check_header(path, shape, dtype, where)
+    _check_header(path, shape, dtype, where, ids)
     return shape, fortran, dtype
 
 
-def _check_header(path, shape, dtype, where):
+def _check_header(path, shape, dtype, where, ids):
     if dtype.hasobject:
         raise FileError(
             path,
@@ -169,9 +187,10 @@ def _check_header(path, shape, dtype, where):
             "opened.",
             _ADVICE,
         )
-    if dtype.kind not in "fiub":
+    text = ids and dtype.kind == "U" and 0 < dtype.itemsize <= _LONGEST_ID
+    if dtype.kind not in "fiub" and not text:
         raise FileError(path, None, f"{where}holds {dtype}, no numbers.", _ADVICE)
-    if not 1 <= len(shape) <= 3 or min(shape) < 1:
+    if not 1 <= len(shape) <= (1 if text else 3) or min(shape) < 1:
         raise FileError(
             path,
             None,

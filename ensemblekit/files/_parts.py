@@ -70,12 +70,18 @@ class Finding:
 
 @dataclass
 class Table:
-    """Columns of a csv or parquet file."""
+    """Columns of a csv or parquet file.
+
+    texts : ids as they are written, where `columns` holds them otherwise
+    counted : names that are no names: those of columns without one
+    """
 
     path: Path
     columns: dict[str, NDArray]
     first_line: int | None = None
     notes: list[str] = field(default_factory=list)
+    texts: dict[str, NDArray] = field(default_factory=dict)
+    counted: frozenset[str] = frozenset()
 
     @property
     def n_rows(self) -> int:

@@ -15,6 +15,7 @@ from ._blocks import Block, FileContent, Request, read_blocks, spans
 from ._columns import Roles, find_roles
 from ._content import read_table, stem_of
 from ._find_levels import with_levels
+from ._groups import check_class_order
 from ._ids import canonical, check_unique
 from ._matrix import IN_MEMORY, Scratch, build, spill
 from ._names import role_of
@@ -114,7 +115,7 @@ class Reader:
     def _test_rows(self) -> Rows:
         if self.sample is None:
             return Rows(None, None, "the other test files")
-        table = read_table(Path(self.sample))
+        table = read_table(Path(self.sample), id_name=self.target.id_column)
         name = find_roles(table, self.target.id_column, self.target.column).id
         if name is None:
             return Rows(table.n_rows, None, str(self.sample))
@@ -218,6 +219,7 @@ class Reader:
                 files, name=block.member, columns=block.columns, layout=layout
             )
             pairs.append((named, block, by_name.get(block.member)))
+            self._check_class_order(block, by_name.get(block.member))
         lacking = [named.name for named, _, test in pairs if test is None]
         if tests is not None and lacking and by_name:
             self.fail(
@@ -229,6 +231,13 @@ class Reader:
                 )
             )
         return pairs
+
+    def _check_class_order(self, block, test):
+        try:
+            if test is not None:
+                check_class_order(block, test)
+        except FileError as error:
+            self.fail(error)
 
     def _check_names(self):
         seen: dict[str, MemberFiles] = {}
@@ -344,7 +353,7 @@ def _check_folds(folds, n_rows):
 
 def _read_fold_file(spec, target):
     path, column = split_spec(spec)
-    table = read_table(path)
+    table = read_table(path, id_name=target.id_column)
     roles = find_roles(table, target.id_column, target.column)
     if column is None:
         column = roles.fold or (

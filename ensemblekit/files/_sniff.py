@@ -10,6 +10,7 @@ from ..exceptions import FileError
 
 _DELIMITERS = ",;\t|"
 _SAMPLE = 50
+_TOLD = re.compile(r"""\ufeff?["']?sep=(.)["']?\s*$""", re.I)
 _COMMA = re.compile(r"\s*[-+]?\d+,\d+(e[-+]?\d+)?\s*$", re.I)
 _POINT = re.compile(r"\s*[-+]?\d*\.\d+(e[-+]?\d+)?\s*$", re.I)
 _NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+|nan|inf)(e[-+]?\d+)?\s*$", re.I)
@@ -17,25 +18,32 @@ _NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+|nan|inf)(e[-+]?\d+)?\s*$",
 
 @dataclass
 class Dialect:
-    """How a csv file is written."""
+    """How a csv file is written.
+
+    n_header : lines above the first row
+    """
 
     delimiter: str
     decimal: str
     names: list[str]
     n_header: int
+    has_header: bool
     notes: list[str] = field(default_factory=list)
 
 
 def sniff(path: Path, head: list[str]) -> Dialect:
     """Find the dialect by the first lines."""
-    lines = head[:_SAMPLE]
-    _refuse_two_readings(path, lines)
-    delimiter = _find_delimiter(lines)
+    told = _told_delimiter(path, head)
+    above = 0 if told is None else 1
+    lines = head[above:_SAMPLE]
+    if told is None:
+        _refuse_two_readings(path, lines)
+    delimiter = told or _find_delimiter(lines)
     rows = _split(path, lines, delimiter)
-    decimal = _find_decimal(path, rows, delimiter)
+    decimal = _find_decimal(path, rows, delimiter, above)
     has_header = _has_header(rows)
     names = [cell.strip() for cell in rows[0]]
-    dialect = Dialect(delimiter, decimal, names, int(has_header))
+    dialect = Dialect(delimiter, decimal, names, above + has_header, has_header)
     if not has_header:
         dialect.names = [str(position) for position in range(len(names))]
         dialect.notes.append(f"{path}: no header line; columns numbered from 0")
@@ -46,6 +54,23 @@ def sniff(path: Path, head: list[str]) -> Dialect:
     _check_names(path, dialect)
     _check_first_row(path, rows, dialect)
     return dialect
+
+
+def _told_delimiter(path, lines):
+    """Excel's first line may name the separator: ``sep=;``."""
+    match = _TOLD.match(lines[0])
+    if match is None:
+        return None
+    if match[1] not in _DELIMITERS:
+        raise FileError(
+            path,
+            1,
+            f"names the separator {match[1]!r}; expected one of {list(_DELIMITERS)}.",
+            "Separate the cells by one of these.",
+        )
+    if len(lines) < 2:
+        raise FileError(path, None, "has no rows below its header.")
+    return match[1]
 
 
 def _refuse_two_readings(path, lines):
@@ -80,10 +105,10 @@ def _split(path, lines, delimiter):
     return rows
 
 
-def _find_decimal(path, rows, delimiter):
+def _find_decimal(path, rows, delimiter, above):
     if delimiter == ",":
         return "."
-    cells = [(line, cell) for line, row in enumerate(rows, 1) for cell in row]
+    cells = [(line, cell) for line, row in enumerate(rows, 1 + above) for cell in row]
     commas = [line for line, cell in cells if _COMMA.match(cell)]
     points = [line for line, cell in cells if _POINT.match(cell)]
     if commas and points:
@@ -123,7 +148,7 @@ def _check_names(path, dialect):
 
 
 def _check_first_row(path, rows, dialect):
-    below = rows[dialect.n_header :]
+    below = rows[int(dialect.has_header) :]
     if below and below[0] and len(below[0]) != len(dialect.names):
         advice = "Mend the line."
         if dialect.delimiter == ",":

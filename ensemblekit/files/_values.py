@@ -13,7 +13,7 @@ SUM_TOLERANCE = 1e-3
 def numbers(table: Table, name: str) -> NDArray:
     """Return a column as finite floats; refuse the rest by its line."""
     values = table.columns[name]
-    if values.dtype.kind == "O":
+    if values.dtype.kind in "OU":
         _refuse_text(table, name, values)
         values = np.array([float(value) for value in values])
     if values.dtype != np.float32:

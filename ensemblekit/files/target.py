@@ -16,6 +16,10 @@ from ._parts import Table
 __all__ = ["Target", "read_target"]
 
 _MAX_LABELS = 20
+_ADVICE_ON_LABELS = (
+    "Empty cells and the words NA, None, null, nan and n/a are read as missing: leave "
+    "the row out or, if the word is a label, rename the label."
+)
 
 
 @dataclass
@@ -27,7 +31,8 @@ class Target:
     y : ndarray of shape (n,)
         float64 values, or labels (int64 or str).
     ids : ndarray of shape (n,), int64 or str, or None
-        Distinct ids of the rows, where the file has them.
+        Distinct ids of the rows as they are written, where the file has them; int64
+        where that is the text of whole numbers.
     classes : ndarray of shape (n_classes,) or None
         Sorted labels of a classification.
     task : {"regression", "classification", "quantile"}
@@ -115,7 +120,7 @@ def read_target(
     ('classification', ['no', 'yes'], [1, 2, 3, 4])
     """
     path, column = split_spec(spec)
-    table = read_table(path, lambda names: _wanted(names, column, id))
+    table = read_table(path, lambda names: _wanted(names, column, id), id)
     name = _find_column(table, column)
     target = Target(np.empty(0), None, None, "", path, name, n_rows=table.n_rows)
     target.notes += table.notes
@@ -287,7 +292,9 @@ def read_values(table, name, values, task, target):
     missing = _missing(values)
     if missing.any():
         raise table.error(
-            np.argmax(missing), f"the target in column {name!r} is missing or infinite."
+            np.argmax(missing),
+            f"the target in column {name!r} is missing or infinite.",
+            _ADVICE_ON_LABELS if values.dtype.kind == "O" else "",
         )
     labels = task == "classification" or (task is None and _are_labels(values))
     if labels:

@@ -4,6 +4,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from ensemblekit import PredictionLibrary
+from ensemblekit.blending._csv import to_csv
+from ensemblekit.blending.outputs import apply_to_columns
 
 NAMES = ["anna", "ben", "cleo", "dora"]
 
@@ -45,3 +47,8 @@ def quantiles(n=120, seed=0, levels=LEVELS, **options):
     return PredictionLibrary(
         P, y, NAMES, quantile_levels=levels, P_test=P[:7] + 0.1, **options
     )
+
+
+def apply_to_csv(weights, predictions, **options):
+    """The text that the command writes."""
+    return to_csv(apply_to_columns(weights, predictions, **options))

@@ -13,10 +13,9 @@ from numpy.testing import assert_array_equal
 
 from ensemblekit.blending import apply_blend, blend, write_blend
 from ensemblekit.blending._csv import escape, to_csv
-from ensemblekit.blending.outputs import apply_to_csv
 from ensemblekit.exceptions import FileError
 
-from .libraries import NAMES, classification, regression
+from .libraries import NAMES, apply_to_csv, classification, regression
 
 METHODS = ["convex, affine", "greedy"]
 NAMES_OF_FILES = {

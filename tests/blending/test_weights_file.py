@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 from ensemblekit.blending import apply_blend, blend, write_blend
-from ensemblekit.blending.outputs import apply_to_csv
 from ensemblekit.exceptions import FileError
 
-from .libraries import NAMES, classification, quantiles, regression
+from .libraries import NAMES, apply_to_csv, classification, quantiles, regression
 from .test_outputs import members
 
 FOLDS = np.arange(60) % 2

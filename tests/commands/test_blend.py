@@ -183,3 +183,32 @@ def test_an_edit_of_the_weights_is_refused_by_its_field(competition, capsys):
     message = refusal(capsys, "apply", "out/weights.json", "preds")
     assert "out/weights.json: is no stored blend: its weights say" in message
     assert "edit both alike" in message
+
+
+@pytest.mark.parametrize("start", ["00", "-x", "=cmd", "x"])
+def test_ids_are_written_as_they_are_or_it_is_said(start, competition, capsys):
+    def ids_in(path):
+        rows = (competition / path).read_text().splitlines()[1:]
+        return [row.split(",")[0] for row in rows]
+
+    for path in [*competition.glob("*.csv"), *competition.glob("*/*")]:
+        frame = pd.read_csv if path.suffix == ".csv" else pd.read_parquet
+        table = frame(path)
+        table["id"] = start + table["id"].astype(str)
+        write = table.to_csv if path.suffix == ".csv" else table.to_parquet
+        write(path, index=False)
+    assert run(*COMMAND, "--sample-submission", "sample.csv", "-o", "out") == 0
+    said = capsys.readouterr().out
+    sign = "'" if start in ("-x", "=cmd") else ""
+    assert ids_in("out/submission.csv") == [sign + i for i in ids_in("sample.csv")]
+    assert ids_in("out/oof_blend.csv") == [sign + i for i in ids_in("train.csv")]
+    arguments = ["apply", "out/weights.json", "preds", "--sample-submission"]
+    assert run(*arguments, "sample.csv", "-o", "again.csv") == 0
+    assert ids_in("again.csv") == ids_in("out/submission.csv")
+    also = capsys.readouterr().err
+    expected = [
+        "note: submission.csv: 9 ids begin with a sign that",
+        "oof_blend.csv: 80",
+    ]
+    assert [text in said for text in expected] == [bool(sign)] * 2
+    assert ("again.csv: 9 ids begin" in also) == bool(sign)

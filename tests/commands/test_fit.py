@@ -534,6 +534,27 @@ def test_what_is_new_is_said(model, capsys):
     assert "40 rows written to p.csv: id, price" in shown
 
 
+@pytest.mark.parametrize("start", ["000", "-x", "1e"])
+def test_ids_of_predictions_are_those_of_the_table(start, model, capsys):
+    frame = pd.read_csv("new.csv")
+    frame["id"] = start + frame["id"].astype(str)
+    frame.to_csv("new.csv", index=False)
+    assert call("predict", "out", "new.csv", "-o", "p.csv") == 0
+    written = [row.split(",")[0] for row in Path("p.csv").read_text().split()[1:]]
+    sign = "'" if start == "-x" else ""
+    assert written == [sign + i for i in frame["id"]]
+    assert ("p.csv: 40 ids begin" in capsys.readouterr().out) == bool(sign)
+
+
+def test_ids_of_held_out_rows_are_those_of_the_table(place, capsys):
+    frame = make_table()
+    frame["id"] = [f"{i:06d}" for i in range(len(frame))]
+    frame.rename(columns={"id": "code"}).to_csv("train.csv", index=False)
+    assert call("fit", "train.csv", *FIT, "--id", "code", "-o", "out") == 0
+    written = [row.split(",")[0] for row in Path("out/oof.csv").read_text().split()[1:]]
+    assert written == frame["id"].tolist()
+
+
 def test_rows_are_numbered_where_ids_are_missing(model, capsys):
     pd.read_csv("new.csv").drop(columns="id").to_csv("new.csv", index=False)
     assert call("predict", "out", "new.csv", "-o", "p.csv") == 0
