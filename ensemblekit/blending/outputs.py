@@ -22,7 +22,7 @@ from ._files import to_csv, write_all
 from ._result import FORMAT, Blend
 from ._snippet import read_code, write_snippet
 from ._stored import restore, store
-from ._submission import Names, oof_columns, test_columns
+from ._submission import Names, in_order_of, oof_columns, test_columns
 
 __all__ = ["apply_blend", "write_blend"]
 
@@ -64,7 +64,8 @@ def write_blend(
     folder : path
         Made where missing.
     sample_submission : path, default=None
-        Whose columns ``submission.csv`` gets.
+        Whose columns and ids ``submission.csv`` gets. Test predictions without ids are
+        taken to stand in its order, if their number is the same.
     method : str, default=None
         Which method to write; None means the best.
     source : mapping, default=None
@@ -91,6 +92,8 @@ def write_blend(
     if blend.library.P_test is not None:
         ids = getattr(bank, "test_ids", None)
         prediction = blend.predict_test(method)
+        if sample_submission is not None:
+            prediction, ids = in_order_of(sample_submission, names, prediction, ids)
         columns = test_columns(prediction, blend.classes, ids, names)
         texts["submission.csv"] = to_csv(columns)
     return write_all(Path(folder), texts)
@@ -115,7 +118,8 @@ def apply_blend(
     id : str, default=None
         Column of the ids in the files.
     sample_submission : path, default=None
-        Whose columns, and order of rows, the result gets.
+        Whose columns, ids and order of rows the result gets. Predictions without ids
+        are taken to stand in its order, if their number is the same.
 
     Returns
     -------
@@ -148,7 +152,10 @@ def _applied(weights, predictions, id_name, sample):
     P, ids = _matrix(predictions, members, classes, names.id, sample)
     if P.shape[1] != stored["n_columns"]:
         raise _damaged(weights, f"its combiner is of {stored['n_columns']} columns")
-    return test_columns(_predict(weights, stored, P), classes, ids, names)
+    prediction = _predict(weights, stored, P)
+    if sample is not None:
+        prediction, ids = in_order_of(sample, names, prediction, ids)
+    return test_columns(prediction, classes, ids, names)
 
 
 def _predict(path, stored, P):

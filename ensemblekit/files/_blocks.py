@@ -1,7 +1,7 @@
 """One file's content as blocks: a member's predictions, row by row, in order."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from ._content import read_content
 from ._groups import ADVICE_ON_CLASSES, group_columns
 from ._names import STRIPPED, role_of, strip_roles
 from ._parts import LazyArray, Table
+from ._shared import Shared
 from ._values import check_block, check_probabilities, numbers
 from .target import Target, number_folds
 
@@ -39,25 +40,30 @@ class Block:
 
 @dataclass
 class FileContent:
-    """What a file gave: blocks, what was decided, and what else stood there."""
+    """What a file gave: blocks, what was decided, and what else stood there.
+
+    shared : column of the ids that was found by its values, and the target's values
+    """
 
     blocks: list[Block] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     rule: str = ""
     folds: NDArray | None = None
     ids: NDArray | None = None
+    shared: tuple[str, NDArray] | None = None
     errors: list[FileError] = field(default_factory=list)
 
 
 @dataclass
 class Request:
-    """Whose predictions are read, of which rows."""
+    """Whose predictions are read, of which rows; `shared` finds ids without a name."""
 
     member: str
     alone: bool
     role: str
     rows: Rows
     target: Target
+    shared: Shared | None = None
 
 
 def read_blocks(path: Path, request: Request) -> FileContent:
@@ -73,10 +79,13 @@ def read_blocks(path: Path, request: Request) -> FileContent:
 
 
 def _from_table(table, request):
+    request, shared = _with_shared(table, request)
     target = request.target
     roles = find_roles(table, target.id_column, target.column)
     order = order_of(table, roles, request.rows)
-    found = FileContent([], table.notes + roles.notes, order.rule)
+    found = FileContent([], table.notes + roles.notes, order.rule, shared=shared)
+    if request.shared is not None:
+        found.notes += request.shared.take_notes()
     if roles.index is not None and "unnamed" not in order.rule:
         found.notes.append(f"{table.path}: unnamed column {roles.index!r} is no member")
     _read_besides(table, roles, order, request, found)
@@ -90,6 +99,20 @@ def _from_table(table, request):
         except FileError as error:
             found.errors.append(error)
     return found
+
+
+def _with_shared(table, request):
+    """Take a column as the ids that the target's file has too."""
+    if request.shared is None:
+        return request, None
+    test = request.role == "test"
+    shared = request.shared.find(table, test)
+    if shared is None:
+        return request, None
+    name, ids = shared
+    rows = request.rows if test else replace(request.rows, ids=ids)
+    target = replace(request.target, id_column=name)
+    return replace(request, target=target, rows=rows), shared
 
 
 def _read_besides(table, roles, order, request, found):

@@ -36,6 +36,8 @@ class Target:
         Columns that were read.
     folds : ndarray of shape (n,), int64, or None, default=None
         The fold of each row, where the file has it.
+    columns : tuple of str, default=()
+        Names of all columns of the file, where it is a table.
     rows : ndarray of shape (n,) or None, default=None
         Rows of the file that were kept; None for all.
     n_rows : int, default=0
@@ -55,6 +57,7 @@ class Target:
     rows: NDArray | None = None
     n_rows: int = 0
     notes: list[str] = field(default_factory=list)
+    columns: tuple[str, ...] = ()
 
     @property
     def n_outputs(self) -> int:
@@ -107,9 +110,16 @@ def read_target(
     ('classification', ['no', 'yes'], [1, 2, 3, 4])
     """
     path, column = split_spec(spec)
-    table = read_table(path, lambda names: _wanted(names, column, id))
+    header: list[str] = []
+
+    def choose(names):
+        header[:] = names
+        return _wanted(names, column, id)
+
+    table = read_table(path, choose)
     name = _find_column(table, column)
     target = Target(np.empty(0), None, None, "", path, name, n_rows=table.n_rows)
+    target.columns = tuple(header)
     target.notes += table.notes
     if column is None:
         target.notes.append(f"{path}: column {name!r} is the target")

@@ -1,0 +1,44 @@
+"""What the columns of a sample submission are: the ids, and the predictions."""
+
+from collections.abc import Iterable
+
+from ._columns import _PREDICTION
+from ._ids import ID_NAMES
+from ._names import words
+
+
+def find_sample_id(
+    names: list[str],
+    id_name: str | None = None,
+    target_name: str | None = None,
+    classes: Iterable | None = None,
+) -> str | None:
+    """Return the column of a sample submission that holds the ids, or None.
+
+    The one given or that of the target, else one named as ids are, else the first that
+    is no column of predictions: named as the target, a class or a prediction.
+    """
+    if id_name in names:
+        return id_name
+    left = [name for name in names if name != target_name]
+    lower = {name.lower(): name for name in reversed(left)}
+    known = next((lower[name] for name in ID_NAMES if name in lower), None)
+    if known is not None and len(names) > 1:
+        return known
+    labels = [str(label) for label in classes or ()]
+    of_class = {name for name in left if class_of(name, labels) is not None}
+    if {class_of(name, labels) for name in of_class} == set(range(len(labels))):
+        left = [name for name in left if name not in of_class]
+    left = [name for name in left if not set(words(name)) & _PREDICTION]
+    return left[0] if left and len(names) > 1 else None
+
+
+def class_of(name: str, labels: list[str]) -> int | None:
+    """Return the class of a column, by its name or by the end of it."""
+    ends = [k for k, label in enumerate(labels) if name == label]
+    ends = ends or [
+        k
+        for k, label in enumerate(labels)
+        if name.endswith(label) and not name[: -len(label)][-1:].isalnum()
+    ]
+    return ends[0] if len(ends) == 1 else None
