@@ -43,6 +43,7 @@ class FileContent:
     """What a file gave: blocks, what was decided, and what else stood there.
 
     shared : column of the ids that was found by its values, and the target's values
+    has_test : whether the file holds predictions of the test rows as well
     """
 
     blocks: list[Block] = field(default_factory=list)
@@ -52,6 +53,7 @@ class FileContent:
     ids: NDArray | None = None
     shared: tuple[str, NDArray] | None = None
     errors: list[FileError] = field(default_factory=list)
+    has_test: bool = False
 
 
 @dataclass
@@ -74,8 +76,12 @@ def read_blocks(path: Path, request: Request) -> FileContent:
         return _from_table(content, request)
     keys = {key.lower() for key in content}
     if keys & {*ID_NAMES, "ids"} and len(keys) > 1:
-        return _from_table(_as_table(path, content, request), request)
-    return _from_arrays(path, content, request)
+        found = _from_table(_as_table(path, content, request), request)
+    else:
+        found = _from_arrays(path, content, request)
+    roles = {role_of(key, ()) for key in content}
+    found.has_test = request.role == "oof" and {"oof", "test"} <= roles
+    return found
 
 
 def _from_table(table, request):
@@ -203,10 +209,14 @@ def _as_table(path, arrays, request):
     other = {key for key in arrays if role_of(key, ()) not in (None, request.role)}
     if own:
         chosen = {key: arrays[key] for key in arrays if key not in other}
+    if own and other:  # ids and the like are of the rows whose number they have
+        n_rows = {_n_rows(arrays[key]) for key in own}
+        chosen = {key: arrays[key] for key in chosen if _n_rows(arrays[key]) in n_rows}
     columns = {}
     for key, array in chosen.items():
         values = array.load()
-        name = "id" if key.lower() == "ids" else key
+        bare = strip_roles(key, {"oof", "test", "train"}).lower()
+        name = "id" if bare in {"id", "ids"} else key
         if values.ndim == 1:
             columns[name] = values
         elif values.ndim == 2:
@@ -215,6 +225,10 @@ def _as_table(path, arrays, request):
     if len(lengths) > 1:
         raise FileError(path, None, f"has arrays of {lengths} rows beside its ids.")
     return Table(path, columns)
+
+
+def _n_rows(array):
+    return array.shape[1 if len(array.shape) == 3 else 0]
 
 
 def _from_arrays(path, arrays, request):
@@ -252,7 +266,7 @@ def _choose_keys(path, arrays, request):
 
 def _lazy_block(member, array: LazyArray, request, found):
     shape, target = array.shape, request.target
-    n_rows = shape[1] if len(shape) == 3 else shape[0]
+    n_rows = _n_rows(array)
     n_given = 1 if len(shape) == 1 else shape[-1]
     _refuse_odd_shape(array, request.rows)
     order = in_file_order(array.path, n_rows, request.rows)

@@ -105,6 +105,8 @@ class Reader:
                 continue
             self._keep_ids(files.oof, content)
             self._keep_folds(files.oof, content)
+            if content.has_test and self.test is None and files.test is None:
+                files = replace(files, test=files.oof)
             tests = self._read_test(files, alone, test_rows)
             pairs += self._match(files, content, tests)
         return pairs

@@ -134,6 +134,39 @@ def test_refuses_other_members(competition, capsys):
     assert "lack 1 of the 4 members (['dora'])" in message
 
 
+def test_refuses_test_files_of_other_names(competition, capsys):
+    for path in (competition / "preds").iterdir():
+        path.rename(path.with_name(path.name.replace("_test", "x_submission")))
+    message = refusal(capsys, *COMMAND)
+    assert "preds: pairs with no out-of-fold file" in message
+    assert "annax_submission.csv" in message
+    assert "anna_oof.csv" in message
+
+
+def test_ids_of_a_sample_are_written_whatever_their_name(competition):
+    for name in ("anna", "cleo"):
+        for kind, folder in (("oof", "oof"), ("test", "preds")):
+            path = competition / folder / f"{name}_{kind}.csv"
+            table = pd.read_csv(path).rename(columns={"id": "session"})
+            table.to_csv(path, index=False)
+    for name in ("ben", "dora"):
+        (competition / "oof" / f"{name}_oof.parquet").unlink()
+        (competition / "preds" / f"{name}_test.parquet").unlink()
+    for name in ("train", "sample"):
+        path = competition / f"{name}.csv"
+        table = pd.read_csv(path).rename(columns={"id": "session"})
+        table.to_csv(path, index=False)
+    expected = competition / "expected"
+    assert run(*COMMAND, "--sample-submission", "sample.csv", "-o", "out") == 0
+    assert run(*COMMAND, "--id", "session", "-o", expected) == 0
+    submission = pd.read_csv("out/submission.csv")
+    assert submission["session"].tolist() == list(range(1000, 1009))
+    named = pd.read_csv(expected / "submission.csv").set_index("session")["load"]
+    np.testing.assert_array_equal(submission["load"], named[submission["session"]])
+    oof = pd.read_csv("out/oof_blend.csv")
+    assert oof["session"].tolist() == (np.arange(80) * 3).tolist()
+
+
 def test_names_of_members_are_inert(competition):
     target = competition / "oof" / "=cmd()_oof.csv"
     (competition / "oof" / "anna_oof.csv").rename(target)
