@@ -10,9 +10,9 @@ from ._common import (
     missing_packages,
     one_or_list,
     print_bank,
-    printable,
     seed_problem,
 )
+from ._findings import print_findings
 
 _NEEDED = ("pandas", "pyarrow")
 _DESCRIPTION = """\
@@ -138,6 +138,5 @@ def _tell(bank):
     from ..files.problems import find_bank_hints
 
     print_bank(bank)
-    for finding in find_bank_hints(bank):
-        print(printable(str(finding)))
+    print_findings(find_bank_hints(bank))
     sys.stdout.flush()

@@ -1,14 +1,12 @@
 """`ensemblekit inspect`: explain what is wrong with a folder of predictions."""
 
 import sys
-from collections import Counter
 from importlib.util import find_spec
 
 __all__ = ["add_parser", "run"]
 
 _NEEDED = ("pandas", "pyarrow")
 _SHOWN = 200
-_ALIKE = 10
 _TASK = "what the target is (default: told by its values)"
 _DESCRIPTION = (
     "Find out-of-fold and test predictions (csv, parquet, npy, npz), say how they are "
@@ -52,6 +50,7 @@ def run(options) -> int:
 def _inspect(options):
     from ..files import read_target
     from ..files.problems import inspect_files
+    from ._findings import print_findings
 
     target = options.target
     if target is not None and options.task is not None:
@@ -66,7 +65,7 @@ def _inspect(options):
     )
     if bank is not None:
         _print_bank(bank)
-    _print_findings(findings)
+    print_findings(findings)
     errors = sum(finding.level == "error" for finding in findings)
     print(_verdict(errors, len(findings) - errors))
     return 2 if errors else 0
@@ -89,20 +88,6 @@ def _print_bank(bank):
         print(f"  ... and {len(bank.files) - _SHOWN} more")
     for note in bank.notes:
         print(_printable(f"note: {note}"))
-
-
-def _print_findings(findings):
-    """All errors, up to a limit; of hints alike, the first few."""
-    alike: Counter = Counter()
-    for finding in findings:
-        kind = (finding.level, finding.advice if finding.level != "error" else "")
-        alike[kind] += 1
-        if alike[kind] <= (_SHOWN if finding.level == "error" else _ALIKE):
-            print(_printable(str(finding)))
-    for (level, advice), count in alike.items():
-        limit = _SHOWN if level == "error" else _ALIKE
-        if count > limit:
-            print(f"{level}: {count - limit} more. {advice}".rstrip())
 
 
 def _printable(text):

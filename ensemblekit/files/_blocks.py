@@ -1,6 +1,7 @@
 """One file's content as blocks: a member's predictions, row by row, in order."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ._groups import ADVICE_ON_CLASSES, group_columns
 from ._names import STRIPPED, role_of, strip_roles
 from ._parts import LazyArray, Table
 from ._shared import Shared
-from ._values import check_block, check_probabilities, numbers
+from ._values import block_errors, check_block, check_probabilities, numbers
 from .target import Target, number_folds
 
 _MAX_SEEDS = 100
@@ -26,6 +27,7 @@ class Block:
     """A member's predictions.
 
     read : returns rows start to stop as (rows, outputs), checked
+    errors : yields all that is wrong with those rows; None where they were checked
     """
 
     member: str
@@ -36,6 +38,7 @@ class Block:
     dtype: np.dtype
     read: Callable[[int, int], NDArray]
     in_memory: bool
+    errors: Callable[[int, int], Iterator[FileError]] | None = None
 
 
 @dataclass
@@ -44,6 +47,7 @@ class FileContent:
 
     shared : column of the ids that was found by its values, and the target's values
     has_test : whether the file holds predictions of the test rows as well
+    unfit : blocks that cannot be used, though more may be wrong with them
     """
 
     blocks: list[Block] = field(default_factory=list)
@@ -54,6 +58,7 @@ class FileContent:
     shared: tuple[str, NDArray] | None = None
     errors: list[FileError] = field(default_factory=list)
     has_test: bool = False
+    unfit: list[Block] = field(default_factory=list)
 
 
 @dataclass
@@ -69,7 +74,7 @@ class Request:
 
 
 def read_blocks(path: Path, request: Request) -> FileContent:
-    """Read a file's members; the first unfit thing of each member is an error."""
+    """Read a file's members; what is unfit is kept as errors, all of each member."""
     max_rows = None if request.rows.n is None else 64 * max(request.rows.n, 1000)
     content = read_content(path, max_rows)
     if isinstance(content, Table):
@@ -88,23 +93,60 @@ def _from_table(table, request):
     request, shared = _with_shared(table, request)
     target = request.target
     roles = find_roles(table, target.id_column, target.column)
-    order = order_of(table, roles, request.rows)
-    found = FileContent([], table.notes + roles.notes, order.rule, shared=shared)
+    found = FileContent([], table.notes + roles.notes, shared=shared)
     if request.shared is not None:
         found.notes += request.shared.take_notes()
-    if roles.index is not None and "unnamed" not in order.rule:
-        found.notes.append(f"{table.path}: unnamed column {roles.index!r} is no member")
-    _read_besides(table, roles, order, request, found)
-    groups, notes = group_columns(
-        table, roles.predictions, target, request.member, request.alone
-    )
-    found.notes += notes
-    for member, columns in groups:
-        try:
-            found.blocks.append(_table_block(table, member, columns, order, target))
-        except FileError as error:
-            found.errors.append(error)
+    order = None
+    with _kept(found):
+        order = order_of(table, roles, request.rows)
+        found.rule = order.rule
+        if roles.index is not None and "unnamed" not in order.rule:
+            text = f"unnamed column {roles.index!r} is no member"
+            found.notes.append(f"{table.path}: {text}")
+        _read_besides(table, roles, order, request, found)
+    with _kept(found):
+        groups, notes = group_columns(
+            table, roles.predictions, target, request.member, request.alone
+        )
+        found.notes += notes
+        for member, columns in groups:
+            _add_block(table, member, columns, order, target, found)
     return found
+
+
+@contextmanager
+def _kept(found):
+    """Keep what is refused, and go on."""
+    try:
+        yield
+    except FileError as error:
+        found.errors.append(error)
+
+
+def _add_block(table, member, columns, order, target, found):
+    """Add a member's columns, or all that is wrong with them."""
+    n_errors = len(found.errors)
+    values = np.column_stack([_numbers(table, name, found) for name in columns])
+    if target.classes is not None:
+        with _kept(found):
+            _check_table_range(table, columns, values)
+            if len(found.errors) == n_errors:
+                check_probabilities(table.path, values)
+    if len(found.errors) > n_errors or order is None:
+        return
+    if target.n_outputs == 1 and values.shape[1] == 2:
+        values = values[:, 1:]
+    ordered = np.column_stack([order.apply(column) for column in values.T])
+    found.blocks.append(array_block(member, table.path, tuple(columns), ordered))
+
+
+def _numbers(table, name, found):
+    with _kept(found):
+        return numbers(table, name)
+    values = table.columns[name]
+    if values.dtype.kind in "fiub":
+        return values.astype(np.float64)
+    return np.full(table.n_rows, np.nan)
 
 
 def _with_shared(table, request):
@@ -165,16 +207,6 @@ def _as_text(values):
     return values.astype(np.str_)
 
 
-def _table_block(table, member, columns, order, target):
-    values = np.column_stack([numbers(table, name) for name in columns])
-    if target.classes is not None:
-        _check_table_range(table, columns, values)
-    if target.n_outputs == 1 and values.shape[1] == 2:
-        values = values[:, 1:]
-    parts = [order.apply(column) for column in values.T]
-    return array_block(member, table.path, tuple(columns), np.column_stack(parts))
-
-
 def _check_table_range(table, columns, values):
     outside = (values < -1e-9) | (values > 1 + 1e-9)
     if outside.any():
@@ -185,7 +217,6 @@ def _check_table_range(table, columns, values):
             "probabilities in [0, 1] are needed.",
             "Write predict_proba's output, or say that the target holds values.",
         )
-    check_probabilities(table.path, values)
 
 
 def array_block(member, path, columns, values) -> Block:
@@ -235,10 +266,11 @@ def _from_arrays(path, arrays, request):
     chosen, notes = _choose_keys(path, arrays, request)
     found = FileContent([], notes)
     for member, array in chosen:
-        try:
-            found.blocks.append(_lazy_block(member, array, request, found))
-        except FileError as error:
-            found.errors.append(error)
+        with _kept(found):
+            n_errors = len(found.errors)
+            block = _lazy_block(member, array, request, found)
+            fit = len(found.errors) == n_errors
+            (found.blocks if fit else found.unfit).append(block)
     return found
 
 
@@ -269,7 +301,9 @@ def _lazy_block(member, array: LazyArray, request, found):
     n_rows = _n_rows(array)
     n_given = 1 if len(shape) == 1 else shape[-1]
     _refuse_odd_shape(array, request.rows)
-    order = in_file_order(array.path, n_rows, request.rows)
+    order = Order(None, "")
+    with _kept(found):
+        order = in_file_order(array.path, n_rows, request.rows)
     found.rule = order.rule
     if len(shape) == 3:
         found.notes.append(f"{array.path}: mean of {shape[0]} seeds")
@@ -278,16 +312,24 @@ def _lazy_block(member, array: LazyArray, request, found):
     dtype = np.dtype(np.float32 if array.dtype == np.float32 else np.float64)
     cached = None if array.mapped else array.load()
 
-    def read(start, stop):
+    def take(start, stop):
         values = array.load() if cached is None else cached
         rows = slice(start, stop) if order.rows is None else order.rows[start:stop]
-        part = _take(values, rows, dtype)
+        return _take(values, rows, dtype)
+
+    def read(start, stop):
+        part = take(start, stop)
         check_block(array.path, part, probabilities, start)
         return part[:, -n_outputs:] if n_outputs < part.shape[1] else part
 
+    def errors(start, stop):
+        return block_errors(array.path, take(start, stop), probabilities, start)
+
     n_read = n_rows if order.rows is None else len(order.rows)
     in_memory = cached is not None
-    return Block(member, array.path, (), n_read, n_outputs, dtype, read, in_memory)
+    return Block(
+        member, array.path, (), n_read, n_outputs, dtype, read, in_memory, errors
+    )
 
 
 def _take(values, rows, dtype):

@@ -101,14 +101,14 @@ class Reader:
             rows = _rows_of(target)
             request = Request(files.name, alone, "oof", rows, target, self.shared)
             content = self._try(files.oof, request)
-            if content is None:
-                continue
-            self._keep_ids(files.oof, content)
-            self._keep_folds(files.oof, content)
-            if content.has_test and self.test is None and files.test is None:
-                files = replace(files, test=files.oof)
+            if content is not None:
+                self._keep_ids(files.oof, content)
+                self._keep_folds(files.oof, content)
+                if content.has_test and self.test is None and files.test is None:
+                    files = replace(files, test=files.oof)
             tests = self._read_test(files, alone, test_rows)
-            pairs += self._match(files, content, tests)
+            if content is not None:
+                pairs += self._match(files, content, tests)
         return pairs
 
     def _test_rows(self) -> Rows:
@@ -127,20 +127,22 @@ class Reader:
         for problem in content.errors:
             self.fail(problem)
         self.notes += content.notes
-        blocks = [self._hold(block) for block in content.blocks]
-        content.blocks = [block for block in blocks if self._is_fit(block)]
+        for block in content.unfit:
+            self._is_fit(block)
+        fit = [block for block in content.blocks if self._is_fit(block)]
+        content.blocks = [self._hold(block) for block in fit]
         return content
 
     def _is_fit(self, block) -> bool:
         """Arrays are checked while P is built, but where all errors are wanted."""
-        if not self.lenient:
+        if not self.lenient or block.errors is None:
             return True
-        try:
-            for start, stop in spans(block.n_rows, block.n_outputs):
-                block.read(start, stop)
-        except FileError as error:
-            self.fail(error)
-            return False
+        for start, stop in spans(block.n_rows, block.n_outputs):
+            errors = list(block.errors(start, stop))
+            for error in errors:
+                self.fail(error)
+            if errors:  # the same of further rows says nothing new
+                return False
         return True
 
     def _hold(self, block):

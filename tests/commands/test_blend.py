@@ -167,6 +167,17 @@ def test_ids_of_a_sample_are_written_whatever_their_name(competition):
     assert oof["session"].tolist() == (np.arange(80) * 3).tolist()
 
 
+def test_hints_alike_are_counted(competition, capsys):
+    y = pd.read_csv("train.csv")
+    for number in range(15):
+        y[["id", "load"]].to_csv(f"oof/m{number:02d}_oof.csv", index=False)
+    arguments = ["blend", "oof", "--target", "train.csv:load", "--method", "mean"]
+    assert run(*arguments, "-o", "out") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("equals the target.") == 10
+    assert "warning: 5 more. It holds the truth" in printed
+
+
 def test_names_of_members_are_inert(competition):
     target = competition / "oof" / "=cmd()_oof.csv"
     (competition / "oof" / "anna_oof.csv").rename(target)
