@@ -13,6 +13,7 @@ from ._common import (
     seed_problem,
 )
 from ._findings import print_findings
+from ._patience import told_if_slow
 
 _NEEDED = ("pandas", "pyarrow")
 _DESCRIPTION = """\
@@ -97,7 +98,9 @@ def _run(options):
     folder = Path(options.output)
     prepare(folder)
     arguments = read_inputs(options)
-    with read_bank(**arguments) as bank:
+    with told_if_slow("Pairing and reading files"):
+        bank = read_bank(**arguments)
+    with bank:
         _tell(bank)
         methods = _methods(options.method)
         expected = estimate(bank.library, options.metric, methods, options.seed)

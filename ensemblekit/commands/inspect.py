@@ -51,18 +51,20 @@ def _inspect(options):
     from ..files import read_target
     from ..files.problems import inspect_files
     from ._findings import print_findings
+    from ._patience import told_if_slow
 
     target = options.target
     if target is not None and options.task is not None:
         target = read_target(target, options.id, task=options.task)
-    findings, bank = inspect_files(
-        _one_or_list(options.oof),
-        target,
-        id=options.id,
-        test=_one_or_list(options.test),
-        folds=options.folds,
-        sample=options.sample_submission,
-    )
+    with told_if_slow("Pairing and reading files"):
+        findings, bank = inspect_files(
+            _one_or_list(options.oof),
+            target,
+            id=options.id,
+            test=_one_or_list(options.test),
+            folds=options.folds,
+            sample=options.sample_submission,
+        )
     if bank is not None:
         _print_bank(bank)
     print_findings(findings)

@@ -2,12 +2,14 @@
 
 import argparse
 import pickle
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from ensemblekit.commands import inspect
+from ensemblekit.commands._patience import told_if_slow
 
 from ..files.hostile import Trap
 
@@ -183,6 +185,18 @@ def test_names_cannot_steer_the_terminal(folder, capsys):
     text = capsys.readouterr().out
     assert "\x1b" not in text
     assert r"\x1b[31mred\n" in text
+
+
+def test_slow_work_is_told_on_a_terminal(monkeypatch, capsys):
+    with told_if_slow("Reading", 0.0):  # no terminal
+        time.sleep(0.05)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with told_if_slow("Reading", 0.0):
+        time.sleep(0.2)
+    with told_if_slow("Reading", 60.0):
+        pass
+    assert capsys.readouterr().err == "Reading ...\n"
 
 
 def test_packages_that_lack_are_named(folder, capsys, monkeypatch):
