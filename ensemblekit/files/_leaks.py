@@ -26,8 +26,9 @@ def far_ahead(sample: Sample) -> Iterator[Finding]:
     if len(sample.losses) < _FEWEST:
         return
     least = -np.log(_FAR_SQUARED if sample.library.classes is None else _FAR_LOG)
-    ahead = [k for k in range(len(sample.losses)) if _is_ahead(sample, k, least)]
     means = sample.losses.mean(axis=1)
+    members = range(len(means))
+    ahead = [k for k in members if _is_ahead(sample.losses, means, k, least)]
     for member in ahead:
         usual = np.median(np.delete(means, member))
         yield hint(
@@ -39,19 +40,18 @@ def far_ahead(sample: Sample) -> Iterator[Finding]:
     yield from _ahead_in_folds(sample, set(ahead), least)
 
 
-def _is_ahead(sample, member, least):
-    means = sample.losses.mean(axis=1)
+def _is_ahead(losses, means, member, least):
     others = np.log(np.maximum(np.delete(means, member), _TINY))
     usual = np.median(others)
     gap = usual - np.log(max(means[member], _TINY))
     if gap < max(least, CERTAIN * _spread(others)):
         return False
-    return _is_certain(sample.losses, member, np.exp(usual))
+    return _is_certain(losses, means, member, np.exp(usual))
 
 
-def _is_certain(losses, member, usual, share=1.0):
+def _is_certain(losses, means, member, usual, share=1.0):
     """Whether a member's gain on a usual one is above chance; share: of its loss."""
-    distances = np.abs(losses.mean(axis=1) - usual)
+    distances = np.abs(means - usual)
     distances[member] = np.inf
     gain = share * losses[int(np.argmin(distances))] - losses[member]
     return bool(gain.mean() > CERTAIN * standard_error(gain))
@@ -81,7 +81,7 @@ def _ahead_in_folds(sample, known, least):
         median = np.median(np.delete(means[k], member))
         share = float(np.exp(-usual[k, member]))
         part = sample.losses[:, rows]
-        if member not in known and _is_certain(part, member, median, share):
+        if member not in known and _is_certain(part, means[k], member, median, share):
             rest = np.delete(means[:, member], k).mean()
             yield hint(
                 sample.names[member],

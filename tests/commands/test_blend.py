@@ -69,6 +69,19 @@ def test_blend_then_apply(competition, capsys):
     assert again.read_bytes() == (competition / "out/submission.csv").read_bytes()
 
 
+def test_blend_then_apply_where_names_have_scores(competition):
+    for path in (competition / "preds").iterdir():
+        path.rename(path.with_name(path.name.replace("_test", "_lb0.80_final_test")))
+    assert run(*COMMAND, "-o", "out") == 0
+    assert run("apply", "out/weights.json", "preds", "-o", "again.csv") == 0
+    again = competition / "again.csv"
+    assert again.read_bytes() == (competition / "out/submission.csv").read_bytes()
+    for name in ("anna", "ben"):  # no longer unique
+        path = next((competition / "preds").glob(f"{name}_*"))
+        path.with_name(path.name.replace("0.80", "0.81")).write_bytes(path.read_bytes())
+    assert run("apply", "out/weights.json", "preds", "-o", "again.csv") == 2
+
+
 def test_same_seed_same_bytes(competition):
     for out in ("one", "two"):
         assert run(*COMMAND, "-o", out, "--seed", 3) == 0
