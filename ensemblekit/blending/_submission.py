@@ -6,15 +6,19 @@ from pathlib import Path
 import numpy as np
 
 from ..exceptions import FileError
+from ..files._align import Rows, in_file_order
 from ..files._content import read_table
+from ..files._ids import as_same_kind, canonical, check_unique, positions
+from ..files._parts import Table
 from ..files._quantiles import level_of
+from ..files._sample import class_of, find_sample_id
 
 
 @dataclass(frozen=True)
 class Names:
     """Names of a submission's columns.
 
-    id : str or None for ``id``, or ``row`` where there are no ids
+    id : str or None for ``id``; without ids rows are numbered, in a column ``row``
     prediction : str, start of the names of the prediction columns
     columns : those of a sample submission, or None
     levels : levels of quantiles, or None
@@ -43,7 +47,7 @@ class Names:
             If its columns are not what the metric reads.
         """
         columns = list(read_table(Path(sample)).columns)
-        first = self.id if self.id in columns else columns[0]
+        first = find_sample_id(columns, self.id, self.prediction, classes, self.levels)
         given = [name for name in columns if name != first]
         if self.levels is not None:
             _levels_of_each(given, self.levels, sample)
@@ -96,25 +100,45 @@ def test_columns(prediction, classes, ids, names):
     return first | {name: prediction[:, order[name]] for name in given}
 
 
-def _first(ids, names, n_rows):
+def in_order_of(sample, names, prediction, ids):
+    """Put predictions in the order of a sample submission; return them and its ids.
+
+    Without ids of their own they are taken to stand in that order already.
+
+    Raises
+    ------
+    FileError
+        If their number or their ids are others than those of the sample.
+    """
+    table = read_table(Path(sample), id_name=names.id)
+    if names.id is None or ids is None:
+        in_file_order(
+            "the test predictions", len(prediction), Rows(table.n_rows, None, sample)
+        )
+    if names.id is None:
+        return prediction, None
+    wanted = canonical(table, names.id)
+    check_unique(table, names.id, wanted)
     if ids is None:
-        return {names.id or "row": np.arange(n_rows)}
-    return {names.id or "id": ids}
+        return prediction, wanted
+    own = Table(Path("the test predictions"), {})
+    rows = positions(own, *as_same_kind(np.asarray(ids), wanted), sample)
+    return prediction[rows], wanted
+
+
+def _first(ids, names, n_rows):
+    """Ids, or row numbers, which never bear the name of ids."""
+    if ids is not None:
+        return {names.id or "id": ids}
+    without = names.columns is not None and names.id is None
+    return {} if without else {"row": np.arange(n_rows)}
 
 
 def _class_of_each(names, classes, where="the sample submission"):
     """Return the class of each column: by its name, or by the end of its name."""
     labels = [str(label) for label in classes]
-    found = {}
-    for name in names:
-        ends = [k for k, label in enumerate(labels) if name == label]
-        ends = ends or [
-            k
-            for k, label in enumerate(labels)
-            if name.endswith(label) and not name[: -len(label)][-1:].isalnum()
-        ]
-        if len(ends) == 1:
-            found[name] = ends[0]
+    ends = {name: class_of(name, labels) for name in names}
+    found = {name: end for name, end in ends.items() if end is not None}
     if sorted(found.values()) != list(range(len(labels))):
         raise FileError(
             where,

@@ -21,7 +21,7 @@ from ..files.problems import find_bank_hints
 from ._csv import to_csv
 from ._result import FORMAT, Blend
 from ._stored import store
-from ._submission import Names, oof_columns, test_columns
+from ._submission import Names, in_order_of, oof_columns, test_columns
 from ._weights_file import damaged, read_weights
 
 __all__ = ["apply_blend", "write_blend"]
@@ -53,7 +53,8 @@ def write_blend(
     folder : path
         Made where missing.
     sample_submission : path, default=None
-        Whose columns ``submission.csv`` gets.
+        Whose columns and ids ``submission.csv`` gets. Test predictions without ids are
+        taken to stand in its order, if their number is the same.
     method : str, default=None
         Which method to write; None means the best.
     source : mapping, default=None
@@ -83,6 +84,8 @@ def write_blend(
     if blend.library.P_test is not None:
         ids = getattr(bank, "test_ids", None)
         prediction = blend.predict_test()
+        if sample_submission is not None:
+            prediction, ids = in_order_of(sample_submission, names, prediction, ids)
         columns = test_columns(prediction, blend.classes, ids, names)
         texts["submission.csv"] = to_csv(columns)
     return write_texts(Path(folder), texts)
@@ -108,7 +111,8 @@ def apply_blend(
     id : str, default=None
         Column of the ids in the files.
     sample_submission : path, default=None
-        Whose columns, and order of rows, the result gets.
+        Whose columns, ids and order of rows the result gets. Predictions without ids
+        are taken to stand in its order, if their number is the same.
 
     Returns
     -------
@@ -142,7 +146,10 @@ def apply_to_columns(weights, predictions, *, id=None, sample_submission=None):
     P, ids = _matrix(predictions, members, classes, names, sample_submission)
     if P.shape[1] != stored["n_columns"]:
         raise damaged(weights, f"its combiner is of {stored['n_columns']} columns")
-    return test_columns(_predict(weights, stored, P), classes, ids, names)
+    prediction = _predict(weights, stored, P)
+    if sample_submission is not None:
+        prediction, ids = in_order_of(sample_submission, names, prediction, ids)
+    return test_columns(prediction, classes, ids, names)
 
 
 def _predict(path, stored, P):

@@ -13,7 +13,9 @@ from ._common import (
     run_or_refuse,
     seed_problem,
 )
+from ._findings import print_findings
 from ._levels_option import add_levels
+from ._patience import told_if_slow
 from ._progress_bar import Progress
 
 _NEEDED = ("pandas", "pyarrow")
@@ -106,7 +108,9 @@ def _blend(folder, options):
     from ..files import read_bank
 
     arguments = read_inputs(options)
-    with read_bank(**arguments) as bank:
+    with told_if_slow("Pairing and reading files"):
+        bank = read_bank(**arguments)
+    with bank:
         _tell(bank)
         methods = _methods(options.method)
         expected = estimate(bank.library, options.metric, methods, options.seed)
@@ -159,6 +163,5 @@ def _tell(bank):
     from ..files.problems import find_bank_hints
 
     print_bank(bank)
-    for finding in find_bank_hints(bank):
-        print(printable(str(finding)))
+    print_findings(find_bank_hints(bank))
     sys.stdout.flush()

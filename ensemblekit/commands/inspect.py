@@ -1,14 +1,11 @@
 """`ensemblekit inspect`: explain what is wrong with a folder of predictions."""
 
-from collections import Counter
 from importlib.util import find_spec
 
 from ._common import (
-    SHOWN,
     missing_packages,
     one_or_list,
     print_bank,
-    printable,
     run_or_refuse,
 )
 from ._levels_option import add_levels
@@ -17,7 +14,6 @@ __all__ = ["add_parser", "run"]
 
 _NEEDED = ("pandas", "pyarrow")
 _EXTRA = "pip install 'ensemblekit[cli]'"
-_ALIKE = 10
 _TASK = "what the target is (default: told by its values)"
 _DESCRIPTION = (
     "Find out-of-fold and test predictions (csv, parquet, npy, npz), say how they are "
@@ -53,39 +49,28 @@ def run(options) -> int:
 def _inspect(options):
     from ..files import read_target
     from ..files.problems import inspect_files
+    from ._findings import print_findings
+    from ._patience import told_if_slow
 
     target = options.target
     if target is not None and options.task is not None:
         target = read_target(target, options.id, task=options.task)
-    findings, bank = inspect_files(
-        one_or_list(options.oof),
-        target,
-        id=options.id,
-        test=one_or_list(options.test),
-        folds=options.folds,
-        sample=options.sample_submission,
-        quantiles=options.quantiles,
-    )
+    with told_if_slow("Pairing and reading files"):
+        findings, bank = inspect_files(
+            one_or_list(options.oof),
+            target,
+            id=options.id,
+            test=one_or_list(options.test),
+            folds=options.folds,
+            sample=options.sample_submission,
+            quantiles=options.quantiles,
+        )
     if bank is not None:
         print_bank(bank)
-    _print_findings(findings)
+    print_findings(findings)
     errors = sum(finding.level == "error" for finding in findings)
     print(_verdict(errors, len(findings) - errors))
     return 2 if errors else 0
-
-
-def _print_findings(findings):
-    """All errors, up to a limit; of hints alike, the first few."""
-    alike: Counter = Counter()
-    for finding in findings:
-        kind = (finding.level, finding.advice if finding.level != "error" else "")
-        alike[kind] += 1
-        if alike[kind] <= (SHOWN if finding.level == "error" else _ALIKE):
-            print(printable(str(finding)))
-    for (level, advice), count in alike.items():
-        limit = SHOWN if level == "error" else _ALIKE
-        if count > limit:
-            print(f"{level}: {count - limit} more. {advice}".rstrip())
 
 
 def _verdict(n_errors, n_hints):

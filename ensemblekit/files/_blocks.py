@@ -1,7 +1,8 @@
 """One file's content as blocks: a member's predictions, row by row, in order."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from ._ids import canonical
 from ._names import STRIPPED, role_of, strip_roles
 from ._parts import LazyArray, Table
 from ._quantiles import ADVICE_ON_LEVELS, check_order
-from ._values import check_block, check_probabilities, numbers
+from ._shared import Shared
+from ._values import block_errors, check_block, check_probabilities, numbers
 from .target import Target, number_folds
 
 _MAX_SEEDS = 100
@@ -28,6 +30,7 @@ class Block:
     """A member's predictions.
 
     read : returns rows start to stop as (rows, outputs), checked
+    errors : yields all that is wrong with those rows; None where they were checked
     """
 
     member: str
@@ -38,62 +41,133 @@ class Block:
     dtype: np.dtype
     read: Callable[[int, int], NDArray]
     in_memory: bool
+    errors: Callable[[int, int], Iterator[FileError]] | None = None
 
 
 @dataclass
 class FileContent:
-    """What a file gave: blocks, what was decided, and what else stood there."""
+    """What a file gave: blocks, what was decided, and what else stood there.
+
+    shared : column of the ids that was found by its values, and the target's values
+    has_test : whether the file holds predictions of the test rows as well
+    unfit : blocks that cannot be used, though more may be wrong with them
+    """
 
     blocks: list[Block] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     rule: str = ""
     folds: NDArray | None = None
     ids: NDArray | None = None
+    shared: tuple[str, NDArray] | None = None
     errors: list[FileError] = field(default_factory=list)
+    has_test: bool = False
+    unfit: list[Block] = field(default_factory=list)
 
 
 @dataclass
 class Request:
-    """Whose predictions are read, of which rows."""
+    """Whose predictions are read, of which rows; `shared` finds ids without a name."""
 
     member: str
     alone: bool
     role: str
     rows: Rows
     target: Target
+    shared: Shared | None = None
 
 
 def read_blocks(path: Path, request: Request) -> FileContent:
-    """Read a file's members; the first unfit thing of each member is an error."""
+    """Read a file's members; what is unfit is kept as errors, all of each member."""
     max_rows = None if request.rows.n is None else 64 * max(request.rows.n, 1000)
     content = read_content(path, max_rows, id_name=request.target.id_column)
     if isinstance(content, Table):
         return _from_table(content, request)
     keys = {key.lower() for key in content}
     if keys & {*ID_NAMES, "ids"} and len(keys) > 1:
-        return _from_table(_as_table(path, content, request), request)
-    return _from_arrays(path, content, request)
+        found = _from_table(_as_table(path, content, request), request)
+    else:
+        found = _from_arrays(path, content, request)
+    roles = {role_of(key, ()) for key in content}
+    found.has_test = request.role == "oof" and {"oof", "test"} <= roles
+    return found
 
 
 def _from_table(table, request):
+    request, shared = _with_shared(table, request)
     target = request.target
     known = None if target.classes is None else ClassNames(target.classes)
     roles = find_roles(table, target.id_column, target.column, known)
-    order = order_of(table, roles, request.rows)
-    found = FileContent([], table.notes + roles.notes, order.rule)
-    if roles.index is not None and "unnamed" not in order.rule:
-        found.notes.append(f"{table.path}: unnamed column {roles.index!r} is no member")
-    _read_besides(table, roles, order, request, found)
-    groups, notes = group_columns(
-        table, roles.predictions, target, request.member, request.alone
-    )
-    found.notes += notes
-    for member, columns in groups:
-        try:
-            found.blocks.append(_table_block(table, member, columns, order, target))
-        except FileError as error:
-            found.errors.append(error)
+    found = FileContent([], table.notes + roles.notes, shared=shared)
+    if request.shared is not None:
+        found.notes += request.shared.take_notes()
+    order = None
+    with _kept(found):
+        order = order_of(table, roles, request.rows)
+        found.rule = order.rule
+        if roles.index is not None and "unnamed" not in order.rule:
+            text = f"unnamed column {roles.index!r} is no member"
+            found.notes.append(f"{table.path}: {text}")
+        _read_besides(table, roles, order, request, found)
+    with _kept(found):
+        groups, notes = group_columns(
+            table, roles.predictions, target, request.member, request.alone
+        )
+        found.notes += notes
+        for member, columns in groups:
+            _add_block(table, member, columns, order, target, found)
     return found
+
+
+@contextmanager
+def _kept(found):
+    """Keep what is refused, and go on."""
+    try:
+        yield
+    except FileError as error:
+        found.errors.append(error)
+
+
+def _add_block(table, member, columns, order, target, found):
+    """Add a member's columns, or all that is wrong with them."""
+    n_errors = len(found.errors)
+    values = np.column_stack([_numbers(table, name, found) for name in columns])
+    if target.classes is not None:
+        with _kept(found):
+            _check_table_range(table, columns, values)
+            if len(found.errors) == n_errors:
+                check_probabilities(table.path, values)
+    if len(found.errors) > n_errors or order is None:
+        return
+    if target.n_outputs == 1 and values.shape[1] == 2:
+        values = values[:, 1:]
+    ordered = np.column_stack([order.apply(column) for column in values.T])
+    with _kept(found):
+        if target.levels is not None:
+            check_order(table.path, ordered)
+        found.blocks.append(array_block(member, table.path, tuple(columns), ordered))
+
+
+def _numbers(table, name, found):
+    with _kept(found):
+        return numbers(table, name)
+    values = table.columns[name]
+    if values.dtype.kind in "fiub":
+        return values.astype(np.float64)
+    return np.full(table.n_rows, np.nan)
+
+
+def _with_shared(table, request):
+    """Take a column as the ids that the target's file has too."""
+    if request.shared is None:
+        return request, None
+    test = request.role == "test"
+    shared = request.shared.find(table, test)
+    if shared is None:
+        return request, None
+    name, ids = shared
+    rows = request.rows if test else replace(request.rows, ids=ids)
+    target = replace(request.target, id_column=name)
+    return replace(request, target=target, rows=rows), shared
 
 
 def _read_besides(table, roles, order, request, found):
@@ -139,18 +213,6 @@ def _as_text(values):
     return values.astype(np.str_)
 
 
-def _table_block(table, member, columns, order, target):
-    values = np.column_stack([numbers(table, name) for name in columns])
-    if target.classes is not None:
-        _check_table_range(table, columns, values)
-    if target.n_outputs == 1 and values.shape[1] == 2:
-        values = values[:, 1:]
-    ordered = np.column_stack([order.apply(column) for column in values.T])
-    if target.levels is not None:
-        check_order(table.path, ordered)
-    return array_block(member, table.path, tuple(columns), ordered)
-
-
 def _check_table_range(table, columns, values):
     outside = (values < -1e-9) | (values > 1 + 1e-9)
     if outside.any():
@@ -161,7 +223,6 @@ def _check_table_range(table, columns, values):
             "probabilities in [0, 1] are needed.",
             "Write predict_proba's output, or say that the target holds values.",
         )
-    check_probabilities(table.path, values)
 
 
 def array_block(member, path, columns, values) -> Block:
@@ -185,10 +246,14 @@ def _as_table(path, arrays, request):
     other = {key for key in arrays if role_of(key, ()) not in (None, request.role)}
     if own:
         chosen = {key: arrays[key] for key in arrays if key not in other}
+    if own and other:  # ids and the like are of the rows whose number they have
+        n_rows = {_n_rows(arrays[key]) for key in own}
+        chosen = {key: arrays[key] for key in chosen if _n_rows(arrays[key]) in n_rows}
     columns, counted = {}, set()
     for key, array in chosen.items():
         values = array.load()
-        name = "id" if key.lower() == "ids" else key
+        bare = strip_roles(key, {"oof", "test", "train"}).lower()
+        name = "id" if bare in {"id", "ids"} else key
         if values.ndim == 1:
             columns[name] = values
         elif values.ndim == 2:
@@ -200,14 +265,19 @@ def _as_table(path, arrays, request):
     return Table(path, columns, counted=frozenset(counted))
 
 
+def _n_rows(array):
+    return array.shape[1 if len(array.shape) == 3 else 0]
+
+
 def _from_arrays(path, arrays, request):
     chosen, notes = _choose_keys(path, arrays, request)
     found = FileContent([], notes)
     for member, array in chosen:
-        try:
-            found.blocks.append(_lazy_block(member, array, request, found))
-        except FileError as error:
-            found.errors.append(error)
+        with _kept(found):
+            n_errors = len(found.errors)
+            block = _lazy_block(member, array, request, found)
+            fit = len(found.errors) == n_errors
+            (found.blocks if fit else found.unfit).append(block)
     return found
 
 
@@ -235,10 +305,12 @@ def _choose_keys(path, arrays, request):
 
 def _lazy_block(member, array: LazyArray, request, found):
     shape, target = array.shape, request.target
-    n_rows = shape[1] if len(shape) == 3 else shape[0]
+    n_rows = _n_rows(array)
     n_given = 1 if len(shape) == 1 else shape[-1]
     _refuse_odd_shape(array, request.rows)
-    order = in_file_order(array.path, n_rows, request.rows)
+    order = Order(None, "")
+    with _kept(found):
+        order = in_file_order(array.path, n_rows, request.rows)
     found.rule = order.rule
     if len(shape) == 3:
         found.notes.append(f"{array.path}: mean of {shape[0]} seeds")
@@ -247,18 +319,33 @@ def _lazy_block(member, array: LazyArray, request, found):
     dtype = np.dtype(np.float32 if array.dtype == np.float32 else np.float64)
     cached = None if array.mapped else array.load()
 
-    def read(start, stop):
+    def take(start, stop):
         values = array.load() if cached is None else cached
         rows = slice(start, stop) if order.rows is None else order.rows[start:stop]
-        part = _take(values, rows, dtype)
+        return _take(values, rows, dtype)
+
+    def read(start, stop):
+        part = take(start, stop)
         check_block(array.path, part, probabilities, start)
         if target.levels is not None:
             check_order(array.path, part, start)
         return part[:, -n_outputs:] if n_outputs < part.shape[1] else part
 
+    def errors(start, stop):
+        part = take(start, stop)
+        problems = list(block_errors(array.path, part, probabilities, start))
+        if target.levels is not None and not problems:
+            try:
+                check_order(array.path, part, start)
+            except FileError as error:
+                problems.append(error)
+        return problems
+
     n_read = n_rows if order.rows is None else len(order.rows)
     in_memory = cached is not None
-    return Block(member, array.path, (), n_read, n_outputs, dtype, read, in_memory)
+    return Block(
+        member, array.path, (), n_read, n_outputs, dtype, read, in_memory, errors
+    )
 
 
 def _take(values, rows, dtype):

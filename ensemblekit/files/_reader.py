@@ -21,6 +21,8 @@ from ._matrix import IN_MEMORY, Scratch, build, spill
 from ._names import role_of
 from ._notes import merge_notes
 from ._parts import MemberFiles, Table
+from ._sample import read_sample
+from ._shared import Shared
 from .layouts import Found, scan_files
 from .target import Target, number_folds, read_target, split_spec
 
@@ -43,6 +45,8 @@ class Reader:
         self.rules: dict[str, str] = {}
         self.member_folds: tuple[Path, NDArray] | None = None
         self.test_ids: NDArray | None = None
+        self.sample_id: str | None = None
+        self.shared: Shared | None = None
 
     def read(self) -> Bank:
         """Read all; raise the first error unless lenient."""
@@ -68,6 +72,7 @@ class Reader:
         if not isinstance(target, Target):
             target = read_target(target, self.id)
         self.notes += target.notes
+        self.shared = Shared(target)
         return target
 
     def _find(self) -> Found:
@@ -91,38 +96,30 @@ class Reader:
         return os.path.lexists(split_spec(folds)[0])
 
     def _read_members(self) -> list[tuple[MemberFiles, Block, Block | None]]:
-        target, members = self.target, self.found.members
-        rows = Rows(
-            len(target.y) or None,
-            target.ids,
-            _where(target),
-            target.n_rows,
-            target.rows,
-        )
+        members, alone = self.found.members, len(self.found.members) == 1
         test_rows = self._test_rows()
         pairs = []
         for files in members:
-            alone = len(members) == 1
-            request = Request(files.name, alone, "oof", rows, target)
+            target = self.target
+            rows = _rows_of(target)
+            request = Request(files.name, alone, "oof", rows, target, self.shared)
             content = self._try(files.oof, request)
-            if content is None:
-                continue
-            self._keep_folds(files.oof, content)
+            if content is not None:
+                self._keep_ids(files.oof, content)
+                self._keep_folds(files.oof, content)
+                if content.has_test and self.test is None and files.test is None:
+                    files = replace(files, test=files.oof)
             tests = self._read_test(files, alone, test_rows)
-            pairs += self._match(files, content, tests)
+            if content is not None:
+                pairs += self._match(files, content, tests)
         return pairs
 
     def _test_rows(self) -> Rows:
         if self.sample is None:
             return Rows(None, None, "the other test files")
-        table = read_table(Path(self.sample), id_name=self.target.id_column)
-        name = find_roles(table, self.target.id_column, self.target.column).id
-        if name is None:
-            return Rows(table.n_rows, None, str(self.sample))
-        ids = canonical(table, name)
-        check_unique(table, name, ids)
+        ids, n_rows, self.sample_id = read_sample(self.sample, self.target)
         self.test_ids = ids
-        return Rows(len(ids), ids, str(self.sample))
+        return Rows(n_rows, ids, str(self.sample))
 
     def _try(self, path, request) -> FileContent | None:
         try:
@@ -133,20 +130,22 @@ class Reader:
         for problem in content.errors:
             self.fail(problem)
         self.notes += content.notes
-        blocks = [self._hold(block) for block in content.blocks]
-        content.blocks = [block for block in blocks if self._is_fit(block)]
+        for block in content.unfit:
+            self._is_fit(block)
+        fit = [block for block in content.blocks if self._is_fit(block)]
+        content.blocks = [self._hold(block) for block in fit]
         return content
 
     def _is_fit(self, block) -> bool:
         """Arrays are checked while P is built, but where all errors are wanted."""
-        if not self.lenient:
+        if not self.lenient or block.errors is None:
             return True
-        try:
-            for start, stop in spans(block.n_rows, block.n_outputs):
-                block.read(start, stop)
-        except FileError as error:
-            self.fail(error)
-            return False
+        for start, stop in spans(block.n_rows, block.n_outputs):
+            errors = list(block.errors(start, stop))
+            for error in errors:
+                self.fail(error)
+            if errors:  # the same of further rows says nothing new
+                return False
         return True
 
     def _hold(self, block):
@@ -158,6 +157,17 @@ class Reader:
             return spill(block, self.scratch)
         self._held += size
         return block
+
+    def _keep_ids(self, path, content):
+        """The first column that was found to hold the ids is the target's as well."""
+        if content.shared is None:
+            return
+        name, ids = content.shared
+        self.notes.append(
+            f"{path}: column {name!r} holds the ids, as in {self.target.file}"
+        )
+        if self.target.ids is None:
+            self.target = replace(self.target, ids=ids, id_column=name)
 
     def _keep_folds(self, path, content):
         if content.folds is None:
@@ -173,13 +183,22 @@ class Reader:
     def _read_test(self, files, alone, rows) -> FileContent | None:
         if files.test is None:
             return None
-        target = replace(self.target, y=self.target.y[:0])
+        own_id = self.sample_id or self.target.id_column
+        target = replace(self.target, y=self.target.y[:0], id_column=own_id)
+        shared = None if own_id else self.shared
         content = self._try(
-            files.test, Request(files.name, alone, "test", rows, target)
+            files.test, Request(files.name, alone, "test", rows, target, shared)
         )
         if content is None or not content.blocks:
             return content
+        if content.shared is not None and self.target.id_column is None:
+            self.target = replace(self.target, id_column=content.shared[0])
         self.notes.append(f"{files.test}: test rows: {content.rule}")
+        if self.test_ids is not None and content.ids is None:
+            self.notes.append(
+                f"{files.test}: has no ids; its rows are taken to stand in the order "
+                f"of {rows.where}"
+            )
         if rows.n is None:  # the first test file sets the rows
             rows.n, rows.where = content.blocks[0].n_rows, str(files.test)
         if rows.ids is None and content.ids is not None:
@@ -336,7 +355,12 @@ class Reader:
         spec = self.folds
         if not self._names_a_file(spec) and self.target.file is not None:
             spec = f"{self.target.file}:{spec}"
-        return _read_fold_file(spec, self.target)
+        return _read_fold_file(spec, self.target, self.shared)
+
+
+def _rows_of(target):
+    n = len(target.y) or None
+    return Rows(n, target.ids, _where(target), target.n_rows, target.rows)
 
 
 def _where(target):
@@ -351,9 +375,12 @@ def _check_folds(folds, n_rows):
     return np.unique(folds, return_inverse=True)[1].astype(np.int64)
 
 
-def _read_fold_file(spec, target):
+def _read_fold_file(spec, target, shared):
     path, column = split_spec(spec)
     table = read_table(path, id_name=target.id_column)
+    found = None if shared is None else shared.find(table)
+    if found is not None:
+        target = replace(target, id_column=found[0], ids=found[1])
     roles = find_roles(table, target.id_column, target.column)
     if column is None:
         column = roles.fold or (
@@ -366,6 +393,5 @@ def _read_fold_file(spec, target):
             f"has no column {column!r} of folds.",
             f"It has {list(table.columns)[:10]}.",
         )
-    rows = Rows(len(target.y), target.ids, _where(target), target.n_rows, target.rows)
-    order = order_of(table, Roles([], roles.id, roles.index), rows)
+    order = order_of(table, Roles([], roles.id, roles.index), _rows_of(target))
     return order.apply(number_folds(table, column))

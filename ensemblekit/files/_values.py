@@ -56,17 +56,29 @@ def check_block(path, values: NDArray, probabilities: bool, first: int = 0) -> N
 
     values : (rows, outputs), rows from number `first` on
     """
+    for error in block_errors(path, values, probabilities, first):
+        raise error
+
+
+def block_errors(path, values: NDArray, probabilities: bool, first: int = 0):
+    """Yield all that `check_block` refuses."""
     finite = np.isfinite(values)
     if not finite.all():
         row, column = (int(at[0]) for at in np.nonzero(~finite))
-        raise FileError(
+        yield FileError(
             path,
             None,
             f"row {first + row}, column {column} is {values[row, column]}.",
             "Each row needs one finite held-out prediction.",
         )
+        if not probabilities:
+            return
+        values = np.where(finite.all(axis=1)[:, None], values, 1 / values.shape[1])
     if probabilities:
-        check_probabilities(path, values, first)
+        try:
+            check_probabilities(path, values, first)
+        except FileError as error:
+            yield error
 
 
 def check_probabilities(path, values: NDArray, first: int = 0) -> None:

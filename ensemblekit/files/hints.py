@@ -1,47 +1,18 @@
 """What is odd about predictions: copies, leaks, order of rows, scale, drift."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..layout import class_probabilities, to_cube
 from ..library import PredictionLibrary
-from ..losses import LOSSES
-from ._parts import Finding
+from ._class_order import other_classes
+from ._leaks import far_ahead
+from ._sampled import CERTAIN, N_ROWS, draw, hint, losses_of, spaced, standard_error
 
-_ROWS = 20_000
 _MAX_PAIRED = 3000
 _SAME = 0.9999
-# Standard errors by which a difference counts: these are hints on many members.
-_CERTAIN = 5.0
-_FAR = 0.25
 _DRIFT = 0.1
-_TINY = 1e-15
-
-
-@dataclass
-class Sample:
-    """Some rows of a library, evenly spaced, and each member's loss on them.
-
-    cube : (n_members, n_rows, n_outputs)
-    losses : (n_members, n_rows), squared errors, log losses or mean pinball losses
-    constant : (n_rows,), those of the mean, of the shares of the classes, or of the
-        target's quantiles
-    """
-
-    library: PredictionLibrary
-    rows: NDArray
-    y: NDArray
-    cube: NDArray
-    losses: NDArray
-    constant: NDArray
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the members."""
-        return self.library.names
 
 
 def find_hints(library: PredictionLibrary, rules: dict[str, str], ids: Any = None):
@@ -50,70 +21,13 @@ def find_hints(library: PredictionLibrary, rules: dict[str, str], ids: Any = Non
     return [
         *_copies(sample),
         *_equal_to_target(sample),
-        *_far_ahead(sample),
+        *far_ahead(sample),
         *_wrong_order(sample, rules, ids),
         *_worse_than_constant(sample),
         *_wrong_scale(sample),
         *_empty_folds(sample),
         *_drift(sample),
     ]
-
-
-def draw(library: PredictionLibrary, n_rows: int = _ROWS) -> Sample:
-    """Take evenly spaced rows; classes become their positions."""
-    n = library.n_samples
-    rows = _spaced(n, n_rows)
-    P = np.asarray(library.P[rows], dtype=np.float64)
-    cube = to_cube(P, library.n_outputs)
-    y = _codes(library)
-    constant = _constant_losses(y, rows, library)
-    losses = np.stack([_losses(member, y[rows], library) for member in cube])
-    return Sample(library, rows, y, cube, losses, constant)
-
-
-def _spaced(n, n_wanted):
-    return np.unique(np.linspace(0, n - 1, min(n, n_wanted)).astype(np.int64))
-
-
-def _codes(library):
-    if library.classes is None:
-        return library.y.astype(np.float64)
-    return np.searchsorted(library.classes, library.y)
-
-
-def _pinball(outputs, y, levels):
-    """Return the mean over the levels."""
-    per_row = LOSSES["pinball"].per_row
-    assert per_row is not None
-    return per_row(y[:, None], outputs, levels).mean(axis=1)
-
-
-def _losses(outputs, y, library):
-    if library.quantile_levels is not None:
-        return _pinball(outputs, y, library.quantile_levels)
-    if library.classes is None:
-        return (outputs[:, 0] - y) ** 2
-    true = class_probabilities(outputs)[np.arange(len(y)), y]
-    return -np.log(np.clip(true, _TINY, None))
-
-
-def _constant_losses(y, rows, library):
-    if library.quantile_levels is not None:
-        levels = library.quantile_levels
-        return _pinball(np.quantile(y, levels)[None], y[rows], levels)
-    if library.classes is None:
-        return (y[rows] - y.mean()) ** 2
-    shares = np.bincount(y, minlength=len(library.classes)) / len(y)
-    return -np.log(shares[y[rows]])
-
-
-def _standard_error(differences):
-    spread = float(np.std(differences))
-    return max(spread / np.sqrt(max(1, len(differences) - 1)), 1e-300)
-
-
-def _hint(name, problem, advice, level="hint"):
-    return Finding(level, f"member {name!r}", None, problem, advice)
 
 
 def _copies(sample):
@@ -125,14 +39,14 @@ def _copies(sample):
     unit = centred / np.where(varied, norms, 1.0)[:, None]
     alike = np.triu(unit @ unit.T > _SAME, 1) & varied[:, None] & varied
     for member in np.flatnonzero(~varied):
-        yield _hint(
+        yield hint(
             sample.names[member], "predicts one value in all rows.", "Leave it out."
         )
     for member in np.flatnonzero(alike.any(axis=0)):
         twin = int(np.argmax(alike[:, member]))
         same = np.array_equal(flat[twin], flat[member])
         what = "is a copy of" if same else "correlates above 0.9999 with"
-        yield _hint(
+        yield hint(
             sample.names[member],
             f"{what} {sample.names[twin]!r}.",
             "Was one file written under two names?",
@@ -143,30 +57,12 @@ def _equal_to_target(sample):
     scale = max(float(sample.constant.mean()), 1e-300)
     for member, losses in enumerate(sample.losses):
         if losses.mean() < 1e-9 * scale:
-            yield _hint(
+            yield hint(
                 sample.names[member],
                 "equals the target.",
                 "It holds the truth, or predictions of rows it was trained on.",
                 "warning",
             )
-
-
-def _far_ahead(sample):
-    """One member of half the loss of the next: held out, or not?"""
-    if len(sample.losses) < 3:
-        return
-    order = np.argsort(sample.losses.mean(axis=1), kind="stable")
-    best, second = sample.losses[order[:2]]
-    gain = second.mean() - best.mean()
-    if best.mean() < _FAR * second.mean() and gain > _CERTAIN * _standard_error(
-        second - best
-    ):
-        yield _hint(
-            sample.names[order[0]],
-            f"has a loss of {best.mean():.4g}, the next best {second.mean():.4g}: is "
-            "it held out?",
-            "Look for rows it was trained on, or a column made of the target.",
-        )
 
 
 def _wrong_order(sample, rules, ids):
@@ -179,7 +75,7 @@ def _wrong_order(sample, rules, ids):
             continue
         hit = _better_order(sample, member, losses, orders)
         if hit is not None:
-            yield _hint(
+            yield hint(
                 name,
                 f"fits the target {losses.mean() / hit[1]:.3g} times better with its "
                 f"rows {hit[0]}.",
@@ -187,7 +83,7 @@ def _wrong_order(sample, rules, ids):
                 "warning",
             )
         elif _unrelated(sample, member):
-            yield _hint(
+            yield hint(
                 name,
                 "has no more to do with the target than shuffled rows.",
                 "Check the order of its rows; ids beside the predictions would tell.",
@@ -212,9 +108,9 @@ def _better_order(sample, member, losses, orders):
     found = None
     for name, order in orders.items():
         y = sample.y[order[sample.rows]]
-        other = _losses(sample.cube[member], y, sample.library)
+        other = losses_of(sample.cube[member], y, sample.library)
         gain = losses.mean() - other.mean()
-        certain = gain > _CERTAIN * _standard_error(losses - other)
+        certain = gain > CERTAIN * standard_error(losses - other)
         clear = other.mean() < 0.8 * min(losses.mean(), sample.constant.mean())
         if certain and clear and (found is None or other.mean() < found[1]):
             found = (name, float(other.mean()))
@@ -245,34 +141,50 @@ _CONSTANTS = {
 
 
 def _worse_than_constant(sample):
+    """Members of which a constant is better, unless their classes are the reason."""
+    turned = dict(other_classes(sample))
+    yield from turned.values()
+    of_classes = sample.library.classes is not None
+    what = _CONSTANTS[sample.library.task]
+    check = "that it holds probabilities" if of_classes else "its scale"
     for member, losses in enumerate(sample.losses):
         excess = losses - sample.constant
-        if excess.mean() > 2.0 * _standard_error(excess):
-            what = _CONSTANTS[sample.library.task]
-            yield _hint(
+        if member not in turned and excess.mean() > 2.0 * standard_error(excess):
+            yield hint(
                 sample.names[member],
                 f"has a loss of {losses.mean():.4g}; {what} alone would have "
                 f"{sample.constant.mean():.4g}.",
-                "Check its scale and the order of its rows.",
+                f"Check {check} and the order of its rows.",
             )
 
 
 def _wrong_scale(sample):
-    """Predictions worse than the mean that fit after a line, or after exp."""
+    """Predictions worse than the mean that fit after a line, or after exp.
+
+    Noise alone asks for a line of a smaller slope: on another scale, their mean or
+    their spread is another as well, or the slope is negative.
+    """
     if sample.library.task != "regression":
         return
     y, constant = sample.y[sample.rows], sample.constant.mean()
     for member, losses in enumerate(sample.losses):
-        if losses.mean() <= constant:
+        p = sample.cube[member, :, 0]
+        if losses.mean() <= constant or _is_noisy(p, y):
             continue
-        change, loss = _best_change(sample.cube[member, :, 0], y)
+        change, loss = _best_change(p, y)
         if loss < 0.5 * constant:
-            yield _hint(
+            yield hint(
                 sample.names[member],
                 f"is on another scale: its loss is {losses.mean():.4g}, after "
                 f"{change} {loss:.4g}.",
                 "Write predictions on the scale of the target.",
             )
+
+
+def _is_noisy(p, y):
+    spread = float(np.std(y))
+    near = abs(p.mean() - y.mean()) < spread and 0.5 * spread < np.std(p) < 2 * spread
+    return bool(near and np.mean((p - p.mean()) * (y - y.mean())) > 0)
 
 
 def _best_change(p, y):
@@ -305,7 +217,7 @@ def _empty_folds(sample):
         flat = np.ptp(part, axis=1).max(axis=1) == 0
         varied = np.ptp(sample.cube, axis=1).max(axis=1) > 0
         for member in np.flatnonzero(flat & varied):
-            yield _hint(
+            yield hint(
                 sample.names[member],
                 f"predicts one value in all rows of fold {fold}.",
                 "Was that fold ever predicted?",
@@ -318,7 +230,7 @@ def _drift(sample):
     P_test = sample.library.P_test
     if P_test is None or len(P_test) < 20 or len(sample.rows) < 20:
         return
-    rows = _spaced(len(P_test), _ROWS)
+    rows = spaced(len(P_test), N_ROWS)
     test = to_cube(np.asarray(P_test[rows], dtype=np.float64), sample.library.n_outputs)
     found = [_distance(*pair) for pair in zip(sample.cube, test, strict=True)]
     distances = np.array([distance for distance, _ in found])
@@ -327,7 +239,7 @@ def _drift(sample):
         if distance < _DRIFT or p_value > 1e-6:
             continue
         alone = distance > usual + _DRIFT
-        yield _hint(
+        yield hint(
             sample.names[member],
             "predicts the test rows otherwise than the held-out rows: a Kolmogorov-"
             f"Smirnov distance of {distance:.2f}; {usual:.2f} is usual here.",

@@ -11,6 +11,7 @@ from ..exceptions import FileError
 from ._content import PICKLES, kind_of, stem_of
 from ._names import NOT_MEMBERS, STRIPPED, key_of, pattern_of, role_of
 from ._open import check_regular, unreadable
+from ._pairing import pair_alike
 from ._parts import MemberFiles
 
 __all__ = ["find_files"]
@@ -91,7 +92,32 @@ def scan_files(oof: Source, test: Source | None = None, skip=()) -> Found:
             found.errors.append(_nothing(oof, found))
         return found
     _pair(oof_files, test_files, test is not None, found)
+    if test is not None and not found.errors:
+        _refuse_none_paired(test, oof_files, test_files, found)
     return found
+
+
+def _refuse_none_paired(source, oof, test, found):
+    """Files of the test rows that were asked for are not left out in silence."""
+    if any(files.test is not None for files in found.members):
+        return
+    if not test:
+        found.errors.append(_nothing(source, Found()))
+        return
+    found.errors.append(
+        FileError(
+            source if isinstance(source, str | os.PathLike) else test[0].path,
+            None,
+            f"pairs with no out-of-fold file: {_some(test)} here, {_some(oof)} there.",
+            "Give a model's two files one name, but for words such as 'oof' and "
+            "'test'.",
+        )
+    )
+
+
+def _some(files):
+    names = [file.relative.as_posix() for file in files]
+    return f"{names[:5]}{' and more' if len(names) > 5 else ''}"
 
 
 def _nothing(source, found):
@@ -268,12 +294,26 @@ def _pair(oof, test, separate, found):
         found.errors.append(_ambiguous(key, files))
     if separate and len(oof) == len(test) == 1:
         tests = {next(iter(members)): test}
+    tests |= _alike(members, tests, found)
     names = _display_names(list(members), oof)
     for key, files in sorted(members.items(), key=lambda item: names[item[0]]):
         partner = tests[key][0] if key in tests else None
         found.members.append(_member(names[key], files[0], partner))
-    lonely = [files[0] for key, files in tests.items() if key not in members]
+    paired = {files.test for files in found.members}
+    lonely = [files[0] for files in tests.values() if files[0].path not in paired]
     _note_unread(lonely, "no out-of-fold file of that name", found)
+
+
+def _alike(members, tests, found):
+    """Pair what is left over where names differ by scores and the like; say so."""
+    left = [key for key in members if key not in tests]
+    pairs = pair_alike(left, [key for key in tests if key not in members])
+    found.notes += [
+        f"{tests[other][0].path}: paired, though the two names differ by a score, or "
+        "by a word such as 'final'"
+        for other in pairs.values()
+    ]
+    return {key: tests[other] for key, other in pairs.items()}
 
 
 def _group(files, roles):

@@ -9,6 +9,7 @@ from ..exceptions import FileError
 from ._align import Rows
 from ._blocks import Block
 from ._matrix import IN_MEMORY, build
+from ._pairing import Key, pair_alike
 from ._reader import Reader
 from .layouts import Source, scan_files
 from .target import Target
@@ -80,11 +81,28 @@ def read_predictions(
     found = scan_files(source, None, [] if sample is None else [sample])
     if found.errors:
         raise found.errors[0]
-    blocks = _read_blocks(reader, found.members)
+    members = _named_as_blended(found.members, names, reader.notes)
+    blocks = _read_blocks(reader, members)
     _check_members(source, names, blocks)
     P = build([blocks[name] for name in names], reader.scratch, IN_MEMORY)
     notes = [*dict.fromkeys([*found.notes, *reader.notes])]
     return Predictions(P, reader.test_ids, notes, reader)
+
+
+def _named_as_blended(members, names, notes):
+    """Give files whose names differ by a score or the like the names of members."""
+    known = {files.name for files in members}
+    missing: list[Key] = [(name,) for name in names if name not in known]
+    others: list[Key] = [(name,) for name in sorted(known.difference(names))]
+    alike = pair_alike(missing, others)
+    pairs = {other[0]: name[0] for name, other in alike.items()}
+    notes += [
+        f"{files.oof}: read as {pairs[files.name]!r}; the two names differ by a score, "
+        "or by a word such as 'final'"
+        for files in members
+        if files.name in pairs
+    ]
+    return [replace(files, name=pairs.get(files.name, files.name)) for files in members]
 
 
 def _read_blocks(reader, members):

@@ -41,6 +41,8 @@ class Target:
         Columns that were read.
     folds : ndarray of shape (n,), int64, or None, default=None
         The fold of each row, where the file has it.
+    columns : tuple of str, default=()
+        Names of all columns of the file, where it is a table.
     rows : ndarray of shape (n,) or None, default=None
         Rows of the file that were kept; None for all.
     n_rows : int, default=0
@@ -66,6 +68,7 @@ class Target:
     levels: NDArray | None = None
     levels_given: bool = False
     notes: list[str] = field(default_factory=list)
+    columns: tuple[str, ...] = ()
 
     @property
     def n_outputs(self) -> int:
@@ -120,9 +123,16 @@ def read_target(
     ('classification', ['no', 'yes'], [1, 2, 3, 4])
     """
     path, column = split_spec(spec)
-    table = read_table(path, lambda names: _wanted(names, column, id), id)
+    header: list[str] = []
+
+    def choose(names):
+        header[:] = names
+        return _wanted(names, column, id)
+
+    table = read_table(path, choose, id)
     name = _find_column(table, column)
     target = Target(np.empty(0), None, None, "", path, name, n_rows=table.n_rows)
+    target.columns = tuple(header)
     target.notes += table.notes
     if column is None:
         target.notes.append(f"{path}: column {name!r} is the target")

@@ -126,12 +126,13 @@ def test_sample_submission_names_the_columns(tmp_path):
     )
     result = blend(bank, methods=METHODS)
     sample = tmp_path / "sample.csv"
-    sample.write_text("id,Status_zz,Status_no,Status_yes\n100,0,0,0\n")
+    rows = "".join(f"{number},0,0,0\n" for number in range(106, 99, -1))
+    sample.write_text("id,Status_zz,Status_no,Status_yes\n" + rows)
     write_blend(result, bank, tmp_path, sample)
     table = pd.read_csv(tmp_path / "submission.csv")
     assert list(table) == ["id", "Status_zz", "Status_no", "Status_yes"]
-    assert table["id"].tolist() == list(range(100, 107))
-    expected = result.predict_test()[:, [2, 0, 1]]
+    assert table["id"].tolist() == list(range(106, 99, -1))  # as the sample has them
+    expected = result.predict_test()[::-1, [2, 0, 1]]
     np.testing.assert_allclose(table.iloc[:, 1:], expected, rtol=1e-12)
     sample.write_text("id,a,b,c\n100,0,0,0\n")
     with pytest.raises(FileError, match="which class each is"):
@@ -139,6 +140,60 @@ def test_sample_submission_names_the_columns(tmp_path):
     sample.write_text("id,a\n100,0\n")
     with pytest.raises(FileError, match="expected 3, one for each class"):
         write_blend(result, bank, tmp_path, sample)
+
+
+def test_ids_are_those_of_the_sample_and_never_made_up(tmp_path):
+    library = regression()
+    result = blend(library, methods=METHODS)
+    sample, new = tmp_path / "sample.csv", members(library.P_test)
+
+    def written(text, ids=None):
+        sample.write_text(text)
+        bank = SimpleNamespace(library=library, ids=None, test_ids=ids, target=None)
+        write_blend(result, bank, tmp_path, sample)
+        return pd.read_csv(tmp_path / "submission.csv")
+
+    rows = "".join(f"{number},0\n" for number in range(9000, 9007))
+    table = written("session_id,load\n" + rows)
+    assert list(table) == ["session_id", "load"]
+    assert table["session_id"].tolist() == list(range(9000, 9007))
+    assert_array_equal(table["load"], result.predict_test())
+    assert apply_blend(tmp_path / "weights.json", new, sample_submission=sample).equals(
+        table
+    )
+    table = written("session_id,load\n" + rows, np.arange(9006, 8999, -1))
+    assert_array_equal(table["load"], result.predict_test()[::-1])
+    assert list(written("prediction\n" + "0\n" * 7)) == ["prediction"]
+    with pytest.raises(FileError, match=r"lacks 1 of the 7 ids of .*sample\.csv"):
+        written("session_id,load\n" + rows, np.arange(8999, 9006)[::-1])
+
+
+@pytest.mark.parametrize("header", ["session_id,load", "load"])
+def test_a_sample_of_other_rows_is_refused(header, tmp_path):
+    library = regression()
+    result = blend(library, methods=METHODS)
+    sample = tmp_path / "sample.csv"
+    row = ",".join("1" for _ in header.split(","))
+    sample.write_text(f"{header}\n{row}\n")
+    with pytest.raises(FileError, match="has 7 rows; expected 1, as"):
+        write_blend(result, library, tmp_path, sample)
+    write_blend(result, library, tmp_path)
+    weights, new = tmp_path / "weights.json", members(library.P_test)
+    with pytest.raises(FileError, match="has 7 rows; expected 1, as"):
+        apply_blend(weights, new, sample_submission=sample)
+
+
+def test_row_numbers_do_not_bear_the_name_of_ids(tmp_path):
+    library = regression()
+    bank = SimpleNamespace(
+        library=library,
+        ids=np.arange(120) + 5,
+        test_ids=None,
+        target=SimpleNamespace(id_column="id", column="load"),
+    )
+    write_blend(blend(bank, methods=METHODS), bank, tmp_path)
+    assert list(pd.read_csv(tmp_path / "submission.csv")) == ["row", "load"]
+    assert pd.read_csv(tmp_path / "oof_blend.csv").columns[0] == "id"
 
 
 @pytest.mark.parametrize(

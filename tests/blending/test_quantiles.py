@@ -143,12 +143,12 @@ def test_columns_of_the_sample_submission(tmp_path, columns, order):
     library = quantiles()
     result = blend(library, methods=["mean"])
     sample = tmp_path / "sample.csv"
-    pd.DataFrame(0.0, index=range(7), columns=["id", *columns]).to_csv(
-        sample, index=False
-    )
+    table = pd.DataFrame(0.0, index=range(7), columns=["id", *columns])
+    table.assign(id=range(100, 107)).to_csv(sample, index=False)
     write_blend(result, library, tmp_path / "out", sample)
     table = pd.read_csv(tmp_path / "out" / "submission.csv")
     assert list(table) == ["id", *columns]
+    assert_array_equal(table["id"], range(100, 107))
     assert_array_equal(table[columns], result.predict_test()[:, order])
 
 

@@ -69,6 +69,19 @@ def test_blend_then_apply(competition, capsys):
     assert again.read_bytes() == (competition / "out/submission.csv").read_bytes()
 
 
+def test_blend_then_apply_where_names_have_scores(competition):
+    for path in (competition / "preds").iterdir():
+        path.rename(path.with_name(path.name.replace("_test", "_lb0.80_final_test")))
+    assert run(*COMMAND, "-o", "out") == 0
+    assert run("apply", "out/weights.json", "preds", "-o", "again.csv") == 0
+    again = competition / "again.csv"
+    assert again.read_bytes() == (competition / "out/submission.csv").read_bytes()
+    for name in ("anna", "ben"):  # no longer unique
+        path = next((competition / "preds").glob(f"{name}_*"))
+        path.with_name(path.name.replace("0.80", "0.81")).write_bytes(path.read_bytes())
+    assert run("apply", "out/weights.json", "preds", "-o", "again.csv") == 2
+
+
 def test_same_seed_same_bytes(competition):
     for out in ("one", "two"):
         assert run(*COMMAND, "-o", out, "--seed", 3) == 0
@@ -132,6 +145,50 @@ def test_refuses_other_members(competition, capsys):
     capsys.readouterr()
     message = refusal(capsys, "apply", "out/weights.json", "preds")
     assert "lack 1 of the 4 members (['dora'])" in message
+
+
+def test_refuses_test_files_of_other_names(competition, capsys):
+    for path in (competition / "preds").iterdir():
+        path.rename(path.with_name(path.name.replace("_test", "x_submission")))
+    message = refusal(capsys, *COMMAND)
+    assert "preds: pairs with no out-of-fold file" in message
+    assert "annax_submission.csv" in message
+    assert "anna_oof.csv" in message
+
+
+def test_ids_of_a_sample_are_written_whatever_their_name(competition):
+    for name in ("anna", "cleo"):
+        for kind, folder in (("oof", "oof"), ("test", "preds")):
+            path = competition / folder / f"{name}_{kind}.csv"
+            table = pd.read_csv(path).rename(columns={"id": "session"})
+            table.to_csv(path, index=False)
+    for name in ("ben", "dora"):
+        (competition / "oof" / f"{name}_oof.parquet").unlink()
+        (competition / "preds" / f"{name}_test.parquet").unlink()
+    for name in ("train", "sample"):
+        path = competition / f"{name}.csv"
+        table = pd.read_csv(path).rename(columns={"id": "session"})
+        table.to_csv(path, index=False)
+    expected = competition / "expected"
+    assert run(*COMMAND, "--sample-submission", "sample.csv", "-o", "out") == 0
+    assert run(*COMMAND, "--id", "session", "-o", expected) == 0
+    submission = pd.read_csv("out/submission.csv")
+    assert submission["session"].tolist() == list(range(1000, 1009))
+    named = pd.read_csv(expected / "submission.csv").set_index("session")["load"]
+    np.testing.assert_array_equal(submission["load"], named[submission["session"]])
+    oof = pd.read_csv("out/oof_blend.csv")
+    assert oof["session"].tolist() == (np.arange(80) * 3).tolist()
+
+
+def test_hints_alike_are_counted(competition, capsys):
+    y = pd.read_csv("train.csv")
+    for number in range(15):
+        y[["id", "load"]].to_csv(f"oof/m{number:02d}_oof.csv", index=False)
+    arguments = ["blend", "oof", "--target", "train.csv:load", "--method", "mean"]
+    assert run(*arguments, "-o", "out") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("equals the target.") == 10
+    assert "warning: 5 more. It holds the truth" in printed
 
 
 def test_names_of_members_are_inert(competition):

@@ -2,12 +2,14 @@
 
 import argparse
 import pickle
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from ensemblekit.commands import inspect
+from ensemblekit.commands._patience import told_if_slow
 
 from ..files.hostile import Trap
 
@@ -66,9 +68,9 @@ def test_all_problems_at_once_and_nothing_is_run(folder, capsys):
     code = call(folder / "oof", "--target", f"{folder / 'train.csv'}:target")
     text = capsys.readouterr().out
     assert code == 2
-    assert text.count("\nerror: ") == 3
-    assert "b_oof.csv" in text
-    assert "3 errors: a blend would refuse these files" in text
+    assert text.count("\nerror: ") == 4
+    assert text.count("b_oof.csv") == 2  # its rows and its numbers
+    assert "4 errors: a blend would refuse these files" in text
     assert not (folder / "CANARY").exists()
 
 
@@ -106,6 +108,67 @@ def test_hints_alike_are_counted(folder, capsys):
     assert "hint: 20 more. Leave it out." in text
 
 
+def test_errors_alike_are_counted_and_others_are_not_lost(folder, capsys):
+    for number in range(30):
+        np.save(folder / "oof" / f"m{number:02d}_oof.npy", np.zeros(number + 2))
+    (folder / "oof" / "z_oof.csv").write_text("id,pred\n7,x\n")
+    code = call(folder / "oof", "--target", f"{folder / 'train.csv'}:target")
+    text = capsys.readouterr().out
+    assert code == 2
+    assert text.count("rows; expected 40") == 10
+    assert "error: 20 more like that of " in text
+    assert "is 'x', no number" in text
+    assert "lacks 39 of the 40 ids" in text
+    assert "32 errors: a blend would refuse" in text
+
+
+def test_all_problems_of_one_member_are_shown(folder, capsys):
+    lines = [f"{7 + row},{row}" for row in range(N)]
+    lines[3], lines[5] = "9,3", "12,x"
+    text = "\n".join(["id,pred,more", *(line + ",nan" for line in lines)])
+    (folder / "oof" / "a_oof.csv").write_text(text)
+    test = folder / "preds"
+    test.mkdir()
+    for name in ("a", "lgbm", "ridge"):
+        np.save(test / f"{name}_test.npy", np.full(9, np.nan if name == "a" else 1.0))
+    short = np.full(N - 1, 0.5)
+    short[4] = np.inf
+    np.save(folder / "oof" / "z_oof.npy", short)
+    np.save(test / "z_test.npy", np.ones(8))
+    spec = f"{folder / 'train.csv'}:target"
+    assert call(folder / "oof", "--target", spec, "--test", test) == 2
+    text = capsys.readouterr().out
+    for words in (
+        "the id 9 in column 'id' stands in line 4 too",
+        "column 'pred' is 'x', no number",
+        "column 'more' is missing or NaN (40 such rows)",
+        "a_test.npy: row 0, column 0 is nan",
+        "z_oof.npy: has 39 rows; expected 40",
+        "z_oof.npy: row 4, column 0 is inf",
+        "z_test.npy: has 8 rows; expected 9",
+    ):
+        assert words in text, words
+
+
+def test_missing_values_do_not_hide_what_is_no_probability(folder, capsys):
+    labels = np.where(np.arange(N) % 2, "no", "yes")
+    frame = pd.DataFrame({"id": np.arange(N) + 7, "target": labels})
+    frame.to_csv(folder / "train.csv", index=False)
+    values = np.full(N, 3.0)
+    values[0] = np.nan
+    np.save(folder / "oof" / "lgbm_oof.npy", values)
+    frame.assign(pred=values)[["id", "pred"]].to_csv(
+        folder / "oof" / "ridge_oof.csv", index=False
+    )
+    (folder / "oof" / "ridge_oof.npy").unlink()
+    assert call(folder / "oof", "--target", f"{folder / 'train.csv'}:target") == 2
+    text = capsys.readouterr().out
+    assert "row 0, column 0 is nan" in text
+    assert "holds values from" in text
+    assert "is missing or NaN" in text
+    assert "column 'pred' holds 3; probabilities" in text
+
+
 def test_the_task_can_be_given(folder, capsys):
     frame = pd.DataFrame({"id": np.arange(N) + 7, "target": np.arange(N) % 4})
     frame.to_csv(folder / "train.csv", index=False)
@@ -122,6 +185,18 @@ def test_names_cannot_steer_the_terminal(folder, capsys):
     text = capsys.readouterr().out
     assert "\x1b" not in text
     assert r"\x1b[31mred\n" in text
+
+
+def test_slow_work_is_told_on_a_terminal(monkeypatch, capsys):
+    with told_if_slow("Reading", 0.0):  # no terminal
+        time.sleep(0.05)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with told_if_slow("Reading", 0.0):
+        time.sleep(0.2)
+    with told_if_slow("Reading", 60.0):
+        pass
+    assert capsys.readouterr().err == "Reading ...\n"
 
 
 def test_packages_that_lack_are_named(folder, capsys, monkeypatch):

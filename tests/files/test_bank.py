@@ -482,3 +482,39 @@ def test_decimals_and_numbers_as_text(tmp_path, train):
     frame.to_parquet(tmp_path / "oof" / "b.parquet")
     bank = read_bank(tmp_path / "oof", train)
     np.testing.assert_allclose(bank.library.P, P[:, [0, 0]], atol=1e-4)
+
+
+@pytest.mark.parametrize("ids", [False, True])
+def test_one_npz_of_each_member_holds_both_kinds_of_rows(ids, train, tmp_path):
+    rows, test_rows = np.arange(N), np.arange(N_TEST)
+    for m, name in enumerate(NAMES):
+        arrays = {}
+        if ids:
+            rows, test_rows = RNG.permutation(N), RNG.permutation(N_TEST)
+            arrays = {"id": IDS[rows], "test_id": TEST_IDS[test_rows]}
+        arrays |= {"oof": P[rows, m], "test": P_TEST[test_rows, m]}
+        np.savez(path_of(tmp_path, f"z/{name}.npz"), **arrays)
+    bank = read_bank(tmp_path / "z", train)
+    np.testing.assert_array_equal(bank.library.P, P)
+    if ids:
+        order = np.argsort(bank.test_ids)
+        np.testing.assert_array_equal(bank.test_ids[order], np.sort(TEST_IDS))
+        expected = P_TEST[np.argsort(TEST_IDS)]
+        np.testing.assert_array_equal(bank.library.P_test[order], expected)
+    else:
+        np.testing.assert_array_equal(bank.library.P_test, P_TEST)
+    assert [files.test for files in bank.files] == [files.oof for files in bank.files]
+
+
+def test_given_test_files_come_before_those_in_an_npz(train, tmp_path):
+    np.savez(path_of(tmp_path, "z/ab.npz"), oof=P[:, 0], test=P_TEST[:, 0])
+    np.save(path_of(tmp_path, "preds/ab.npy"), P_TEST[:, 1])
+    bank = read_bank(tmp_path / "z", train, test=tmp_path / "preds")
+    np.testing.assert_array_equal(bank.library.P_test, P_TEST[:, [1]])
+
+
+def test_an_npz_of_both_beside_one_without_test_rows_is_refused(train, tmp_path):
+    np.savez(path_of(tmp_path, "z/ab.npz"), oof=P[:, 0], test=P_TEST[:, 0])
+    np.savez(path_of(tmp_path, "z/cd.npz"), oof=P[:, 1])
+    with pytest.raises(FileError, match="has no file of the test rows"):
+        read_bank(tmp_path / "z", train)

@@ -83,6 +83,130 @@ def test_one_far_ahead(noise):
     assert any("equals the target" in p for p in problems) == (noise == 0.0)
 
 
+def leaky(kind, n=2000, seed=0):
+    """Six members, exchangeable; return y, arrays and a change that leaks."""
+    rng = np.random.default_rng(seed)
+    signal = rng.normal(size=n)
+    if kind == "regression":
+        y = signal + rng.normal(size=n)
+        arrays = {name: signal + 0.5 * rng.normal(size=n) for name in "abcdef"}
+        return y, arrays, lambda p, share: y + share * (p - y)
+    codes = (rng.random(n) < 1 / (1 + np.exp(-signal))).astype(int)
+    noisy = {name: signal + 0.5 * rng.normal(size=n) for name in "abcdef"}
+    arrays = {name: 1 / (1 + np.exp(-z)) for name, z in noisy.items()}
+    y = np.array(["no", "yes"])[codes]
+    return y, arrays, lambda p, share: codes + share * (p - codes)
+
+
+def members_of(hints, words):
+    return [hint.file[-2] for hint in hints if words in hint.problem]
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+@pytest.mark.parametrize("share", [0.1, 0.3])
+@pytest.mark.parametrize("which", ["a", "bd"])
+def test_members_with_the_same_leak(kind, share, which):
+    y, arrays, leak = leaky(kind)
+    for name in which:
+        arrays[name] = leak(arrays[name], share)
+    hints = hints_of(arrays, y)
+    assert members_of(hints, "is it held out?") == list(which)
+
+
+def test_half_the_error_of_the_next():
+    rng, y, _ = make()
+    arrays = {name: y + rng.normal(size=N) for name in "abcde"}
+    arrays["c"] = y + 0.5 * rng.normal(size=N)
+    assert members_of(hints_of(arrays, y), "is it held out?") == ["c"]
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+@pytest.mark.parametrize("which", ["a", "bd"])
+def test_a_leak_in_one_fold(kind, which):
+    y, arrays, leak = leaky(kind)
+    folds = np.arange(len(y)) % 5
+    for name in which:
+        changed = leak(arrays[name], 0.2)
+        arrays[name] = np.where(folds == 3, changed, arrays[name])
+    hints = hints_of(arrays, y, folds=folds)
+    assert members_of(hints, "trained on that fold?") == list(which)
+    assert all(" in fold 3, where" in hint.problem for hint in hints)
+    assert hints_of(arrays, y) == []  # nothing is far ahead on all rows
+
+
+def test_a_better_member_and_an_easier_fold_are_no_leaks():
+    rng, y, _ = make()
+    folds = np.arange(N) % 5
+    noise = np.where(folds == 2, 0.1, 1.0)
+    arrays = {
+        name: y + scale * noise * rng.normal(size=N)
+        for name, scale in zip("abcde", [0.7, 0.9, 0.63, 0.5, 0.95], strict=True)
+    }
+    assert hints_of(arrays, y, folds=folds) == []
+
+
+@pytest.mark.parametrize("signal", [0.4, 2.0])
+def test_swapped_classes(signal):
+    rng = np.random.default_rng(1)
+    z = signal * rng.normal(size=2000)
+    y = np.where(rng.random(2000) < 1 / (1 + np.exp(-z)), "yes", "no")
+    arrays = {
+        name: 1 / (1 + np.exp(-z - 0.1 * rng.normal(size=2000))) for name in "abc"
+    }
+    assert hints_of(arrays, y) == []
+    arrays["b"] = 1 - arrays["b"]
+    (hint,) = hints_of(arrays, y)
+    assert hint.file == "member 'b'"
+    assert hint.level == "warning"
+    assert "has its classes swapped" in hint.problem
+    assert "the probability of 'yes', not of 'no'" in hint.advice
+
+
+@pytest.mark.parametrize("order", [[1, 0, 2, 3], [1, 2, 3, 0], [0, 1, 3, 2]])
+def test_classes_in_another_order(order):
+    rng = np.random.default_rng(2)
+    labels = np.array(["ant", "bee", "cat", "dog"])
+    codes = rng.integers(0, 4, 2000)
+
+    def probabilities():
+        z = rng.normal(size=(2000, 4)) + 1.5 * (codes[:, None] == np.arange(4))
+        return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+
+    arrays = {name: probabilities() for name in "abc"}
+    assert hints_of(arrays, labels[codes]) == []
+    arrays["c"] = arrays["c"][:, order]
+    (hint,) = hints_of(arrays, labels[codes])
+    assert hint.file == "member 'c'"
+    assert f"with its columns taken as {labels[order].tolist()}" in hint.problem
+
+
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_noise_has_no_order_of_classes(n_classes):
+    rng = np.random.default_rng(3)
+    y = rng.integers(0, n_classes, 400).astype(str)
+    arrays = {name: rng.dirichlet(np.ones(n_classes), 400) for name in "abcdefgh"}
+    hints = hints_of(arrays, y)
+    assert hints
+    assert not [hint for hint in hints if "classes" in hint.problem.split(";")[0]]
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+def test_exchangeable_members_are_rarely_told_apart(kind):
+    """No hint in 100 draws of members that are alike, some few of them far off."""
+    found = 0
+    for seed in range(100):
+        y, arrays, _ = leaky(kind, n=200, seed=seed)
+        found += bool(hints_of(arrays, y, rules={}, folds=np.arange(200) % 5))
+    assert found == 0
+
+
+def test_noise_about_the_target_is_no_other_scale():
+    rng, _, _ = make()
+    y = rng.normal(size=N)
+    arrays = {name: y + 1.3 * rng.normal(size=N) for name in "abc"}
+    assert not members_of(hints_of(arrays, y), "on another scale")
+
+
 @pytest.mark.parametrize("data", [make, classes])
 @pytest.mark.parametrize("order", ["id", "fold", "reversed", "text"])
 def test_rows_in_another_order(data, order):

@@ -1,11 +1,14 @@
 """Files are found and paired by name alone; two readings are refused."""
 
+import time
+
 import numpy as np
 import pytest
 
 from ensemblekit import FileError
 from ensemblekit.files import find_files
 from ensemblekit.files._names import STRIPPED, role_of, strip_roles
+from ensemblekit.files._pairing import pair_alike
 from ensemblekit.files.layouts import scan_files
 
 MEMBERS = ["lgbm", "xgb_v2"]
@@ -122,6 +125,65 @@ def test_fewer_words_are_taken_off_where_names_would_collide(tmp_path):
     assert [f.name for f in find_files(tmp_path)] == ["lgbm", "lgbm_proba"]
 
 
+@pytest.mark.parametrize(
+    ("oof", "test"),
+    [
+        ("{}_cv0.81_oof.csv", "{}_cv0.81_lb0.80_test.csv"),
+        ("oof/{}.csv", "sub/{}_sub_final.csv"),
+        ("oof/{}_cv0.81.csv", "sub/final_{}_lb0.80.csv"),
+        ("oof/{}.npy", "preds/{}_test_mean.npy"),
+    ],
+)
+def test_names_that_differ_by_scores_and_the_like_are_paired(oof, test, tmp_path):
+    for member in MEMBERS:
+        touch(tmp_path / oof.format(member))
+        touch(tmp_path / test.format(member))
+    found = scan_files(tmp_path)
+    assert [files.test for files in found.members] == [
+        tmp_path / test.format(member) for member in MEMBERS
+    ]
+    notes = [note for note in found.notes if "the two names differ" in note]
+    assert len(notes) == len(MEMBERS)
+
+
+def test_scores_of_the_same_model_tell_its_files_apart(tmp_path):
+    for score in ("0.81", "0.82"):
+        touch(tmp_path / f"lgbm_cv{score}_oof.npy")
+        touch(tmp_path / f"lgbm_cv{score}_lb0.8_test.npy")
+    for files in find_files(tmp_path):
+        assert files.test.name.startswith(files.name)
+
+
+@pytest.mark.parametrize(
+    ("oof", "test"),
+    [
+        (["m0", "m1"], ["model0", "model1"]),
+        (["lgbm", "cat"], ["lgbm_v2", "cat_v2"]),
+        (["lgbm_cv0.81", "lgbm_cv0.82"], ["lgbm_lb0.7", "lgbm_lb0.8"]),
+        (["lgbm", "lgbm_final"], ["lgbm_best", "lgbm_last"]),
+        (["lgbm", "cat"], ["lgbm_dart", "cat_dart"]),
+    ],
+)
+@pytest.mark.parametrize("as_list", [True, False])
+def test_given_test_files_that_pair_with_none_are_refused(oof, test, as_list, tmp_path):
+    for name in oof:
+        touch(tmp_path / "oof" / f"{name}_oof.csv")
+    paths = [touch(tmp_path / "preds" / f"{name}_submission.csv") for name in test]
+    source = paths if as_list else tmp_path / "preds"
+    with pytest.raises(FileError) as caught:
+        find_files(tmp_path / "oof", source)
+    assert "pairs with no out-of-fold file" in str(caught.value)
+    for name in (f"{test[0]}_submission.csv", f"{oof[0]}_oof.csv"):
+        assert name in str(caught.value)
+
+
+def test_an_empty_folder_of_given_test_files_is_refused(tmp_path):
+    touch(tmp_path / "oof" / "a.npy")
+    (tmp_path / "preds").mkdir()
+    with pytest.raises(FileError, match="preds: holds no prediction files"):
+        find_files(tmp_path / "oof", tmp_path / "preds")
+
+
 def test_says_what_was_not_read(tmp_path):
     for name in ("a_oof.npy", "train.csv", "folds.csv", "model.pkl", "c_test.npy",
                  "notes.txt", "b.npy", ".hidden_oof.npy", "readme.md"):  # fmt: skip
@@ -155,6 +217,14 @@ def test_ten_thousand_files(tmp_path):
     found = find_files(tmp_path)
     assert len(found) == 5000
     assert all(files.test is not None for files in found)
+
+
+def test_thousands_of_names_that_do_not_pair_take_linear_time():
+    ours = [(f"m{number}_cv0.{number}",) for number in range(20_000)]
+    others = [("lgbm", f"lgbm_lb0.{number}") for number in range(20_000)]
+    start = time.process_time()
+    assert pair_alike(ours, others) == {}
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(
