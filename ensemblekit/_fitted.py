@@ -14,7 +14,7 @@ from ._memory_limit import check_memory
 from ._model_files import pickle_size
 from ._same_rows import check_same_rows
 from ._sklearn import (
-    _BaseComposition,
+    NamedPartsMixin,
     _num_samples,
     check_input_features,
     require_fitted,
@@ -37,7 +37,7 @@ _NOT_FOR_PREDICTION = (
 )
 
 
-class FittedMembers(HTMLSummaryMixin, TransformerMixin, _BaseComposition):
+class FittedMembers(HTMLSummaryMixin, TransformerMixin, NamedPartsMixin):
     """Members' models and predictions, by name; `CrossFit` fits them."""
 
     estimators: list

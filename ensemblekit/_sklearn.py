@@ -58,11 +58,11 @@ __all__ = [
     "HasMethods",
     "Integral",
     "Interval",
+    "NamedPartsMixin",
     "Parallel",
     "Real",
     "StrOptions",
     "VisualBlock",
-    "_BaseComposition",
     "_check_feature_names_in",
     "_check_method_params",
     "_check_response_method",
@@ -93,6 +93,40 @@ def check_parameters(estimator):
     """
     if hasattr(estimator, "_parameter_constraints"):
         estimator._validate_params()
+
+
+class NamedPartsMixin(_BaseComposition):
+    """Parameters of an estimator that holds a list of named others."""
+
+    _parts = "estimators"  # the parameter that holds them
+
+    def get_params(self, deep=True):
+        """Return parameters, with ``deep`` also those of the named estimators.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add the named estimators and their parameters.
+
+        Returns
+        -------
+        params : dict of str to object
+        """
+        return self._get_params(self._parts, deep=deep)
+
+    def set_params(self, **params):
+        """Set parameters, named estimators by name, theirs by ``name__parameter``.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by the names that `get_params` gives.
+
+        Returns
+        -------
+        self : object
+        """
+        return self._set_params(self._parts, **params)
 
 
 def check_input_features(estimator, X, *, reset):

@@ -21,7 +21,7 @@ from ._sklearn import (
     HasMethods,
     Integral,
     Interval,
-    _BaseComposition,
+    NamedPartsMixin,
     _check_feature_names_in,
     _fit_context,
     check_input_features,
@@ -76,7 +76,7 @@ class Stacked(
     CallbackSupportMixin,
     Combining,
     TransformerMixin,
-    _BaseComposition,
+    NamedPartsMixin,
 ):
     """All of a stacked estimator but `_task` and `_default_combiner`, and `predict`."""
 
@@ -131,20 +131,6 @@ class Stacked(
         self.random_state = random_state
         self.verbose = verbose
 
-    def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of members and combiner.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to add members and combiner and their parameters.
-
-        Returns
-        -------
-        params : dict of str to object
-        """
-        return self._get_params("estimators", deep=deep)
-
     def set_params(self, **params):
         """Set parameters, members by name and nested ones by ``name__parameter``.
 
@@ -167,7 +153,7 @@ class Stacked(
             defaults = self._resolve_estimators()
             if {name for name, _ in defaults} & (owners | params.keys()):
                 self.estimators = defaults
-        return self._set_params("estimators", **params)
+        return super().set_params(**params)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, *, sample_weight=None, groups=None, **params):

@@ -195,34 +195,6 @@ class CrossFit(CallbackSupportMixin, MemberFitting):
         self.random_state = random_state
         self.verbose = verbose
 
-    def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of the members.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to add the members and their parameters.
-
-        Returns
-        -------
-        params : dict of str to object
-        """
-        return self._get_params("estimators", deep=deep)
-
-    def set_params(self, **params):
-        """Set parameters, members by name, nested ones by ``name__parameter``.
-
-        Parameters
-        ----------
-        **params : dict
-            Values by the names that `get_params` gives.
-
-        Returns
-        -------
-        self : object
-        """
-        return self._set_params("estimators", **params)
-
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, *, sample_weight=None, groups=None, **params):
         """Fit all members on all folds.

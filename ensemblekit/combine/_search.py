@@ -7,9 +7,9 @@ from sklearn.metrics import get_scorer_names
 from .. import layout
 from .._sklearn import (
     Interval,
+    NamedPartsMixin,
     Real,
     StrOptions,
-    _BaseComposition,
     _fit_context,
 )
 from ..losses import LOSSES
@@ -28,7 +28,7 @@ _SCORERS = set(get_scorer_names())
 
 
 class CombinerSearchClassifier(
-    ClassificationCombinerMixin, ClassifierMixin, _BaseComposition
+    ClassificationCombinerMixin, ClassifierMixin, NamedPartsMixin
 ):
     """Choose among combiners, and the members themselves, by cross-validation.
 
@@ -133,6 +133,7 @@ class CombinerSearchClassifier(
     True
     """
 
+    _parts = "combiners"
     _parameter_constraints: dict = {
         "combiners": [list, None],
         "loss": [
@@ -157,34 +158,6 @@ class CombinerSearchClassifier(
         self.strategy = strategy
         self.cv = cv
         self.n_jobs = n_jobs
-
-    def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of the combiners.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to add the combiners and their parameters.
-
-        Returns
-        -------
-        params : dict of str to object
-        """
-        return self._get_params("combiners", deep=deep)
-
-    def set_params(self, **params):
-        """Set parameters, combiners by name and theirs by ``name__parameter``.
-
-        Parameters
-        ----------
-        **params : dict
-            Values by the names that `get_params` gives.
-
-        Returns
-        -------
-        self : object
-        """
-        return self._set_params("combiners", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, P, y, sample_weight=None):
@@ -215,9 +188,7 @@ class CombinerSearchClassifier(
         return base.predict(self, P, "predict_proba")
 
 
-class CombinerSearchRegressor(
-    RegressionCombinerMixin, RegressorMixin, _BaseComposition
-):
+class CombinerSearchRegressor(RegressionCombinerMixin, RegressorMixin, NamedPartsMixin):
     """Choose among combiners, and the members themselves, by cross-validation.
 
     Every combiner is fitted without each row fold of P in turn and scored on that fold;
@@ -321,6 +292,7 @@ class CombinerSearchRegressor(
     True
     """
 
+    _parts = "combiners"
     _parameter_constraints: dict = {
         "combiners": [list, None],
         "loss": [
@@ -351,34 +323,6 @@ class CombinerSearchRegressor(
         self.delta = delta
         self.level = level
         self.n_jobs = n_jobs
-
-    def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of the combiners.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to add the combiners and their parameters.
-
-        Returns
-        -------
-        params : dict of str to object
-        """
-        return self._get_params("combiners", deep=deep)
-
-    def set_params(self, **params):
-        """Set parameters, combiners by name and theirs by ``name__parameter``.
-
-        Parameters
-        ----------
-        **params : dict
-            Values by the names that `get_params` gives.
-
-        Returns
-        -------
-        self : object
-        """
-        return self._set_params("combiners", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, P, y, sample_weight=None):

@@ -11,9 +11,9 @@ from .._sklearn import (
     HasMethods,
     Integral,
     Interval,
+    NamedPartsMixin,
     Real,
     StrOptions,
-    _BaseComposition,
     _fit_context,
     _num_samples,
     _safe_indexing,
@@ -37,7 +37,7 @@ from .fdr import (
 __all__ = ["ConformalSelector"]
 
 
-class ConformalSelector(_BaseComposition):
+class ConformalSelector(NamedPartsMixin):
     """Select the rows whose target is above a threshold, at a false discovery rate.
 
     The expected share of wrong rows (y at or below the threshold) among the selected is
@@ -157,34 +157,6 @@ default="deterministic"
         self.ties = ties
         self.calibration_size = calibration_size
         self.random_state = random_state
-
-    def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of the estimators.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to add the candidates and their parameters.
-
-        Returns
-        -------
-        params : dict of str to object
-        """
-        return self._get_params("estimators", deep=deep)
-
-    def set_params(self, **params):
-        """Set parameters, candidates by name, nested ones by ``name__parameter``.
-
-        Parameters
-        ----------
-        **params : dict
-            Values by the names that `get_params` gives.
-
-        Returns
-        -------
-        self : object
-        """
-        return self._set_params("estimators", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None, thresholds=None):

@@ -11,9 +11,9 @@ from .._routing import make_router, merge_member_tags, route
 from .._sklearn import (
     Integral,
     Interval,
+    NamedPartsMixin,
     Real,
     StrOptions,
-    _BaseComposition,
     _fit_context,
     _safe_indexing,
     check_input_features,
@@ -26,7 +26,7 @@ from . import _tracing, windows
 _DEFAULT_COST = 1.25
 
 
-class Cascade(_BaseComposition):
+class Cascade(NamedPartsMixin):
     """Members asked in turn; `_task` tells the two cascades apart."""
 
     _task: str
@@ -55,34 +55,6 @@ class Cascade(_BaseComposition):
     n_jobs: Any
     random_state: Any
     verbose: Any
-
-    def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of the members.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to add the members and their parameters.
-
-        Returns
-        -------
-        params : dict of str to object
-        """
-        return self._get_params("estimators", deep=deep)
-
-    def set_params(self, **params):
-        """Set parameters, members by name, nested ones by ``name__parameter``.
-
-        Parameters
-        ----------
-        **params : dict
-            Values by the names that `get_params` gives.
-
-        Returns
-        -------
-        self : object
-        """
-        return self._set_params("estimators", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, *, sample_weight=None, groups=None, **params):

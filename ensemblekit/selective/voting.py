@@ -14,9 +14,9 @@ from .._sklearn import (
     HasMethods,
     Integral,
     Interval,
+    NamedPartsMixin,
     Real,
     StrOptions,
-    _BaseComposition,
     _fit_context,
     _num_samples,
     check_input_features,
@@ -38,7 +38,7 @@ from .votes import SelectiveVote, decide_rows, selective_vote, vote_counts, vote
 __all__ = ["SelectiveVotingClassifier"]
 
 
-class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
+class SelectiveVotingClassifier(ClassifierMixin, NamedPartsMixin):
     """Train a pipeline several times; answer where another training would agree.
 
     Members are trainings that differ by chance. A row is answered with the class of
@@ -191,34 +191,6 @@ class SelectiveVotingClassifier(ClassifierMixin, _BaseComposition):
         self.abstain_label = abstain_label
         self.random_state = random_state
         self.n_jobs = n_jobs
-
-    def get_params(self, deep=True):
-        """Return parameters, with ``deep`` also those of the estimators.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to add the members and their parameters.
-
-        Returns
-        -------
-        params : dict of str to object
-        """
-        return self._get_params("estimators", deep=deep)
-
-    def set_params(self, **params):
-        """Set parameters, members by name, nested ones by ``name__parameter``.
-
-        Parameters
-        ----------
-        **params : dict
-            Values by the names that `get_params` gives.
-
-        Returns
-        -------
-        self : object
-        """
-        return self._set_params("estimators", **params)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):
