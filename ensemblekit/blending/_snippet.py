@@ -14,12 +14,20 @@ _PREDICTS = {"probabilities": "predict_proba", "quantiles": "predict_quantiles"}
 
 
 def read_code(source):
-    """Return lines that read a bank; source : arguments of `read_bank`."""
-    first = f"read_bank({source['oof']!r}, {source['target']!r}"
-    given = {k: v for k, v in source.items() if k not in ("oof", "target")}
+    """Return lines that read a bank.
+
+    source : arguments of `read_bank`, and `task`, where it was given
+    """
+    target, names = repr(source["target"]), ["read_bank"]
+    if source.get("task") is not None:  # not the one that the values tell
+        options = f"id={source.get('id')!r}, task={source['task']!r}"
+        target = f"read_target({target}, {options})"
+        names.append("read_target")
+    first = f"read_bank({source['oof']!r}, {target}"
+    given = {k: v for k, v in source.items() if k not in ("oof", "target", "task")}
     options = "".join(f", {k}={v!r}" for k, v in given.items() if v is not None)
     return (
-        "from ensemblekit.files import read_bank\n\n"
+        f"from ensemblekit.files import {', '.join(names)}\n\n"
         f"library = {first}{options}).library\n"
     )
 

@@ -11,7 +11,7 @@ from ..files._content import read_table
 from ..files._ids import as_same_kind, canonical, check_unique, positions
 from ..files._parts import Table
 from ..files._quantiles import level_of
-from ..files._sample import class_of, find_sample_id
+from ..files._sample import find_classes, find_sample_id
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,10 @@ def _first(ids, names, n_rows):
 
 
 def _class_of_each(names, classes, where="the sample submission"):
-    """Return the class of each column: by its name, or by the end of its name."""
+    """Return the class of each column, by its name."""
     labels = [str(label) for label in classes]
-    ends = {name: class_of(name, labels) for name in names}
-    found = {name: end for name, end in ends.items() if end is not None}
-    if sorted(found.values()) != list(range(len(labels))):
+    found = find_classes(list(names), classes)
+    if not found:
         raise FileError(
             where,
             None,

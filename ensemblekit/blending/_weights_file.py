@@ -10,7 +10,7 @@ from ..files._json import read_object
 from ._fields import shown
 from ._result import FORMAT
 from ._stored import restore
-from ._submission import Names, _class_of_each
+from ._submission import Names, _class_of_each, _levels_of_each
 
 ADVICE = "Give the weights.json that `ensemblekit blend` wrote."
 _LARGEST = 2**29
@@ -144,11 +144,15 @@ def _names(stored):
     return names
 
 
+def _levels_of(model):
+    levels = getattr(model, "quantile_levels_", None)
+    levels = getattr(model, "quantile_levels", None) if levels is None else levels
+    return None if levels is None else [float(level) for level in levels]
+
+
 def _check_levels(stored):
     """Refuse levels that are not the combiner's."""
-    given, model = stored["names"].levels, stored["model"]
-    own = getattr(model, "quantile_levels_", getattr(model, "quantile_levels", None))
-    own = None if own is None else [float(level) for level in own]
+    given, own = stored["names"].levels, _levels_of(stored["model"])
     if given != own or (given is None) != (stored["task"] != "quantile"):
         raise ValueError("submission.levels are not those of its combiner and task")
 
@@ -159,9 +163,7 @@ def _check_columns(listed, id_name, stored):
     if not texts or len({*listed, id_name}) != len(listed) + 1:
         raise ValueError("submission.columns is no list of different names")
     if stored["reads"] == "quantiles":
-        n_levels = stored["n_columns"] // len(stored["members"])
-        if len(listed) != n_levels:
-            raise ValueError(f"submission.columns are not {n_levels}, one a level")
+        _levels_of_each(listed, _levels_of(stored["model"]), "submission.columns")
         return
     several = stored["reads"] == "probabilities"
     n_classes = len(stored["classes"]) if several else 1

@@ -23,6 +23,7 @@ from ._result import FORMAT, Blend
 from ._stored import store
 from ._submission import Names, in_order_of, oof_columns, test_columns
 from ._weights_file import damaged, read_weights
+from .metrics import find_metric
 
 __all__ = ["apply_blend", "write_blend"]
 
@@ -89,6 +90,22 @@ def write_blend(
         columns = test_columns(prediction, blend.classes, ids, names)
         texts["submission.csv"] = to_csv(columns)
     return write_texts(Path(folder), texts)
+
+
+def check_sample(bank, metric, sample):
+    """Refuse a sample submission that a blend by this metric would not fit.
+
+    Raises
+    ------
+    FileError
+        If its columns are not what the metric reads.
+    """
+    library = bank.library
+    levels = library.quantile_levels
+    n_classes = 0 if library.classes is None else len(library.classes)
+    found = find_metric(metric, library.task, n_classes, levels)
+    levels = None if levels is None else levels.tolist()
+    Names.of(bank, sample, found.reads, library.classes, levels)
 
 
 def apply_blend(

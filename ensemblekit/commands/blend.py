@@ -105,6 +105,7 @@ def _run(options):
 def _blend(folder, options):
     from ..blending import blend, write_blend
     from ..blending._estimate import estimate
+    from ..blending.outputs import check_sample
     from ..files import read_bank
 
     arguments = read_inputs(options)
@@ -112,6 +113,8 @@ def _blend(folder, options):
         bank = read_bank(**arguments)
     with bank:
         _tell(bank)
+        if options.sample_submission is not None:  # before hours of fits
+            check_sample(bank, options.metric, options.sample_submission)
         methods = _methods(options.method)
         expected = estimate(bank.library, options.metric, methods, options.seed)
         if expected:
@@ -132,7 +135,7 @@ def _blend(folder, options):
             bank,
             folder,
             options.sample_submission,
-            source={"target": options.target, **source},
+            source={"target": options.target, "task": options.task, **source},
         )
         _say_escaped(bank)
     print(f"Written to {folder}: {', '.join(path.name for path in paths)}.")

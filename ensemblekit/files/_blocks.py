@@ -82,8 +82,8 @@ def read_blocks(path: Path, request: Request) -> FileContent:
     content = read_content(path, max_rows, id_name=request.target.id_column)
     if isinstance(content, Table):
         return _from_table(content, request)
-    keys = {key.lower() for key in content}
-    if keys & {*ID_NAMES, "ids"} and len(keys) > 1:
+    keys = {_bare(key) for key in content}
+    if keys & {*ID_NAMES, "ids"} and len(content) > 1:
         found = _from_table(_as_table(path, content, request), request)
     else:
         found = _from_arrays(path, content, request)
@@ -252,8 +252,7 @@ def _as_table(path, arrays, request):
     columns, counted = {}, set()
     for key, array in chosen.items():
         values = array.load()
-        bare = strip_roles(key, {"oof", "test", "train"}).lower()
-        name = "id" if bare in {"id", "ids"} else key
+        name = "id" if _bare(key) in {"id", "ids"} else key
         if values.ndim == 1:
             columns[name] = values
         elif values.ndim == 2:
@@ -263,6 +262,11 @@ def _as_table(path, arrays, request):
     if len(lengths) > 1:
         raise FileError(path, None, f"has arrays of {lengths} rows beside its ids.")
     return Table(path, columns, counted=frozenset(counted))
+
+
+def _bare(key):
+    """Return an array's name without the part that it is of: ``test_id`` holds ids."""
+    return strip_roles(key, {"oof", "test", "train"}).lower()
 
 
 def _n_rows(array):

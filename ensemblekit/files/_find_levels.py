@@ -9,7 +9,7 @@ from ..exceptions import FileError
 from ._columns import find_roles
 from ._content import kind_of, read_table
 from ._parts import Table
-from ._quantiles import ADVICE_ON_LEVELS, levels_in
+from ._quantiles import ADVICE_ON_LEVELS, level_of, levels_in
 from .layouts import Found
 from .target import Target
 
@@ -88,7 +88,12 @@ def _first_columns(target, found):
         except _Header as header:
             empty = Table(files.oof, dict.fromkeys(header.names, np.empty(0)))
             roles = find_roles(empty, target.id_column, target.column)
-            return files.oof, roles.predictions
+            # What the target's file has too may hold the ids.
+            return files.oof, [
+                name
+                for name in roles.predictions
+                if name not in target.columns or level_of(name) is not None
+            ]
         except FileError:
             continue  # it is read again, and refused, as a member
     return None, []

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import FileError
 from ._ids import ID_NAMES
+from ._names import strip_roles
 from ._open import MAX_CELLS, check_regular, system_errors
 from ._parts import LazyArray
 
@@ -104,7 +105,8 @@ def _check_entries(path, entries):
 
 
 def _read_entry(path, archive, entry):
-    where, ids = f"{entry.filename}: ", _key(entry).lower() in (*ID_NAMES, "ids")
+    bare = strip_roles(_key(entry), {"oof", "test", "train"}).lower()
+    where, ids = f"{entry.filename}: ", bare in (*ID_NAMES, "ids")
     with archive.open(entry) as file:
         shape, fortran, dtype = _read_header(path, file, where, ids)
         declared = _n_values(shape) * dtype.itemsize

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from numpy.typing import NDArray
 
+from ._class_names import ClassNames
 from ._columns import _PREDICTION
 from ._content import read_table
 from ._ids import ID_NAMES, canonical, check_unique
@@ -32,10 +33,8 @@ def find_sample_id(
     known = next((lower[name] for name in ID_NAMES if name in lower), None)
     if known is not None and len(names) > 1:
         return known
-    labels = [str(label) for label in classes or ()]
-    of_class = {name for name in left if class_of(name, labels) is not None}
-    if {class_of(name, labels) for name in of_class} == set(range(len(labels))):
-        left = [name for name in left if name not in of_class]
+    of_class = {} if classes is None else find_classes(left, classes)
+    left = [name for name in left if name not in of_class]
     if levels is not None:
         left = [name for name in left if level_of(name) is None]
     left = [name for name in left if not set(words(name)) & _PREDICTION]
@@ -57,12 +56,19 @@ def read_sample(path, target) -> tuple[NDArray | None, int, str | None]:
     return ids, len(ids), name
 
 
-def class_of(name: str, labels: list[str]) -> int | None:
-    """Return the class of a column, by its name or by the end of it."""
-    ends = [k for k, label in enumerate(labels) if name == label]
-    ends = ends or [
-        k
-        for k, label in enumerate(labels)
-        if name.endswith(label) and not name[: -len(label)][-1:].isalnum()
-    ]
-    return ends[0] if len(ends) == 1 else None
+def find_classes(names: list[str], classes: Iterable) -> dict[str, int]:
+    """Return the class of each column that has one, by the rule for members' columns.
+
+    Empty where the names do not tell of each class.
+    """
+    known = ClassNames(classes)
+    families, _ = known.families(names, last=True)
+    if families:
+        return {name: k for k, name in enumerate(families[0].columns)}
+    parts = {name: known.find(name) for name in names}
+    found = {
+        name: known.labels.index(part.label)
+        for name, part in parts.items()
+        if part is not None
+    }
+    return found if sorted(found.values()) == list(range(len(known.labels))) else {}

@@ -184,7 +184,7 @@ def test_the_code_fits_the_best_again(tmp_path, monkeypatch):
         ({"levels": None}, "levels are not those of its combiner"),
         ({"levels": "abc"}, "levels are not those of its combiner"),
         ({"levels": [[0.1], 0.5]}, "levels are not those of its combiner"),
-        ({"columns": ["a", "b"]}, "submission.columns are not 3, one a level"),
+        ({"columns": ["a", "b"]}, "submission.columns: has the prediction columns"),
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path, change, message):
