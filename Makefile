@@ -38,7 +38,7 @@ lint: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# What continuous integration runs.
+# What continuous integration runs, after `browser-test`.
 check: lint test
 
 # Every Python >= 3.11 on the machine, with the newest and the oldest supported scikit-learn.
