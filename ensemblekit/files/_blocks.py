@@ -136,15 +136,15 @@ def _add_block(table, member, columns, order, target, found):
             _check_table_range(table, columns, values)
             if len(found.errors) == n_errors:
                 check_probabilities(table.path, values)
+    if target.levels is not None and len(found.errors) == n_errors:
+        with _kept(found):
+            check_order(table.path, values, line=table.line)
     if len(found.errors) > n_errors or order is None:
         return
     if target.n_outputs == 1 and values.shape[1] == 2:
         values = values[:, 1:]
     ordered = np.column_stack([order.apply(column) for column in values.T])
-    with _kept(found):
-        if target.levels is not None:
-            check_order(table.path, ordered)
-        found.blocks.append(array_block(member, table.path, tuple(columns), ordered))
+    found.blocks.append(array_block(member, table.path, tuple(columns), ordered))
 
 
 def _numbers(table, name, found):

@@ -134,17 +134,20 @@ def _say(table, names, known, members):
     return notes
 
 
-def check_order(path, values: NDArray, first: int = 0) -> None:
+def check_order(path, values: NDArray, first: int = 0, line=None) -> None:
     """Refuse quantiles that decrease along the levels.
 
     values : (rows, levels), rows from number `first` on
+    line : function of a row to its line in the file, or to None
     """
     crossing = np.flatnonzero((np.diff(values, axis=1) < 0.0).any(axis=1))
     if crossing.size:
+        row = first + int(crossing[0])
+        known = None if line is None else line(row)
+        where = f"row {row}: " if known is None else ""
         raise FileError(
             path,
-            None,
-            f"row {first + crossing[0]}: quantiles decrease along the levels "
-            f"({crossing.size} such rows).",
+            known,
+            f"{where}quantiles decrease along the levels ({crossing.size} such rows).",
             "Sort them within each row, and save them again.",
         )

@@ -189,6 +189,20 @@ def test_refusals_name_the_file(bank_of, columns, quantiles, message):
     assert "anna.csv" in str(caught.value)
 
 
+def test_crossing_quantiles_name_the_line_of_their_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    y = np.arange(8.0)
+    table = pd.DataFrame({"id": range(8), "load": y})
+    table.to_csv("train.csv", index=False)
+    (tmp_path / "oof").mkdir()
+    columns = {level: y + shift for level, shift in zip(Q, (-1, 0, 1), strict=True)}
+    table = pd.DataFrame({"id": range(8), **columns})
+    table.loc[2, "q0.9"] = -5.0
+    table[::-1].to_csv("oof/anna.csv", index=False)  # so that id 2 is on line 7
+    with pytest.raises(FileError, match=r"anna.csv, line 7: quantiles decrease .*1 su"):
+        read_bank("oof", "train.csv:load")
+
+
 @pytest.mark.parametrize(
     ("quantiles", "message"),
     [
