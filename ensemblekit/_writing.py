@@ -74,15 +74,19 @@ def write_text(path: Path, text: str) -> None:
         beside.write_bytes(encode(text))
 
 
-def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+def write_texts(
+    folder: Path, texts: Mapping[str, str], outdated: Iterable[str] = ()
+) -> list[Path]:
     """Write texts to a folder, all or none; return their paths.
+
+    outdated : files of an earlier run, removed
 
     Raises
     ------
     FileError
         As of `together`.
     """
-    with together(folder, texts) as beside:
+    with together(folder, texts, outdated) as beside:
         for name, text in texts.items():
             beside[name].write_bytes(encode(text))
     return [folder / name for name in texts]

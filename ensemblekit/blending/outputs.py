@@ -27,6 +27,9 @@ from .metrics import find_metric
 
 __all__ = ["apply_blend", "write_blend"]
 
+# Not of every blend; those of an earlier one do not belong to its weights.
+_OPTIONAL = {"submission.csv", "report.html", "report.json"}
+
 
 def write_blend(
     blend: Blend,
@@ -43,8 +46,8 @@ def write_blend(
     ``submission.csv`` (where there are test predictions), ``oof_blend.csv``,
     ``blend.py``, ``blend.json`` (all scores), and ``report.html`` with
     ``report.json`` where jinja2 is installed. Equal blends give equal
-    bytes. All files appear, or none. Ids that a spreadsheet would take for a formula
-    get a leading ``'``.
+    bytes. All files appear, or none; of an earlier blend none is left. Ids that a
+    spreadsheet would take for a formula get a leading ``'``.
 
     Parameters
     ----------
@@ -89,7 +92,7 @@ def write_blend(
             prediction, ids = in_order_of(sample_submission, names, prediction, ids)
         columns = test_columns(prediction, blend.classes, ids, names)
         texts["submission.csv"] = to_csv(columns)
-    return write_texts(Path(folder), texts)
+    return write_texts(Path(folder), texts, _OPTIONAL - texts.keys())
 
 
 def check_sample(bank, metric, sample):

@@ -105,6 +105,17 @@ def test_a_method_of_choice_is_written(tmp_path):
     assert result.best != "mean"  # the blend itself stays as it was
 
 
+def test_nothing_of_an_earlier_blend_is_left(tmp_path):
+    library = regression()
+    write_blend(blend(library, methods=METHODS), library, tmp_path)
+    assert (tmp_path / "submission.csv").exists()
+    (tmp_path / "notes.txt").write_text("mine")
+    library.P_test = None
+    write_blend(blend(library, methods=METHODS), library, tmp_path)
+    assert not (tmp_path / "submission.csv").exists()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 def test_the_code_reads_what_was_read(tmp_path):
     library = regression()
     source = {"oof": "oof", "target": "train.csv:y", "id": None}
