@@ -336,20 +336,24 @@ def _lazy_block(member, array: LazyArray, request, found):
         return part[:, -n_outputs:] if n_outputs < part.shape[1] else part
 
     def errors(start, stop):
-        part = take(start, stop)
-        problems = list(block_errors(array.path, part, probabilities, start))
-        if target.levels is not None and not problems:
-            try:
-                check_order(array.path, part, start)
-            except FileError as error:
-                problems.append(error)
-        return problems
+        return _part_errors(array.path, take(start, stop), target, start)
 
     n_read = n_rows if order.rows is None else len(order.rows)
     in_memory = cached is not None
     return Block(
         member, array.path, (), n_read, n_outputs, dtype, read, in_memory, errors
     )
+
+
+def _part_errors(path, part, target, start):
+    """Return all that is wrong with rows of an array."""
+    problems = list(block_errors(path, part, target.classes is not None, start))
+    if target.levels is not None and not problems:
+        try:
+            check_order(path, part, start)
+        except FileError as error:
+            problems.append(error)
+    return problems
 
 
 def _take(values, rows, dtype):
