@@ -113,8 +113,8 @@ class GuardedClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstima
     """Keep a combiner from members that predict far outside what they have shown.
 
     A probability of a new row is beyond its range where it is further from the member's
-    out-of-fold probabilities than their whole width (or that of half the members, if
-    wider): only members that never were sure can be. `StackedClassifier` has the same
+    out-of-fold probabilities, of any class, than their whole width (or that of half the
+    members, if wider): only members that never were sure can be. `StackedClassifier` has the same
     guard of its own; this one is for combiners of prediction files.
 
     Parameters
@@ -223,4 +223,4 @@ def _needed(combiner):
         needed = combiner.weights_ != 0.0
         columns, names = columns[needed], names[needed]
     low, high = combiner.low_[columns], combiner.high_[columns]
-    return Shown(columns, low, high, [str(name) for name in names], n_classes > 2)
+    return Shown(columns, low, high, [str(name) for name in names], n_classes > 0)

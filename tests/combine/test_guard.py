@@ -121,6 +121,24 @@ def test_probabilities_still_sum_to_one():
     assert_array_equal(found[:2], P[:2].reshape(2, 4, 3).mean(axis=1))
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_class_given_to_no_held_out_row_is_not_out_of_range(n_classes):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % n_classes
+    first = 1 if n_classes == 2 else 0  # column of a member in P
+    unsure = rng.dirichlet(np.full(n_classes, 100.0), size=(2, 60))[:, :, first:]
+    sure = np.eye(n_classes)[np.zeros(60, int)][:, first:]  # always of the first class
+    P = np.hstack([sure, *unsure])
+    combiner = GuardedClassifier(AverageClassifier()).fit(P, y)
+    new = P[:n_classes].copy()
+    new[:, : sure.shape[1]] = np.eye(n_classes)[:, first:]
+    plain = AverageClassifier().fit(P, y)  # a warning would be an error
+    assert_array_equal(combiner.predict_proba(new), plain.predict_proba(new))
+    new[:, -sure.shape[1] :] = np.eye(n_classes)[:, first:]
+    with pytest.warns(GuardWarning, match=rf"'x\d' \({n_classes} of {n_classes} rows"):
+        combiner.predict_proba(new)
+
+
 def test_only_rows_and_members_with_weight_count():
     rng = np.random.default_rng(0)
     y = rng.normal(size=100)
