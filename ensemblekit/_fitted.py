@@ -90,7 +90,8 @@ class FittedMembers(HTMLSummaryMixin, TransformerMixin, NamedPartsMixin):
                 blocks.append(self._predict_member(name, X))
             else:
                 blocks.append(np.full((n_rows, width), self._filler()))
-        return np.hstack(blocks)
+        # Columns lie in one piece each: combiners and their guard read P by columns.
+        return np.vstack([block.T for block in blocks]).T
 
     def only_fold(self, fold):
         """Return a copy that predicts new rows by the models of one fold alone.

@@ -114,8 +114,8 @@ class GuardedClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstima
 
     A probability of a new row is beyond its range where it is further from the member's
     out-of-fold probabilities, of any class, than their whole width (or that of half the
-    members, if wider): only members that never were sure can be. `StackedClassifier` has the same
-    guard of its own; this one is for combiners of prediction files.
+    members, if wider): only members that never were sure can be. `StackedClassifier`
+    has the same guard of its own; this one is for combiners of prediction files.
 
     Parameters
     ----------
