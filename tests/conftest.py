@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.utils import check_random_state
 
 
 def make_regression_predictions(n_members=6, n_samples=150, seed=0):
@@ -40,3 +41,8 @@ def regression_predictions():
 def class_predictions():
     """Factory (n_members, n_classes, n_samples, seed) -> P, y, weight."""
     return make_class_predictions
+
+
+def pytest_runtest_setup(item):
+    """Let estimators without a random_state draw alike, whatever ran before."""
+    check_random_state(None).seed(0)
