@@ -35,33 +35,21 @@ class Shown:
         return cls(columns, low, high, names, shares)
 
     @cached_property
-    def _ranges(self):
-        """Return low and high; of class probabilities those of any class.
-
-        A tree may be sure of a rare class though no held-out row was given to it.
-        """
-        if not self.shares:
-            return self.low, self.high
-        low, high = self.low, self.high
-        if low.shape[1] == 1:  # the other class's, too
-            low, high = np.hstack([low, 1.0 - high]), np.hstack([high, 1.0 - low])
-        low, high = low.min(axis=1, keepdims=True), high.max(axis=1, keepdims=True)
-        return (
-            np.broadcast_to(low, self.low.shape),
-            np.broadcast_to(high, self.high.shape),
-        )
-
-    @cached_property
     def _bounds(self):
         """Return the ranges, widened on both sides.
 
         By their own width, or that of half the members where they are wider: on 44 real
-        tables two rows in all are beyond. Constant members have rounding.
+        tables two rows in all are beyond. Constant members have rounding. A probability
+        that was the same for all rows has no range: a tree may be sure of a rare class
+        that it gave to no held-out row.
         """
-        low, high = self._ranges
-        rounding = 1e-9 * np.maximum(np.abs(low), np.abs(high))
-        width = np.maximum(high - low, np.median(high - low, axis=0)) + rounding
-        return low - width, high + width
+        constant = self.high == self.low
+        width = self.high - self.low
+        rounding = 1e-9 * np.maximum(np.abs(self.low), np.abs(self.high))
+        width = np.maximum(width, np.median(width, axis=0)) + rounding
+        if self.shares:
+            width[constant] = np.inf
+        return self.low - width, self.high + width
 
     def beyond(self, P):
         """Return whether each row and member is out of range, (n_samples, n_members).
@@ -86,7 +74,7 @@ class Shown:
         """
         rows = np.flatnonzero(beyond.any(axis=1))
         values, beyond = P[rows][:, self.columns].astype(np.float64), beyond[rows]
-        nearest = np.clip(values, *self._ranges)
+        nearest = np.clip(values, self.low, self.high)
         left = ~beyond.all(axis=1)
         kept = np.where(beyond[left, :, None], np.nan, values[left])
         middle = np.nanmedian(kept, axis=1, keepdims=True)

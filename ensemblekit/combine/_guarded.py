@@ -113,9 +113,10 @@ class GuardedClassifier(ClassificationCombinerMixin, ClassifierMixin, BaseEstima
     """Keep a combiner from members that predict far outside what they have shown.
 
     A probability of a new row is beyond its range where it is further from the member's
-    out-of-fold probabilities, of any class, than their whole width (or that of half the
-    members, if wider): only members that never were sure can be. `StackedClassifier`
-    has the same guard of its own; this one is for combiners of prediction files.
+    out-of-fold probabilities of that class than their whole width (or that of half the
+    members, if wider). Classes to which a member gave all out-of-fold rows with one and
+    the same probability are not looked at. `StackedClassifier` has the same guard of
+    its own; this one is for combiners of prediction files.
 
     Parameters
     ----------

@@ -139,6 +139,34 @@ def test_a_class_given_to_no_held_out_row_is_not_out_of_range(n_classes):
         combiner.predict_proba(new)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_sudden_certainty_of_a_rare_class_is_out_of_range(n_classes):
+    rng = np.random.default_rng(0)
+    y = (rng.random(300) < 0.05) * (n_classes - 1)
+    y[: n_classes - 1] = np.arange(n_classes - 1)
+    rare = rng.uniform(0.001, 0.1, size=(3, 300))
+    members = [(1.0 - p) / (n_classes - 1) for p in rare]
+    members = [
+        np.column_stack([q] * (n_classes - 1) + [p])
+        for q, p in zip(members, rare, strict=True)
+    ]
+    first = 1 if n_classes == 2 else 0
+    P = np.hstack([member[:, first:] for member in members])
+    combiner = GuardedClassifier(AverageClassifier()).fit(P, y)
+    new = P[:1].copy()
+    width = P.shape[1] // 3
+    new[0, :width] = np.eye(n_classes)[-1, first:]
+    with pytest.warns(GuardWarning, match=r"'x0' \(1 of 1 rows"):
+        assert combiner.predict_proba(new)[0, -1] < 0.1
+
+
+def test_a_class_member_alone_is_moved_within_its_range():
+    P = np.linspace(0.38, 0.46, 20)[:, None]
+    combiner = GuardedClassifier(AverageClassifier()).fit(P, np.arange(20) % 2)
+    with pytest.warns(GuardWarning, match=r"held out 0.38 .. 0.46"):
+        assert_allclose(combiner.predict_proba([[0.99]]), [[0.54, 0.46]])
+
+
 def test_only_rows_and_members_with_weight_count():
     rng = np.random.default_rng(0)
     y = rng.normal(size=100)
