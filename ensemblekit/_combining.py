@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from ._folds import number_rows
-from ._members import weight_parameter
+from ._members import named_last_step, weight_parameter
 from ._sklearn import (
     Integral,
     _check_method_params,
@@ -49,16 +49,16 @@ class Combining:
         """
         cross_fit = self.cross_fit_
         apart = cross_fit._groups is not None or not cross_fit.covered_.all()
-        own = combiner.get_params(deep=False)
-        self._own_cv = own.get("cv", False)
-        free = "cv" in own and (own["cv"] is None or isinstance(own["cv"], Integral))
+        divider = _divider_of(combiner)
+        own = combiner.get_params(deep=True).get(divider)
+        self._own_cv = {} if divider is None else {divider: own}
+        free = divider is not None and (own is None or isinstance(own, Integral))
         folds = number_rows(cross_fit.splits_, len(cross_fit.covered_))
         folds = folds[cross_fit.covered_]
-        ours = isinstance(combiner, OUR_COMBINERS)
-        if ours and apart and free and np.ptp(folds) > 0:
+        if apart and free and np.ptp(folds) > 0:
             parts = [folds == fold for fold in np.unique(folds)]
             splits = [(np.flatnonzero(~p), np.flatnonzero(p)) for p in parts]
-            combiner.set_params(cv=splits)
+            combiner.set_params(**{divider: splits})
         return combiner
 
     def _combine(self, X, targets, members, sample_weight, routed, report):
@@ -210,6 +210,17 @@ class Combining:
         if len(np.unique(library.folds)) < 2:  # none to leave out of the combiner's fit
             return [{k: r[k] for k in ("loss", "loss_se")} for r in reports]
         combiner = self.combiner_
-        if self._own_cv is not False:  # fitted on other rows than these splits number
-            combiner = clone(combiner).set_params(cv=self._own_cv)
+        if self._own_cv:  # fitted on other rows than these splits number
+            combiner = clone(combiner).set_params(**self._own_cv)
         return rank(code_labels(library), combiner, self._weighted)
+
+
+def _divider_of(combiner):
+    """Return the name of the parameter by which a combiner divides rows, or None.
+
+    Others than ours and scikit-learn's may mean something else by it.
+    """
+    step, last = named_last_step(combiner)
+    theirs = type(last).__module__.startswith("sklearn.")
+    known = theirs or isinstance(last, OUR_COMBINERS)
+    return f"{step}cv" if known and "cv" in last.get_params(deep=False) else None

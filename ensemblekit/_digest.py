@@ -14,6 +14,8 @@ from scipy import sparse
 from .exceptions import UncacheableError
 
 _BLOCK = 1 << 22  # bytes of an array that are made contiguous at a time
+# Parameters of this package's estimators that change no result.
+_OF_NO_CONSEQUENCE = ("memory", "n_jobs", "verbose")
 _CLONED = ("_metadata_request", "_sklearn_output_config")
 _PLAIN_ARRAYS = (np.ndarray, np.memmap)
 
@@ -271,6 +273,8 @@ def _clones_itself(value):
 
 def _estimator(value, where):
     params = sorted(value.get_params(deep=False).items())
+    if _package(type(value)) == "ensemblekit":
+        params = [pair for pair in params if pair[0] not in _OF_NO_CONSEQUENCE]
     parts = [
         _node(name, _digest(param, f"{where}.{name}", False)) for name, param in params
     ]
@@ -355,7 +359,12 @@ def _members_of(kind, seen):
 
 
 def _has_version(value):
-    package = _package(value)
+    return _is_known(getattr(value, "__module__", None) or "builtins")
+
+
+def _is_known(module):
+    """Say whether a version stands for the code of a module."""
+    package = module.partition(".")[0]
     known = hasattr(sys.modules.get(package), "__version__")
     return package in sys.stdlib_module_names or known
 
@@ -378,8 +387,9 @@ def _content(value, seen):
 def _body(function, seen=None):
     """Digest the code of a function and its defaults.
 
-    Of code without a version also what it closes over and the globals that it names,
-    if they are no modules; of other code these may be caches, which change.
+    Of code without a version also what it closes over and the globals that it names;
+    of modules without one, what they have under a name that the code looks up. Of other
+    code these may be caches, which change.
     """
     if seen is not None:
         if function.__code__ in seen:
@@ -389,11 +399,21 @@ def _body(function, seen=None):
     if not _has_version(function):
         seen = set() if seen is None else seen
         known += [_cell(cell) for cell in function.__closure__ or ()]
-        there_are = function.__globals__
-        named = [there_are[n] for n in _global_names(function) if n in there_are]
-        known += [value for value in named if not inspect.ismodule(value)]
+        known += _values_named(function.__globals__, _global_names(function), set())
     parts = [_content(value, seen) for value in known]
     return _node("body", _code(function.__code__, ""), *parts)
+
+
+def _values_named(namespace, names, entered):
+    """Return the values under the names, in modules of the same kind too, in order."""
+    found = []
+    for value in [namespace[name] for name in names if name in namespace]:
+        if not inspect.ismodule(value):
+            found.append(value)
+        elif value.__name__ not in entered and not _is_known(value.__name__):
+            entered.add(value.__name__)
+            found += _values_named(vars(value), names, entered)
+    return found
 
 
 def _cell(cell):

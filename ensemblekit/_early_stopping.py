@@ -193,10 +193,13 @@ def describe_limits(label, member, *, validation="inner", groups=False):
     sentences : list of str
     """
     last = _last(member)
-    if groups and splits_rows_itself(last):
+    if splits_rows_itself(last) and (groups or validation != "inner"):
+        problem = "and takes no others"
+        if groups:
+            problem = "which does not keep groups together"
         return [
             f"{label} ({type(last).__name__}) splits off its own validation rows, "
-            "which does not keep groups together."
+            f"{problem}."
         ]
     booster = find_booster(last)
     if booster is None or not booster.asks():

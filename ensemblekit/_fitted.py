@@ -146,6 +146,7 @@ class FittedMembers(HTMLSummaryMixin, TransformerMixin, NamedPartsMixin):
         Parameters
         ----------
         name : str
+            Also of one that was left out of the fit.
 
         Returns
         -------
@@ -158,8 +159,10 @@ class FittedMembers(HTMLSummaryMixin, TransformerMixin, NamedPartsMixin):
             If there is no such member, or no other.
         """
         self._require("remove")
-        self._check_names([name])
-        if len(self.method_) == 1:
+        left_out = name in dict(self.estimators) and name not in self.method_
+        if not left_out:
+            self._check_names([name])
+        if list(self.method_) == [name]:
             raise ValueError(f"Member {name!r} is the only one; expected another.")
         self.estimators = [pair for pair in self.estimators if pair[0] != name]
         self._forget([name])

@@ -9,7 +9,13 @@ from sklearn.utils import check_random_state
 
 from ._cache import as_cache
 from ._digest import digest
-from ._early_stopping import describe_limits, refit_rounds, stops_early, with_rounds
+from ._early_stopping import (
+    describe_limits,
+    refit_rounds,
+    splits_rows_itself,
+    stops_early,
+    with_rounds,
+)
 from ._fitted import FittedMembers
 from ._fold_tasks import Memory, Task, run_all
 from ._folds import (
@@ -30,11 +36,13 @@ from ._members import (
     find_task,
     holds_frozen,
     is_frozen,
+    last_step,
     with_levels,
 )
 from ._memory_limit import check_memory
 from ._progress import FitReport
 from ._routing import route
+from ._rows import check_groups
 from ._same_rows import fingerprint
 from ._sklearn import check_input_features, check_sample_weight, forget_fitted
 from ._targets import check_levels, check_targets, encode_targets
@@ -96,6 +104,7 @@ class MemberFitting(FittedMembers):
     def _prepare_fit(self, X, y, members, routed, sample_weight, every_row_for):
         """Set all that is known before a member is fitted."""
         check_input_features(self, X, reset=True)
+        self._check_number(members)
         self._started = perf_counter()
         self._weight = (
             None if sample_weight is None else check_sample_weight(sample_weight, X)
@@ -114,9 +123,11 @@ class MemberFitting(FittedMembers):
 
     def _split(self, X, y, routed, every_row_for):
         """Make the splits, once for all members."""
+        groups = routed.split.get("groups")
+        check_groups(groups, len(self._targets))
         is_classification = self.classes_ is not None
         rng = check_random_state(self._seed)
-        cv = self.cv if self._memory is None else with_fixed_draw(self.cv, self._seed)
+        cv = self.cv if self._seed is None else with_fixed_draw(self.cv, self._seed)
         self.splits_ = make_splits(
             cv, self.n_repeats, X, y, is_classification, routed.split, rng
         )
@@ -128,7 +139,6 @@ class MemberFitting(FittedMembers):
         self.covered_ = counts > 0
         self._check_covered()
         warn_of_coverage(counts)
-        groups = routed.split.get("groups")
         self._groups = None if groups is None else np.asarray(groups)
         self.fold_classes_ = find_fold_classes(
             self.classes_, self._targets, self.splits_
@@ -141,6 +151,13 @@ class MemberFitting(FittedMembers):
         if self.refit != "none":
             places.append(_ALL_ROWS)
         return [(name, where) for name in self.method_ for where in places]
+
+    def _check_number(self, members):
+        if len(members) < self.min_members:
+            raise ValueError(
+                f"estimators has {len(members)} members; min_members="
+                f"{self.min_members} expects more. Give more, or lower min_members."
+            )
 
     def _check_covered(self):
         """Refuse splits that hold out too little of a class for a combiner."""
@@ -426,11 +443,13 @@ class MemberFitting(FittedMembers):
             "predict_time": sum(fold.predict_time for fold in folds),
             "frozen": holds_frozen(member),
             "rounds": stopped,
-            "early_stopping": None if stopped is None else self._stopping_rows(),
+            "early_stopping": None if stopped is None else self._stopping_rows(member),
             "cached": sum(fold.cached for fold in folds),
         }
 
-    def _stopping_rows(self):
+    def _stopping_rows(self, member):
+        if splits_rows_itself(last_step(member)):
+            return "inner"
         given = isinstance(self.early_stopping, tuple)
         return "given" if given else self.early_stopping
 

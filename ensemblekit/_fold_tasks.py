@@ -133,8 +133,7 @@ def run_task(X, targets, classes, groups, validation, task):
             task.n_outputs,
         )
         predict_time = perf_counter() - start
-    rounds = rounds_of(model) if task.stops_early else None
-    done = Done(predictions, model, fit_time, predict_time, rounds)
+    done = Done(predictions, model, fit_time, predict_time, rounds_of(model))
     if task.stored is not None:
         _store(task.stored, done)
     return done

@@ -11,6 +11,7 @@ from sklearn.model_selection import (
     StratifiedKFold,
     check_cv,
 )
+from sklearn.utils import check_random_state
 
 from ._sklearn import Integral, _num_samples
 from .exceptions import describe_rows, naming
@@ -36,7 +37,7 @@ def make_splits(cv, n_repeats, X, y, stratify, params, rng):
     params : dict
         Keyword arguments of the splitter; with groups, an int means folds of groups.
     rng : RandomState
-        Draws the repeats.
+        Draws the repeats of a splitter without a seed of its own.
 
     Raises
     ------
@@ -78,7 +79,10 @@ def _splitter(cv, y, stratify, grouped):
 
 
 def _repeat(splitter, n_repeats, rng):
-    """Return the splitter, or copies of it that draw other splits."""
+    """Return the splitter, and copies of it that draw other splits.
+
+    One that has a seed is the first of them, and the others' seeds follow from it.
+    """
     if n_repeats == 1:
         return [splitter]
     kind = type(splitter)
@@ -90,7 +94,9 @@ def _repeat(splitter, n_repeats, rng):
             "Use a splitter that shuffles, or n_repeats=1."
         )
     repeats = []
-    for _ in range(n_repeats):
+    if splitter.random_state is not None:
+        repeats, rng = [splitter], check_random_state(splitter.random_state)
+    while len(repeats) < n_repeats:
         splitter = copy(splitter)
         splitter.random_state = int(rng.randint(np.iinfo(np.int32).max))
         repeats.append(splitter)

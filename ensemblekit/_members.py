@@ -101,9 +101,16 @@ def find_method(name, member, method, task):
 
 def last_step(member):
     """Return the estimator that ends a pipeline; any other as it is."""
+    return named_last_step(member)[1]
+
+
+def named_last_step(member):
+    """Return what the names of its parameters begin with, and the last step."""
+    prefix = ""
     while isinstance(member, Pipeline):
-        member = member.steps[-1][1]
-    return member
+        step, member = member.steps[-1]
+        prefix += f"{step}__"
+    return prefix, member
 
 
 def weight_parameter(label, estimator):
@@ -121,10 +128,7 @@ def weight_parameter(label, estimator):
     ValueError
         If it takes none.
     """
-    prefix, last = "", estimator
-    while isinstance(last, Pipeline):
-        step, last = last.steps[-1]
-        prefix += f"{step}__"
+    prefix, last = named_last_step(estimator)
     given = signature(last.fit).parameters.values()
     passes_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in given)
     if not (passes_on or has_fit_parameter(last, "sample_weight")):

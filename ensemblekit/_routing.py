@@ -5,8 +5,9 @@ from typing import NamedTuple
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.validation import has_fit_parameter
 
-from ._members import weight_parameter
+from ._members import named_last_step, weight_parameter
 from ._sklearn import Integral, check_sample_weight, process_routing, routing_enabled
 
 
@@ -21,8 +22,9 @@ class Routed(NamedTuple):
 def route(owner, members, X, sample_weight, groups, params):
     """Decide which metadata reaches which member, the splitter and the combiner.
 
-    Without metadata routing, weights reach every member and groups the splitter; the
-    combiner's are the owner's business.
+    Without metadata routing, weights reach every member, and groups the splitter and
+    members whose fit names them, such as stacks; the combiner's are the owner's
+    business.
 
     Raises
     ------
@@ -45,6 +47,11 @@ def route(owner, members, X, sample_weight, groups, params):
         for name, member in members:
             parameter = _weight_parameter(owner, name, member)
             to_members[name] = {} if parameter is None else {parameter: weight}
+    if groups is not None:
+        for name, member in members:
+            step, last = named_last_step(member)
+            if has_fit_parameter(last, "groups"):
+                to_members[name][f"{step}groups"] = groups
     return Routed(to_members, {} if groups is None else {"groups": groups}, {})
 
 

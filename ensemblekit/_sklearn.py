@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -163,7 +164,7 @@ def _check_container(X):
     sized = any(hasattr(X, name) for name in ("__len__", "shape", "__array__"))
     if (
         not sized
-        or isinstance(X, (str, bytes, dict))
+        or (isinstance(X, (str, bytes, dict)) and not sparse.issparse(X))
         or getattr(X, "shape", (1,)) == ()
     ):
         raise TypeError(

@@ -77,7 +77,8 @@ class CrossFit(CallbackSupportMixin, MemberFitting):
         Workers for one flat list of (member, fold) tasks; results do not depend on it.
     random_state : int, RandomState or None, default=None
         Seeds the members' ``random_state`` parameters that are None, each member and
-        fold by its own; None leaves them alone.
+        fold by its own, and a `cv` that shuffles without a seed; None leaves them
+        alone.
     verbose : int, default=0
         1 shows each finished task and the time left.
 

@@ -66,7 +66,8 @@ class StackedClassifier(ClassifierMixin, Stacked):
     n_jobs : int, default=None
         Workers for the flat list of (member, fold) tasks; results do not depend on it.
     random_state : int, RandomState or None, default=None
-        Seeds the members' ``random_state`` parameters that are None.
+        Seeds the members' ``random_state`` parameters that are None, and a `cv` that
+        shuffles without a seed.
     verbose : int, default=0
         1 shows each finished task and the time left.
 
@@ -220,7 +221,8 @@ class StackedRegressor(RegressorMixin, Stacked):
     n_jobs : int, default=None
         Workers for the flat list of (member, fold) tasks; results do not depend on it.
     random_state : int, RandomState or None, default=None
-        Seeds the members' ``random_state`` parameters that are None.
+        Seeds the members' ``random_state`` parameters that are None, and a `cv` that
+        shuffles without a seed.
     verbose : int, default=0
         1 shows each finished task and the time left.
 

@@ -78,7 +78,8 @@ class StackedQuantileRegressor(RegressorMixin, Stacked):
     n_jobs : int, default=None
         Workers for the flat list of (member, fold) tasks; results do not depend on it.
     random_state : int, RandomState or None, default=None
-        Seeds the members' ``random_state`` parameters that are None.
+        Seeds the members' ``random_state`` parameters that are None, and a `cv` that
+        shuffles without a seed.
     verbose : int, default=0
         1 shows each finished task and the time left.
 

@@ -111,6 +111,7 @@ SAME_LEVEL = {
     ("_fitting", "_targets"): "targets as members see them",
     ("_fitting", "prefit"): "fitted members bring their predictions",
     ("_fitting", "_routing"): "and hands them their metadata",
+    ("_fitting", "_rows"): "groups can be told apart",
     ("_fitting", "leaderboard"): "its report scores them",
     ("crossfit", "_fitting"): "when members are fitted, and how",
     ("crossfit", "_options"): "parameters that stacks have too",

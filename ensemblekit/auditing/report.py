@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import _check_y, _num_samples, check_input_features, check_sample_weight
 from . import _checks, _strategies
@@ -141,8 +140,7 @@ def audit(
     X, y : as for its fit
         The same rows in the same order.
     sample_weight : array-like of shape (n_samples,), default=None
-        As for its fit; None takes the weights that were given there, where predictions
-        are kept as a library.
+        As for its fit; None takes the weights that were given there.
     groups : array-like of shape (n_samples,), default=None
         What belongs together, whether the fit was told or not: persons, days. Standard
         errors are then those of sums over groups.
@@ -252,18 +250,20 @@ def _make_case(fitted, X, y, sample_weight, groups, max_rows, rng):
             f"fitted is {type(fitted).__name__}; expected a fitted CrossFit or "
             "stacked estimator."
         )
-    check_is_fitted(cross_fit)
+    cross_fit._require("audit")
     if max_rows < 1:
         raise ValueError(f"max_rows is {max_rows}; expected at least 1.")
     X = check_input_features(cross_fit, X, reset=False)
     n_rows = _num_samples(X)
     _check_length("X", n_rows, len(cross_fit.oof_predictions_))
-    weight = _find_weight(cross_fit, sample_weight, n_rows)
+    weight = cross_fit._weight if sample_weight is None else sample_weight
+    targets = _check_targets(cross_fit, y, n_rows)
+    cross_fit._check_same(X, y, weight)
     return Case(
         cross_fit=cross_fit,
         stacked=None if cross_fit is fitted else fitted,
         X=X,
-        targets=_check_targets(cross_fit, y, n_rows),
+        targets=targets,
         weight=check_sample_weight(weight, X),
         groups=None if groups is None else _number_groups(groups, n_rows),
         weighted=weight is not None,
@@ -277,19 +277,6 @@ def _check_length(label, n_given, n_rows):
         raise ValueError(
             f"{label} has {n_given} rows; the fit had {n_rows}. Give those of the fit."
         )
-
-
-def _find_weight(cross_fit, sample_weight, n_rows):
-    """Return the weights given here, else those of the fit."""
-    library = cross_fit.library_
-    if sample_weight is not None or library is None or library.sample_weight is None:
-        return sample_weight
-    if library.n_samples < n_rows:
-        raise ValueError(
-            "The fit had sample weights, of which those of rows that are never held "
-            "out are not kept. Give sample_weight."
-        )
-    return library.sample_weight
 
 
 def _check_targets(cross_fit, y, n_rows):

@@ -396,7 +396,8 @@ def test_stored_predictions_that_are_not_of_these_rows():
     X, y = regression()
     crossfit = CrossFit(members()).fit(X, y)
     assert find(audit(crossfit, X, y), "reproduced")["verdict"] == "ok"
-    report = audit(crossfit, X[::-1], y)
+    swapped = crossfit.oof_predictions_[::-1].copy()
+    report = audit(tampered(crossfit, oof_predictions_=swapped), X, y)
     assert {r["subject"] for r in report.rows if r["check"] == "reproduced"} == {
         "ridge",
         "tree",
@@ -622,6 +623,10 @@ def test_the_same_seed_gives_the_same_report():
         ({"X": np.zeros((200, 4))}, r"X has 4 features"),
         ({"y": np.zeros(3)}, r"y has 3 rows; the fit had 200"),
         ({"y": np.zeros(200)}, r"y differs from that of the fit"),
+        (
+            {"X": np.zeros((200, 5))},
+            r"X, y or sample_weight are not those given to fit",
+        ),
         ({"groups": np.zeros(3)}, r"groups has 3 rows"),
         ({"groups": np.zeros((200, 1))}, r"groups has 2 dimensions"),
         ({"groups": [None, *range(199)]}, r"groups is missing at row 0"),
@@ -645,10 +650,10 @@ def test_refuses_other_estimators_and_labels():
     crossfit = CrossFit([("bayes", GaussianNB())]).fit(X, y > 0)
     with pytest.raises(ValueError, match=r"labels \[2\] that were not there"):
         audit(crossfit, X, np.full(200, 2))
-    weighted = uncovered(CrossFit(members()).fit(X, y), 3)
-    weighted.library_.sample_weight = np.ones(120)
-    with pytest.raises(ValueError, match="Give sample_weight"):
-        audit(weighted, X, y)
+    with pytest.raises(ValueError, match=r"audit needs .* compact\(\) dropped"):
+        audit(CrossFit(members()).fit(X, y).compact(), X, y)
+    with pytest.raises(ValueError, match="are not those given to fit"):
+        audit(CrossFit(members()).fit(X, y), X, y, sample_weight=np.arange(200) + 1.0)
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the folder of real tables is not there")
