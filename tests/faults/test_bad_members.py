@@ -352,10 +352,12 @@ def test_only_the_last_method_fails():
 def test_min_members(n_left):
     X, y = labelled()
     member = bad.BadClassifier(fault=bad._boom)
-    members = [("a", bad.GoodClassifier()), ("bad", member)]
+    good = [(f"good{i}", bad.GoodClassifier()) for i in range(n_left - 1)]
+    members = [*good, ("bad", member)]
     made = CrossFit(members, cv=3, on_error="drop", min_members=n_left)
+    said = f"{n_left - 1} members are left; expected {n_left}.*bad"
     with (
-        pytest.raises(ValueError, match=f"1 members are left; expected {n_left}.*bad"),
+        pytest.raises(ValueError, match=said),
         warnings.catch_warnings(),
     ):
         made.fit(X, y)
