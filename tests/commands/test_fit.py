@@ -231,15 +231,19 @@ def _like_training(frame):
     return frame.assign(town=frame["town"].astype("category"))
 
 
-def test_bools_and_metrics_of_labels(place):
+@pytest.mark.parametrize("words", [("False", "True"), ("FALSE", "TRUE")])
+def test_bools_and_metrics_of_labels(place, words):
     frame = make_table()
-    frame["price"] = frame["price"] > frame["price"].median()
+    frame["price"] = np.where(frame["price"] > frame["price"].median(), *words[::-1])
     frame.to_csv("train.csv", index=False)
     options = ("--target", "price", "--members", "classifiers.yaml", "--n-jobs", "1")
     assert call("fit", "train.csv", *options, "--metric", "accuracy") == 0
-    assert set(pd.read_csv("fit/oof.csv")["ensemble"]) == {True, False}
+    assert set(pd.read_csv("fit/oof.csv", dtype=str)["ensemble"]) == {*words}
     assert call("predict", "fit", "new.csv", "-o", "p.csv") == 0
-    assert set(pd.read_csv("p.csv")["price"]) == {True, False}
+    assert set(pd.read_csv("p.csv", dtype=str)["price"]) == {*words}
+    stacked = runpy.run_path("fit/fit.py")["stacked"]
+    found = stacked.predict(_like_training(pd.read_csv("new.csv")))
+    assert found.tolist() == pd.read_csv("p.csv", dtype=str)["price"].tolist()
 
 
 def test_the_default_members_go_through_a_file_and_back(place):
