@@ -139,6 +139,7 @@ def _blend(folder, options):
             source={"target": options.target, "task": options.task, **source},
         )
         _say_escaped(bank)
+    print(printable(f"Written: {result.written}"))
     print(f"Written to {folder}: {', '.join(path.name for path in paths)}.")
     return 0
 
