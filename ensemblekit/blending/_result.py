@@ -16,7 +16,7 @@ from ..combine._base import own_weights
 from ..library import PredictionLibrary
 from ._snippet import read_code, write_snippet
 from ._table import write_table
-from ._verdict import write_verdict
+from ._verdict import beats_mean, say_written, write_verdict
 
 __all__ = ["FORMAT", "Blend"]
 
@@ -55,12 +55,14 @@ class Blend:
     best : str
         Method of the best nested score, of those asked for; ties go to the simpler.
     choice : dict
-        ``score``, ``score_se``, ``gain_over_mean``, ``gain_over_mean_se`` (and
-        ``n_methods``, how many there were to choose from) of choosing the best method
+        ``score``, ``score_se``, ``gain_over_mean``, ``gain_over_mean_se``,
+        ``gain_over_best``, ``gain_over_best_se`` (and ``n_methods``, how many there
+        were to choose from, ``n_folds``, those scored) of choosing the best method
         itself: each fold predicted by the method that is best on the others. Trying
         many methods flatters the best of them; this does not.
     verdict : str
-        The outcome in a sentence or two.
+        The outcome in a sentence or two: what beats the mean or the best member by more
+        than chance gives, a one-sided t test of the gains of `choice` at level 0.05.
     skipped : list of (str, str)
         Methods not tried or failed, and why.
     seconds : dict of str to float
@@ -189,6 +191,16 @@ class Blend:
         if self.reads == "quantiles":
             return model.predict_quantiles(P)
         return model.predict(P)
+
+    @property
+    def beats_mean(self) -> bool:
+        """Whether the verdict says that the mean is beaten."""
+        return beats_mean(self)
+
+    @property
+    def written(self) -> str:
+        """Which method files of this blend are of, and how to have the mean instead."""
+        return say_written(self)
 
     @property
     def snippet(self) -> str:

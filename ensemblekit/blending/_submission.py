@@ -7,6 +7,7 @@ import numpy as np
 
 from ..exceptions import FileError
 from ..files._align import Rows, in_file_order
+from ..files._bools import as_digits
 from ..files._content import read_table
 from ..files._ids import as_same_kind, canonical, check_unique, positions
 from ..files._parts import Table
@@ -65,6 +66,26 @@ class Names:
                 "Give the sample submission of this target and metric.",
             )
         return replace(self, id=first, columns=given)
+
+
+def spelling_notes(names, sample, reads, classes):
+    """Say so where a sample submission spells False and True in another way.
+
+    reads : what the metric reads; labels alone are written
+    """
+    if sample is None or reads != "labels" or not names.columns:
+        return []
+    column = names.columns[0]
+    table = read_table(Path(sample), id_name=column)
+    texts = np.unique(table.texts.get(column, table.columns[column]).astype(np.str_))
+    cells, labels = np.char.strip(texts).tolist(), [str(label) for label in classes]
+    of_bools = all(set(as_digits(np.array(t))) <= {"0", "1"} for t in (cells, labels))
+    if not of_bools or {*cells} <= {*labels}:
+        return []
+    return [
+        f"{sample}: column {column!r} holds {', '.join(cells)}, and labels are written "
+        f"as in the target, {' and '.join(labels)}; check which of them is asked for"
+    ]
 
 
 def oof_columns(blend, bank):

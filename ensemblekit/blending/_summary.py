@@ -52,7 +52,7 @@ def summarise(library, metric, attempts, asked, skipped, rows, source, seed):
         rows=[table[k] for k in order],
         members=members,
         best=best,
-        choice=_choice(good, without, kept, judge, metric),
+        choice=_choice(good, without, kept, judge, metric, best_member),
         verdict="",
         skipped=[*skipped, *failed],
         seconds={a.method.name: a.seconds for a in good},
@@ -242,7 +242,7 @@ def _count(model, rows):
     return None if weights is None else int(np.count_nonzero(weights))
 
 
-def _choice(good, without, kept, judge: Judge, metric: Metric) -> dict:
+def _choice(good, without, kept, judge: Judge, metric: Metric, best_member) -> dict:
     """Return the score of choosing: each fold by what is best on the others."""
     held_out = [good[k].held_out for k in kept]
     prediction = nested.choose_by_others(held_out, metric.sign * without[kept], judge)
@@ -251,13 +251,17 @@ def _choice(good, without, kept, judge: Judge, metric: Metric) -> dict:
     mean = None
     if MEAN in names:
         mean = judge.scores(good[names.index(MEAN)].held_out)
-    gain, gain_se = _gain(score, own, mean, metric)
+    over_mean = _gain(score, own, mean, metric)
+    over_best = _gain(score, own, best_member, metric)
     return {
         "score": _number(score),
         "score_se": _number(standard_error(own)),
-        "gain_over_mean": gain,
-        "gain_over_mean_se": gain_se,
+        "gain_over_mean": over_mean[0],
+        "gain_over_mean_se": over_mean[1],
+        "gain_over_best": over_best[0],
+        "gain_over_best_se": over_best[1],
         "n_methods": len(kept),
+        "n_folds": len(judge.folds),
     }
 
 

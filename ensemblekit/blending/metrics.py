@@ -1,5 +1,6 @@
 """Metrics that a blend is judged by: their names, direction and what they read."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -115,12 +116,14 @@ def find_metric(
             f"The metric {name!r} is for two classes, but there are {n_classes}. "
             f"Take {_BINARY[name]}."
         )
-    if name in get_scorer_names() and _fits(name, task, n_classes):
+    kind = _kind_of(name, n_classes)
+    if kind == task:
         return _from_scorer(name, task, n_classes)
+    why = f": it is for {_SCORES[kind]}" if kind in _SCORES else ""
     raise ValueError(
-        f"Unknown metric {name!r} for {task}. Expected one of "
+        f"Unknown metric {name!r} for {task}{why}. Expected one of "
         f"{', '.join(sorted(table | (_SHORT if task == 'regression' else {})))}, or "
-        "another scorer of scikit-learn."
+        f"another scorer of scikit-learn for {task}."
     )
 
 
@@ -236,22 +239,34 @@ def _scored_by(scorer, reads):
     return score
 
 
-def _fits(name, task, n_classes):
-    """Return whether the scorer takes predictions of the task, by trying it."""
-    try:
-        if task == "regression":
-            _scored_by(get_scorer(name), "values")(*_VALUES)
-            # Scores of labels take whole numbers too, if these are a few.
-            return not name.startswith(_CLASSIFIER_SCORERS)
-        return _reads_labels(name, n_classes) or _reads(
-            name, "probabilities", n_classes
-        )
-    except Exception:
-        return False
-
-
+_SCORES = {
+    "regression": "values of a regression",
+    "classification": "classes",
+    "clustering": "clusterings, which does not ask which class is which",
+}
 _VALUES = np.array([1.25, 2.5, 3.75, 4.5]), np.array([1.5, 2.25, 3.5, 4.75])
-_CLASSIFIER_SCORERS = ("roc_auc", "average_precision", "top_k")
+_GROUPS = np.array([1.0, 1.0, 2.0, 2.0])
+
+
+def _kind_of(name, n_classes):
+    """Return what the scorer is for, by trying it; None for none that is known.
+
+    Many scorers take codes of classes for values, and clusterings for either, so being
+    content is not enough.
+    """
+    if name in _REGRESSION:
+        return "regression"
+    if name not in get_scorer_names():
+        return None
+    own = _try(name, "values", _GROUPS, _GROUPS)
+    if own is not None and own == _try(name, "values", _GROUPS, 3.0 - _GROUPS):
+        return "clustering"  # groups by other names are as good
+    if _try(name, "values", *_VALUES) is not None:
+        return "regression"
+    of_classes = max(2, n_classes)
+    if _reads_labels(name, of_classes) or _reads(name, "probabilities", of_classes):
+        return "classification"
+    return None
 
 
 def _reads_labels(name, n_classes):
@@ -265,10 +280,18 @@ def _reads(name, reads, n_classes):
     prediction: NDArray = rng.permutation(y)
     if reads == "probabilities":
         prediction = rng.dirichlet(np.ones(n_classes), len(y))
-    try:
-        return np.isfinite(_scored_by(get_scorer(name), reads)(y, prediction))
-    except Exception:
-        return False
+    return _try(name, reads, y, prediction) is not None
+
+
+def _try(name, reads, y, prediction):
+    """Return the score, None where there is no finite one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            score = _scored_by(get_scorer(name), reads)(y, prediction)
+        except Exception:
+            return None
+    return score if np.isfinite(score) else None
 
 
 class _GivenValues(RegressorMixin, BaseEstimator):

@@ -21,7 +21,13 @@ from ..files.problems import find_bank_hints
 from ._csv import to_csv
 from ._result import FORMAT, Blend
 from ._stored import store
-from ._submission import Names, in_order_of, oof_columns, test_columns
+from ._submission import (
+    Names,
+    in_order_of,
+    oof_columns,
+    spelling_notes,
+    test_columns,
+)
 from ._weights_file import damaged, read_weights
 from .metrics import find_metric
 
@@ -98,6 +104,11 @@ def write_blend(
 def check_sample(bank, metric, sample):
     """Refuse a sample submission that a blend by this metric would not fit.
 
+    Returns
+    -------
+    notes : list of str
+        What its cells and the target contradict each other in.
+
     Raises
     ------
     FileError
@@ -108,7 +119,8 @@ def check_sample(bank, metric, sample):
     n_classes = 0 if library.classes is None else len(library.classes)
     found = find_metric(metric, library.task, n_classes, levels)
     levels = None if levels is None else levels.tolist()
-    Names.of(bank, sample, found.reads, library.classes, levels)
+    names = Names.of(bank, sample, found.reads, library.classes, levels)
+    return spelling_notes(names, sample, found.reads, library.classes)
 
 
 def apply_blend(
@@ -155,14 +167,21 @@ def apply_blend(
     )
 
 
-def apply_to_columns(weights, predictions, *, id=None, sample_submission=None):
-    """Return `apply_blend` as columns; the first one holds the ids."""
+def apply_to_columns(
+    weights, predictions, *, id=None, sample_submission=None, notes=None
+):
+    """Return `apply_blend` as columns; the first one holds the ids.
+
+    notes : list of str, to which is added what to look at
+    """
     stored = read_weights(weights)
     members, classes, names = stored["members"], stored["classes"], stored["names"]
     if id is not None:
         names = replace(names, id=id)
     if sample_submission is not None:
         names = names.like(sample_submission, stored["reads"], classes)
+        if notes is not None:
+            notes += spelling_notes(names, sample_submission, stored["reads"], classes)
     P, ids = _matrix(predictions, members, classes, names, sample_submission)
     if P.shape[1] != stored["n_columns"]:
         raise damaged(weights, f"its combiner is of {stored['n_columns']} columns")

@@ -65,7 +65,8 @@ def _imports(rows, stacked, members):
 def _read(rows):
     numbers = [c.name for c in rows.columns if c.kind == NUMBER]
     texts = [c.name for c in rows.columns if c.kind == CATEGORY]
-    lines = [f"table = {_table(rows, texts)}"]
+    own = [rows.target] if _spells_bools(rows) else []
+    lines = [f"table = {_table(rows, [*texts, *own])}"]
     lines.append(f"X = table[{[c.name for c in rows.columns]!r}].copy()")
     if numbers:
         lines.append(f"numbers = {numbers!r}")
@@ -98,6 +99,13 @@ def _table(rows, texts):
         given["dtype"] = dict.fromkeys(texts, "str")
     parts = "".join(f", {key}={value!r}" for key, value in given.items())
     return f"pd.read_csv({str(path)!r}{parts})"
+
+
+def _spells_bools(rows):
+    """Return whether the labels are False and True in other words than Python's."""
+    labels = [] if rows.classes is None else list(map(str, rows.classes))
+    known = [label.lower() for label in labels] == ["false", "true"]
+    return known and labels != ["False", "True"]
 
 
 def _target(rows):

@@ -41,10 +41,10 @@ def _table(result, stacked, method):
 
 
 def _advice(result, method):
-    """Return how to take the mean, where it does better."""
-    if result.best != "mean" or method == "mean":
+    """Return how to take the mean, where nothing is shown to beat it."""
+    if result.beats_mean or method == "mean" or not _rows(result, "mean"):
         return ""
-    return " (--combiner mean takes it; with --memory no member is fitted twice.)"
+    return " (--combiner mean takes the mean; with --memory no member is fitted twice.)"
 
 
 def _rows(result, method):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import FileError
+from ..files._bools import words_of_bools
 from ..files._ids import ID_NAMES, INDEX_NAMES, canonical, check_unique, find_repeated
 from ..files._parts import Table
 from ..files.target import Target, read_values
@@ -108,7 +109,7 @@ def _check_given(table, options):
 def _read_target(table, options):
     name, values = options.target, table.columns[options.target]
     if values.dtype.kind == "b":  # True and False stay words in what is written
-        values = to_texts(values)
+        values = words_of_bools(table.path, name, values)
     target = Target(np.empty(0), None, None, "", table.path, name)
     read_values(table, name, values, options.task, target)
     if options.task is None:

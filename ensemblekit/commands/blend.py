@@ -114,7 +114,8 @@ def _blend(folder, options):
     with bank:
         _tell(bank)
         if options.sample_submission is not None:  # before hours of fits
-            check_sample(bank, options.metric, options.sample_submission)
+            for note in check_sample(bank, options.metric, options.sample_submission):
+                print(printable(f"note: {note}"))
         methods = _methods(options.method)
         expected = estimate(bank.library, options.metric, methods, options.seed)
         if expected:
@@ -138,6 +139,7 @@ def _blend(folder, options):
             source={"target": options.target, "task": options.task, **source},
         )
         _say_escaped(bank)
+    print(printable(f"Written: {result.written}"))
     print(f"Written to {folder}: {', '.join(path.name for path in paths)}.")
     return 0
 

@@ -275,7 +275,9 @@ def _write(folder, rows, stacked, result, method, members, options):
     print(f"Written to {folder}: {', '.join(names)}.")
     if problem is not None:
         return fail(f"No model was written: {problem} fit.py fits it in Python.")
-    print(f"Next: ensemblekit predict {folder} NEW.csv -o predictions.csv")
+    # What the metric reads is asked for; of classes labels alone are written otherwise.
+    more = " --proba" if result.reads == "probabilities" else ""
+    print(f"Next: ensemblekit predict {folder} NEW.csv{more} -o predictions.csv")
     return 0
 
 

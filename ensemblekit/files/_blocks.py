@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import FileError
 from ._align import Order, Rows, in_file_order, order_of
+from ._bools import as_digits
 from ._class_names import ClassNames
 from ._columns import FOLD_NAMES, ID_NAMES, REPEAT_NAMES, TRUTH_NAMES, Roles, find_roles
 from ._content import read_content
@@ -189,7 +190,7 @@ def _check_truth(table, roles: Roles, order: Order, target: Target):
     if target.classes is None:
         same = np.isclose(numbers(table, name)[_rows(order)], target.y, rtol=1e-5)
     else:
-        same = _as_text(values) == target.y.astype(np.str_)
+        same = _as_text(values) == _as_text(target.y)
     if not same.all():
         wrong = np.flatnonzero(~same)
         row = wrong[0] if order.rows is None else order.rows[wrong[0]]
@@ -208,9 +209,7 @@ def _rows(order):
 def _as_text(values):
     if values.dtype.kind == "f" and (values == np.floor(values)).all():
         values = values.astype(np.int64)
-    if values.dtype.kind == "b":
-        values = values.astype(np.int64)
-    return values.astype(np.str_)
+    return as_digits(values.astype(np.str_))
 
 
 def _check_table_range(table, columns, values):

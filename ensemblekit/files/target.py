@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import FileError
+from ._bools import words_of_bools
 from ._columns import FOLD_NAMES, REPEAT_NAMES, TRUTH_NAMES
 from ._content import read_table
 from ._ids import ID_NAMES, canonical, check_unique, find_repeated
@@ -308,6 +309,8 @@ def read_values(table, name, values, task, target):
         )
     labels = task == "classification" or (task is None and _are_labels(values))
     if labels:
+        if values.dtype.kind == "b":
+            values = words_of_bools(table.path, name, values)
         target.task, target.y = "classification", _labels(values)
         target.classes = np.unique(target.y)
         _check_classes(table, name, target)
@@ -348,7 +351,7 @@ def _labels(values):
         return np.array([str(value) for value in values], dtype=np.str_)
     if values.dtype.kind == "f" and (values == np.floor(values)).all():
         return values.astype(np.int64)
-    return values.astype(np.int64) if values.dtype.kind in "iub" else values
+    return values.astype(np.int64) if values.dtype.kind in "iu" else values
 
 
 def _values(table, name, values):

@@ -39,7 +39,7 @@ def from_blend(blend, bank=None, findings=(), random_state=0):
         "notes": [str(note) for note in getattr(bank, "notes", [])],
     }
     content |= {
-        "verdict": blend.verdict,
+        "verdict": f"{blend.verdict} Weights and code are of {blend.written}",
         "leaderboard": _leaderboard(blend),
         "weights": weights,
         "correlation": correlation,
@@ -86,6 +86,7 @@ def _leaderboard(blend):
                 "kind": kind,
                 "gain": best[f"gain_over_{base}"],
                 "se": best[f"gain_over_{base}_se"],
+                "n_folds": blend.choice["n_folds"],
             }
             for name, kind, base in gains
         ],

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..combine._base import own_weights
+from ..leaderboard import is_beyond_chance
 from ._correlation import DUPLICATE
 from ._scores import ENSEMBLE, paired_difference
 
@@ -66,13 +67,14 @@ def compare(judged):
                 "kind": other["kind"],
                 "gain": -difference,
                 "se": error,
+                "n_folds": len(ensemble["scores"]),
             }
         )
     return gains
 
 
 def say_verdict(gains, members):
-    """Say in a sentence what the ensemble gains, by standard errors of gains."""
+    """Say in a sentence what the ensemble gains beyond chance."""
     if not gains:
         return _without_ensemble(members)
     said = [_clause(row) for row in gains]
@@ -94,8 +96,8 @@ def _clause(row):
     if np.isnan(error):
         word = "has a lower" if gain > 0 else "has no lower"
         return f"{word} loss than {other}"
-    if abs(gain) <= error:
-        return f"is within one standard error of {other}"
+    if not is_beyond_chance(abs(gain), error, row["n_folds"]):
+        return f"differs from {other} by no more than chance gives"
     size = f"by {abs(gain) / error:.1f} standard errors" if error else "on every fold"
     return f"{'beats' if gain > 0 else 'loses to'} {other} {size}"
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import binom
 
 from ensemblekit import EnsembleReport, PredictionLibrary, cross_fitted_predictions
 from ensemblekit.blending import blend
@@ -130,16 +131,20 @@ def test_nothing_beats_the_mean_of_equal_members():
     y = rng.normal(size=400)
     P = y[:, None] + rng.normal(size=(400, 4))
     result = blend(PredictionLibrary(P, y, NAMES), methods=["greedy", "convex"])
-    assert result.verdict.startswith(
-        "Nothing beats the mean by more than one standard error: take the mean."
-    )
+    assert "beats the mean" not in result.verdict
+    assert not result.beats_mean
+    assert result.written.startswith(f"{result.best} (nested rmse 0.")
+    told = ". The mean, which nothing is shown to beat, is written by --method mean (in"
+    assert (told in result.written) == (result.best != "mean")
+    assert told in result.choose("convex").written
+    assert told not in result.choose("mean").written
 
 
 def test_nothing_beats_a_perfect_member():
     y = np.random.default_rng(0).normal(size=100)
     P = np.column_stack([y, y + 1.0, -y, y * 0.0])
     result = blend(PredictionLibrary(P, y, NAMES), methods=["greedy", "convex"])
-    assert "Nothing beats the best single member (anna)" in result.verdict
+    assert "is shown to beat the best single member (anna)." in result.verdict
     best = next(row for row in result.rows if row["name"] == "best member")
     assert best["score"] == 0.0
 
@@ -151,29 +156,94 @@ def test_a_combination_that_helps_is_said_to():
     assert "standard errors" in result.verdict
 
 
-def verdict_of(rows, best, members=("anna",)):
-    """The verdict; rows of name, gain over the mean, its error, over the best, its."""
-    keys = "name gain_over_mean gain_over_mean_se gain_over_best gain_over_best_se"
-    rows = [dict(zip(keys.split(), row, strict=True)) for row in rows]
+def verdict_of(over_mean, over_best, n_methods=1, n_folds=5):
+    """The verdict; gains over the mean and over the best member, with their errors."""
+    row = {
+        "name": "convex",
+        "gain_over_mean": over_mean[0],
+        "gain_over_mean_se": over_mean[1],
+        "gain_over_best": over_best[0],
+        "gain_over_best_se": over_best[1],
+    }
+    choice = row if n_methods > 1 else dict.fromkeys(row, 9.0)
     return write_verdict(
         SimpleNamespace(
-            rows=rows,
-            best=best,
-            members=[{"name": name} for name in members],
-            choice={"n_methods": 1, "gain_over_mean": None, "gain_over_mean_se": None},
+            # What is chosen among many is judged by the choice.
+            rows=[row if n_methods == 1 else {"name": "convex"}],
+            best="convex",
+            members=[{"name": "anna"}],
+            choice={**choice, "n_methods": n_methods, "n_folds": n_folds},
         )
     )
 
 
-def test_only_what_beats_by_a_standard_error_is_said_to():
-    mean = ("mean", 0.0, 0.0, 1.0, 0.5)
-    rows = [("median", 0.3, 0.5, 2.0, 0.1), ("convex", 0.2, 0.1, 1.9, 0.1), mean]
-    assert verdict_of(rows, "median") == (
-        "convex beats the mean by 0.20 +- 0.10 (2.0 standard errors), and median the "
-        "best single member (anna) by 2.00 +- 0.10 (20.0 standard errors)."
-    )
-    assert "convex beats the mean" in verdict_of(rows, "convex")
-    assert verdict_of([rows[0], mean], "median").startswith("Nothing beats the mean by")
+MEMBER = "the best single member (anna)"
+
+
+@pytest.mark.parametrize(
+    ("over_mean", "over_best", "said"),
+    [
+        (
+            *((0.3, 0.1), (2.0, 0.5)),
+            "{} beats the mean by 0.30 +- 0.10 (3.0 standard errors), and "
+            f"{MEMBER} by 2.00 +- 0.50 (4.0 standard errors).",
+        ),
+        (
+            *((0.2, 0.1), (2.0, 0.5)),
+            "{} looks better than the mean by 0.20 +- 0.10 (2.0 standard errors), "
+            f"which is within what chance gives. It beats {MEMBER} by 2.00 +- 0.50 "
+            "(4.0 standard errors).",
+        ),
+        (
+            *((0.2, 0.1), (0.2, 0.1)),
+            "{} looks better than the mean by 0.20 +- 0.10 (2.0 standard errors), and "
+            f"{MEMBER} by 0.20 +- 0.10 (2.0 standard errors), which is within what "
+            "chance gives.",
+        ),
+        (
+            *((-0.2, 0.1), (0.3, 0.1)),
+            f"Nothing is shown to beat the mean. {{}} beats {MEMBER} by 0.30 +- 0.10 "
+            "(3.0 standard errors).",
+        ),
+        (
+            *((0.3, 0.0), (0.0, 0.0)),
+            f"{{}} beats the mean by 0.3. Nothing is shown to beat {MEMBER}.",
+        ),
+        (
+            *((None, None), (-1.0, 0.2)),
+            f"Nothing is shown to beat the mean, or {MEMBER}.",
+        ),
+    ],
+)
+def test_only_what_chance_does_not_give_is_said_to_beat(over_mean, over_best, said):
+    assert verdict_of(over_mean, over_best) == said.format("convex")
+    among = "Choosing among the 9 methods"
+    assert verdict_of(over_mean, over_best, 9) == said.format(among)
+
+
+@pytest.mark.parametrize(("n_folds", "bar"), [(2, 6.3138), (5, 2.1318), (30, 1.6991)])
+def test_the_bar_is_the_quantile_of_t(n_folds, bar):
+    for gain, word in ((bar - 1e-3, "looks better than"), (bar + 1e-3, "beats")):
+        assert f"convex {word} the mean by" in verdict_of(
+            (gain, 1.0), (-1.0, 1.0), n_folds=n_folds
+        )
+
+
+def test_few_of_many_false_claims_are_made():
+    """The mean is best, so that a claim to beat it is false: at most 5 % of them."""
+    said = seen = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        P = 1 / (1 + np.exp(-1.5 * rng.normal(size=(200, 4))))
+        y = (rng.random(200) < P.mean(axis=1)).astype(int)
+        library = PredictionLibrary(P, y, NAMES, classes=[0, 1])
+        methods = ["mean", "median", "geometric mean", "rank mean"]
+        result = blend(library, metric="roc_auc", methods=methods, random_state=seed)
+        said += "beats the mean by" in result.verdict
+        seen += any(r["gain_over_mean"] > r["gain_over_mean_se"] for r in result.rows)
+    most = binom.ppf(0.999, 60, 0.05)
+    assert said <= most
+    assert seen > most  # what one standard error would have claimed
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -246,10 +316,10 @@ def test_the_best_is_one_asked_for():
     result = blend(regression(), methods=["mean"])
     assert result.best == "mean"
     assert result.rows[0]["name"] == "best member"
-    assert result.verdict.startswith(
-        "Nothing beats the best single member (anna) by more than one standard error. "
-        "best member beats the mean by "
-    )
+    assert result.verdict.startswith("best member beats the mean by 0.")
+    assert result.verdict.endswith("Nothing is shown to beat " + MEMBER + ".")
+    assert result.written.startswith("mean (nested rmse ")
+    assert "--method" not in result.written
     result = blend(classification(2), methods="median")
     assert result.best == "median"
 
@@ -312,4 +382,4 @@ def test_one_member_and_its_copies():
         PredictionLibrary(np.column_stack([p, p]), y, ["a", "b"]), methods=["convex"]
     )
     assert {row["score"] for row in alone.rows} == {row["score"] for row in twice.rows}
-    assert "Nothing beats the mean" in alone.verdict
+    assert alone.verdict.startswith("Nothing is shown to beat the mean, or the best")

@@ -69,6 +69,35 @@ def test_blend_then_apply(competition, capsys):
     assert again.read_bytes() == (competition / "out/submission.csv").read_bytes()
 
 
+def test_what_is_written_is_said(competition, capsys):
+    """Members alike, so that nothing is shown to beat the mean, and another is best."""
+    rng = np.random.default_rng(1)
+    y = pd.read_csv("train.csv")["load"].to_numpy()
+    for path in (competition / "oof").iterdir():
+        path.unlink()
+    for name in ("anna", "ben", "cleo", "dora"):
+        np.save(f"oof/{name}.npy", y + rng.normal(size=80))
+    command = ["blend", "oof", "--target", "train.csv:load", "--method"]
+    assert run(*command, "median; greedy; linear stack", "-o", "out") == 0
+    printed = capsys.readouterr().out
+    method = json.loads((competition / "out/weights.json").read_text())["method"]
+    assert method != "mean"
+    assert "beats the mean" not in printed
+    line = next(li for li in printed.splitlines() if li.startswith("Written: "))
+    assert line.startswith(f"Written: {method} (nested rmse 0.")
+    assert "is written by --method mean" in line
+    assert (
+        line[len("Written: ") :]
+        in json.loads((competition / "out/report.json").read_text())["verdict"]
+    )
+    assert run(*command, "mean", "-o", "mean") == 0
+    printed = capsys.readouterr().out
+    method = json.loads((competition / "mean/weights.json").read_text())["method"]
+    assert method == "mean"
+    assert "Written: mean (nested rmse 0." in printed
+    assert "--method mean" not in printed
+
+
 def test_blend_then_apply_where_names_have_scores(competition):
     for path in (competition / "preds").iterdir():
         path.rename(path.with_name(path.name.replace("_test", "_lb0.80_final_test")))

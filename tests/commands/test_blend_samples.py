@@ -143,3 +143,94 @@ def test_ids_of_parts_in_an_archive(tmp_path, monkeypatch):
     found = pd.read_csv("o/submission.csv")
     assert found["id"].tolist() == tests.tolist()
     np.testing.assert_allclose(found["y"], np.arange(3.0))
+
+
+def write_bools(folder, words, cells):
+    """Files of two members, a target of these words, and a sample of these cells."""
+    rng = np.random.default_rng(0)
+    codes = np.arange(90) % 2
+    target = pd.DataFrame({"id": range(90), "y": [words[c] for c in codes]})
+    target.to_csv(folder / "train.csv", index=False)
+    for name in ("anna", "ben"):
+        for part, n in (("oof", 90), ("test", 12)):
+            (folder / part).mkdir(exist_ok=True)
+            P = rng.uniform(size=n) * 0.5 + (0.5 * codes if n == 90 else 0.25)
+            table = pd.DataFrame({"id": np.arange(n) + 1000 * (n == 12), "y": P})
+            table.to_csv(folder / part / f"{name}.csv", index=False)
+    sample = pd.DataFrame({"id": range(1000, 1012), "y": cells})
+    sample.to_csv(folder / "s.csv", index=False)
+
+
+def cells_of(path, column):
+    return pd.read_csv(path, dtype=str)[column].tolist()
+
+
+@pytest.mark.parametrize(
+    ("words", "cells", "written", "noted"),
+    [
+        (["False", "True"], "False", ["False", "True"], False),
+        (["FALSE", "TRUE"], "TRUE", ["FALSE", "TRUE"], False),
+        (["false", "true"], "0", ["false", "true"], True),
+        (["False", "True"], "1", ["False", "True"], True),
+        (["False", "True"], "FALSE", ["False", "True"], True),
+        (["0", "1"], "False", ["0", "1"], True),
+        (["0", "1"], "0", ["0", "1"], False),
+        (["no", "yes"], "0", ["no", "yes"], False),
+        # Sorted as they are, the first would be the one of True.
+        (["false", "TRUE"], "FALSE", ["False", "True"], True),
+    ],
+)
+def test_labels_are_written_as_in_the_target(
+    tmp_path, monkeypatch, capsys, words, cells, written, noted
+):
+    monkeypatch.chdir(tmp_path)
+    write_bools(tmp_path, words, cells)
+    assert main([*COMMAND, "accuracy", *MEAN]) == 0
+    said = capsys.readouterr().out
+    assert (f"holds {cells}, and labels are written as in the target" in said) == noted
+    submission = cells_of("o/submission.csv", "y")
+    tests = [pd.read_csv(f"test/{name}.csv")["y"] for name in ("anna", "ben")]
+    assert submission == [written[int(p > 0.5)] for p in sum(tests) / 2.0]
+    assert set(submission) == {*written}
+    # Rows of the two classes take turns, and the members tell them apart.
+    assert cells_of("o/oof_blend.csv", "prediction") == written * 45
+    arguments = ["apply", "o/weights.json", "test", "--sample-submission", "s.csv"]
+    assert main([*arguments, "-o", "again.csv"]) == 0
+    assert ("labels are written as in the target" in capsys.readouterr().err) == noted
+    again = (tmp_path / "again.csv").read_bytes()
+    assert again == (tmp_path / "o/submission.csv").read_bytes()
+    names: dict = {}
+    exec((tmp_path / "o/blend.py").read_text(), names)
+    predicted = dict(zip(map(str, names["library"].classes), written, strict=True))
+    assert [predicted[str(p)] for p in names["prediction"]] == submission
+
+
+def test_weights_of_whole_numbers_for_bools_still_apply(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_bools(tmp_path, ["0", "1"], "0")  # as blends of False and True were once
+    assert main([*COMMAND, "accuracy", *MEAN]) == 0
+    (tmp_path / "named").mkdir()
+    for name in ("anna", "ben"):
+        p = pd.read_csv(f"test/{name}.csv")["y"]
+        named = pd.DataFrame({"id": range(1000, 1012), "False": 1 - p, "True": p})
+        named.to_csv(f"named/{name}.csv", index=False)
+    assert main(["apply", "o/weights.json", "named", "-o", "a.csv"]) == 0
+    assert cells_of("a.csv", "y") == cells_of("o/submission.csv", "y")
+
+
+@pytest.mark.parametrize("truth", [["False", "True"], ["0", "1"], ["TRUE", "FALSE"]])
+def test_a_truth_beside_members_is_compared_with_bools(
+    tmp_path, monkeypatch, capsys, truth
+):
+    monkeypatch.chdir(tmp_path)
+    write_bools(tmp_path, ["False", "True"], "0")
+    for name in ("anna", "ben"):
+        oof = pd.read_csv(f"oof/{name}.csv").rename(columns={"y": "oof"})
+        oof["y_true"] = [truth[k % 2] for k in range(90)]
+        oof.drop(columns="id").to_csv(f"oof/{name}.csv", index=False)
+    arguments = ["blend", "oof", "--target", "train.csv:y", "--metric", "accuracy"]
+    fits = truth != ["TRUE", "FALSE"]
+    assert main([*arguments, "--method", "mean", "-o", "o"]) == (0 if fits else 2)
+    said = capsys.readouterr()
+    assert ("proved by 'y_true'" in said.out) == fits
+    assert ("the truth in column 'y_true' is True" in said.err) != fits

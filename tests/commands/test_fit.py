@@ -175,6 +175,31 @@ def test_the_leaderboard_is_printed_with_errors(place, capsys):
     assert board["verdict"] in shown
 
 
+@pytest.mark.parametrize(("metric", "asked"), [("roc_auc", True), ("accuracy", False)])
+def test_the_next_step_writes_what_the_metric_reads(place, capsys, metric, asked):
+    frame = make_table()
+    frame["price"] = (frame["price"] > frame["price"].median()).astype(int)
+    frame.to_csv("train.csv", index=False)
+    options = ("--target", "price", "--members", "classifiers.yaml", "--n-jobs", "1")
+    assert call("fit", "train.csv", *options, "--metric", metric, "-o", "m1") == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    more = " --proba" if asked else ""
+    assert line == f"Next: ensemblekit predict m1 NEW.csv{more} -o predictions.csv"
+    assert call(*line.replace("NEW", "new").split()[2:]) == 0
+    columns = list(pd.read_csv("predictions.csv"))
+    assert columns[2:] == (["price=0", "price=1"] if asked else [])
+
+
+@pytest.mark.parametrize("combiner", ["convex", "mean"])
+def test_how_to_take_the_mean_is_said_where_nothing_beats_it(place, capsys, combiner):
+    assert call("fit", "train.csv", *FIT, "--combiner", combiner) == 0
+    board = json.loads(Path("fit/leaderboard.json").read_text())
+    shown = capsys.readouterr().out
+    beaten = "beats the mean by" in board["verdict"]
+    advised = "(--combiner mean takes the mean;" in shown
+    assert advised == (combiner == "convex" and not beaten)
+
+
 def test_the_same_seed_gives_the_same_bytes(place):
     for out in ("a", "b"):
         assert call("fit", "train.csv", *FIT, "-o", out, "--seed", "3") == 0
@@ -231,15 +256,19 @@ def _like_training(frame):
     return frame.assign(town=frame["town"].astype("category"))
 
 
-def test_bools_and_metrics_of_labels(place):
+@pytest.mark.parametrize("words", [("False", "True"), ("FALSE", "TRUE")])
+def test_bools_and_metrics_of_labels(place, words):
     frame = make_table()
-    frame["price"] = frame["price"] > frame["price"].median()
+    frame["price"] = np.where(frame["price"] > frame["price"].median(), *words[::-1])
     frame.to_csv("train.csv", index=False)
     options = ("--target", "price", "--members", "classifiers.yaml", "--n-jobs", "1")
     assert call("fit", "train.csv", *options, "--metric", "accuracy") == 0
-    assert set(pd.read_csv("fit/oof.csv")["ensemble"]) == {True, False}
+    assert set(pd.read_csv("fit/oof.csv", dtype=str)["ensemble"]) == {*words}
     assert call("predict", "fit", "new.csv", "-o", "p.csv") == 0
-    assert set(pd.read_csv("p.csv")["price"]) == {True, False}
+    assert set(pd.read_csv("p.csv", dtype=str)["price"]) == {*words}
+    stacked = runpy.run_path("fit/fit.py")["stacked"]
+    found = stacked.predict(_like_training(pd.read_csv("new.csv")))
+    assert found.tolist() == pd.read_csv("p.csv", dtype=str)["price"].tolist()
 
 
 def test_the_default_members_go_through_a_file_and_back(place):

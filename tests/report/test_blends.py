@@ -60,7 +60,9 @@ def test_leaderboard_is_the_blends(blend):
 def test_verdict_gains_and_snippet_are_the_blends(blend):
     content = EnsembleReport.from_blend(blend).to_dict()
     best = next(row for row in blend.rows if row["name"] == blend.best)
-    assert content["verdict"] == blend.verdict
+    assert content["verdict"].startswith(f"{blend.verdict} Weights and code are of ")
+    assert content["verdict"].endswith(blend.written)
+    assert blend.written.startswith(f"{blend.best} (nested {blend.metric} ")
     mean, member = content["leaderboard"]["gains"]
     assert [mean["gain"], mean["se"]] == [
         best["gain_over_mean"],

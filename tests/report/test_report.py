@@ -121,9 +121,10 @@ def test_differences_are_those_fold_by_fold(stacked, report):
     ("gain", "se", "said"),
     [
         (3.0, 1.0, "beats the best member (a) by 3.0 standard errors"),
-        (-2.0, 1.0, "loses to the best member (a) by 2.0 standard errors"),
-        (0.9, 1.0, "is within one standard error of the best member (a)"),
-        (0.0, 0.0, "is within one standard error of the best member (a)"),
+        (-2.2, 1.0, "loses to the best member (a) by 2.2 standard errors"),
+        (2.1, 1.0, "differs from the best member (a) by no more than chance gives"),
+        (-2.1, 1.0, "differs from the best member (a) by no more than chance gives"),
+        (0.0, 0.0, "differs from the best member (a) by no more than chance gives"),
         (1.0, 0.0, "beats the best member (a) on every fold"),
         (1.0, np.nan, "has a lower loss than the best member (a)"),
         (0.0, np.nan, "has no lower loss than the best member (a)"),
@@ -132,7 +133,7 @@ def test_differences_are_those_fold_by_fold(stacked, report):
 def test_verdict_says_what_gains_show(gain, se, said):
     from ensemblekit.report._sections import say_verdict
 
-    row = {"against": "a", "kind": "member", "gain": gain, "se": se}
+    row = {"against": "a", "kind": "member", "gain": gain, "se": se, "n_folds": 5}
     assert say_verdict([row], []) == f"The ensemble {said}."
 
 
