@@ -125,7 +125,10 @@ class SelectiveVotingClassifier(ClassifierMixin, NamedPartsMixin):
     Warns
     -----
     UserWarning
-        If all trainings with other seeds are the same model.
+        If all trainings with other seeds give the same answers, and scores, on up to a
+        thousand rows between the training rows, which deep trees know by heart: each
+        number lies between those of two rows, another two for each column. Members
+        that cannot answer such rows are taken to differ.
 
     Notes
     -----
@@ -221,7 +224,7 @@ class SelectiveVotingClassifier(ClassifierMixin, NamedPartsMixin):
         self._present = [present for _, present in fitted]
         self._names = [name for name, _ in members]
         if self.estimators is None and self.randomness == "seed":
-            warn_if_seeds_change_nothing(self.estimators_)
+            warn_if_seeds_change_nothing(self.estimators_, X)
         if not (self.cv is None and self.coverage is None):
             cv = 5 if self.cv is None else self.cv
             splits = split_used(cv, X, codes, used)
