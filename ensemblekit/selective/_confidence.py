@@ -33,7 +33,12 @@ def _agreement(cube, weights, codes):
     agrees = cube.argmax(axis=2) == codes
     if (weights == weights[0]).all():  # counts: equal shares are equal numbers
         return agrees.mean(axis=0)
-    return weights @ agrees
+    # One by one: a product of matrices may round equal votes of two rows differently.
+    share = np.zeros(agrees.shape[1])
+    for weight, agree in zip(weights, agrees, strict=True):
+        share += weight * agree
+    unanimous = agrees[weights > 0.0].all(axis=0)
+    return np.where(unanimous, 1.0, np.clip(share, 0.0, 1.0))
 
 
 OF_PROBABILITIES = {
