@@ -75,8 +75,10 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
     confidence : str or callable, default="max_proba"
         How sure an answer is:
 
-        - "max_proba": the largest probability, in [0, 1];
-        - "margin": its lead on the second, in [0, 1];
+        - "max_proba": the probability of the answer, in [0, 1]: the largest one, but
+          for models that answer by another rule, such as ``FixedThresholdClassifier``;
+        - "margin": its lead on the largest other, in [-1, 1]; below 0 where the answer
+          is not the likeliest class;
         - "entropy": minus the entropy of the probabilities, in nats;
         - "vote": the share of an ensemble's members that give the answer, in [0, 1];
         - "mutual_information": minus the entropy that comes from disagreement of the
@@ -93,8 +95,8 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
           equal, fewer where the model abstains by itself;
         - "threshold": the least confidence that is answered;
         - "chow": the cost of abstaining divided by that of an error, in (0, 1). Chow's
-          rule answers where the largest probability is at least 1 less this; it needs
-          calibrated probabilities, and ``confidence="max_proba"``;
+          rule answers where the probability of the answer is at least 1 less this; it
+          needs calibrated probabilities, and ``confidence="max_proba"``;
         - "sgr", "ltt": the selective risk that is exceeded with probability at most
           `delta`, in (0, 1); see `sgr_threshold` and `ltt_threshold`.
     target : float, default=None

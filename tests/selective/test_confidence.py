@@ -5,15 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, make_classification
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
-from ensemblekit import SelectiveClassifier
-from ensemblekit.selective._confidence import _agreement
+from ensemblekit import SelectiveClassifier, aurc, aurc_scorer
+from ensemblekit.selective._confidence import OF_PROBABILITIES, _agreement
 
 MEMBERS = [
     ("a", GaussianNB()),
@@ -74,3 +75,84 @@ def test_the_largest_confidence_is_not_rounded_up_to_the_threshold():
     )
     with pytest.warns(UserWarning, match=r"is 0\.9999999999999999\. Lower target"):
         model.fit(X, y)
+
+
+def shares(n_rows, n_classes, seed):
+    """Probabilities with many ties: whole numbers over their sum."""
+    counts = np.random.default_rng(seed).integers(0, 4, size=(n_rows, n_classes))
+    return (counts + (counts.sum(axis=1) == 0)[:, None]) / np.maximum(
+        counts.sum(axis=1, keepdims=True), 1
+    )
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 3, 5])
+def test_confidence_is_that_of_the_answer(n_classes):
+    P = shares(200, n_classes, n_classes)
+    kept = P.copy()
+    codes = np.random.default_rng(0).integers(0, n_classes, 200)
+    found = {kind: OF_PROBABILITIES[kind](P, codes) for kind in ("max_proba", "margin")}
+    for row, code, proba, margin in zip(P, codes, *found.values(), strict=True):
+        assert proba == row[code]
+        assert margin == row[code] - max(np.delete(row, code), default=0.0)
+    assert_array_equal(P, kept)
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 3, 5])
+def test_of_the_likeliest_class_it_is_the_largest_probability(n_classes):
+    P = shares(200, n_classes, n_classes)
+    codes = P.argmax(axis=1)  # the first of equal ones
+    ranked = np.sort(np.column_stack([np.zeros(200), P]), axis=1)
+    assert_array_equal(OF_PROBABILITIES["max_proba"](P, codes), ranked[:, -1])
+    margin = OF_PROBABILITIES["margin"](P, codes)
+    assert_array_equal(margin, ranked[:, -1] - ranked[:, -2])
+    tied = (P.max(axis=1, keepdims=True) == P).sum(axis=1) > 1
+    assert (margin[tied] == 0.0).all()
+
+
+@pytest.fixture(scope="module")
+def rare():
+    """A model that answers the rare class from a probability of 0.08 on, and rows."""
+    X, y = make_classification(
+        3000, 8, n_informative=4, weights=[0.95], class_sep=0.4, random_state=0
+    )
+    names = np.array(["no", "yes"])[y]
+    model = FixedThresholdClassifier(
+        LogisticRegression(), threshold=0.08, response_method="predict_proba"
+    )
+    return model.fit(X[:1000], names[:1000]), X[1000:], names[1000:]
+
+
+def of_the_answer(model, X):
+    proba = model.predict_proba(X)
+    return np.where(model.predict(X) == "yes", proba[:, 1], proba[:, 0])
+
+
+@pytest.mark.parametrize("method", ["chow", "threshold", "coverage"])
+def test_models_with_a_threshold_of_their_own(rare, method):
+    model, X, y = rare
+    target = 0.1 if method == "chow" else 0.9
+    plain = SelectiveClassifier(FrozenEstimator(model), method=method, target=target)
+    labels, accepted, confidence = plain.fit(X, y).predict_selective(X)
+    wanted = of_the_answer(model, X)
+    assert_array_equal(confidence, wanted)
+    assert_array_equal(accepted, wanted >= plain.threshold_)
+    unsure = (labels == "yes") & (wanted < 0.5)
+    assert unsure.sum() > 20
+    assert not accepted[unsure].any()
+    if method != "chow":
+        margin = plain.set_params(
+            confidence="margin", method="coverage", target=0.9
+        ).fit(X, y)
+        found = margin.predict_selective(X).confidence
+        np.testing.assert_allclose(found, 2 * wanted - 1, atol=1e-12)
+
+
+def test_scorers_rank_by_the_probability_of_the_answer(rare):
+    model, X, y = rare
+    wanted = -aurc(of_the_answer(model, X), model.predict(X) == y)
+    assert aurc_scorer(model, X, y) == wanted
+    assert aurc_scorer(FrozenEstimator(model), X, y) == wanted
+    with pytest.raises(ValueError, match="Ridge has no predict_proba"):
+        aurc_scorer(Ridge().fit(X, y == "yes"), X, y)
+    search = GridSearchCV(model, {"threshold": [0.08]}, scoring=aurc_scorer, cv=2)
+    assert np.isfinite(search.fit(X, y).best_score_)
