@@ -27,7 +27,7 @@ from ._answers import answers_of
 from ._choice import TARGETS, choose_threshold, refuse_dependent, resolve_target
 from ._confidence import LARGEST, model_confidence
 from ._sentinel import accuracy, check_abstain_label, with_abstentions
-from ._training import check_rows, train_part
+from ._training import check_rows, refuse_regressor, train_part
 
 __all__ = ["ConfidenceSelection", "SelectiveClassifier"]
 
@@ -144,10 +144,11 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
     Raises
     ------
     ValueError
-        If `target` does not suit the method or is above all confidences,
-        `abstain_label` is a class, the model has no probabilities, or no members, that
-        `confidence` needs, it predicts labels that are none of its classes, groups are
-        given to "sgr" or "ltt", a split divides a group, or rows are too few.
+        If `estimator` is no classifier, `target` does not suit the method or is above
+        all confidences, `abstain_label` is a class, the model has no probabilities, or
+        no members, that `confidence` needs, it predicts labels that are none of its
+        classes, groups are given to "sgr" or "ltt", a split divides a group, or rows
+        are too few.
 
     Warns
     -----
@@ -251,6 +252,7 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         self : SelectiveClassifier
         """
         forget_fitted(self)
+        refuse_regressor(self._resolve())
         self._target()
         X, y = check_rows(self, X, y, reset=True)
         groups = check_groups(groups, len(y))
@@ -277,6 +279,7 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         -------
         self : SelectiveClassifier
         """
+        refuse_regressor(self._resolve())
         self._target()
         trained_here = hasattr(self, "estimator_")
         model = self.estimator_ if trained_here else self._resolve()
