@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
 from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_iris, make_classification
+from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -98,6 +99,23 @@ def test_attributes_of_the_guarantee(rows):
     model = voting(None, estimators=picked).fit(*rows())
     assert np.isnan(model.conflict_bound_)
     assert model.conflict_bound_kind_ == "none"
+
+
+def test_classes_of_weight_0_do_not_change_the_bound(rows):
+    X, y = rows(3)
+    weight = (y != 1).astype(float)
+    weighted = voting().fit(X, y, sample_weight=weight)
+    without = voting().fit(X[y != 1], y[y != 1])
+    assert weighted.classes_.tolist() == [0, 1, 2]
+    assert weighted.conflict_bound_ == without.conflict_bound_
+    assert weighted.conflict_bound_kind_ == without.conflict_bound_kind_ == "exact"
+    both = np.column_stack([without.predict_proba(X), weighted.predict_proba(X)])
+    assert_array_equal(both[:, [0, 1]], both[:, [2, 4]])
+    assert not both[:, 3].any()
+    known = make_pipeline(PCA(), FrozenEstimator(GaussianNB().fit(X, y)))
+    frozen = voting(known, randomness="bootstrap").fit(X, y, sample_weight=weight)
+    assert frozen.predict_proba(X)[:, 1].any()  # it knows that class from elsewhere
+    assert frozen.conflict_bound_kind_ == "numerical"
 
 
 def test_trainings_differ_as_asked(rows):
