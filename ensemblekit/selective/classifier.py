@@ -279,10 +279,10 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         -------
         self : SelectiveClassifier
         """
-        refuse_regressor(self._resolve())
         self._target()
         trained_here = hasattr(self, "estimator_")
         model = self.estimator_ if trained_here else self._resolve()
+        refuse_regressor(model)
         check_is_fitted(model)
         X, y = check_rows(self, X, y, reset=not trained_here)
         refuse_dependent(self.method, check_groups(groups, len(y)))

@@ -150,7 +150,8 @@ def aurc_scorer(estimator, X, y):
     Raises
     ------
     ValueError
-        If the estimator has neither method.
+        If the estimator has neither method, or predicts labels that are none of its
+        classes.
 
     Examples
     --------
@@ -185,7 +186,8 @@ def augrc_scorer(estimator, X, y):
     Raises
     ------
     ValueError
-        If the estimator has neither `predict_selective` nor `predict_proba`.
+        If the estimator has neither `predict_selective` nor `predict_proba`, or
+        predicts labels that are none of its classes.
 
     Examples
     --------
