@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..metrics._checks import check_share
 from ..metrics.coverage import clopper_pearson
 from ..selective import aurc, risk_coverage_curve
-from ..selective._confidence import OF_PROBABILITIES, model_confidence
+from ..selective._confidence import OF_PROBABILITIES, labels_and_confidence
 from ._axes import legend, next_colour, share, thin
 from ._display import Display
 from ._source import check_array
@@ -117,8 +117,8 @@ class RiskCoverageDisplay(Display):
         y : array-like of shape (n_samples,)
         confidence : {"max_proba", "margin", "entropy"} or callable, \
                 default="max_proba"
-            Confidence of other classifiers, out of their probabilities, or
-            ``confidence(estimator, X)``.
+            Confidence in the answers of other classifiers, out of their probabilities
+            as in `SelectiveClassifier`, or ``confidence(estimator, X)``.
         confidence_level : float, default=0.95
             Of the band, in (0, 1).
         name : str, default=None
@@ -289,4 +289,4 @@ def _answers(estimator, X, confidence):
             f"confidence is {confidence!r}; expected one of {sorted(OF_PROBABILITIES)} "
             "or a callable."
         )
-    return estimator.predict(X), model_confidence(confidence, estimator, X), None
+    return *labels_and_confidence(confidence, estimator, X), None

@@ -115,8 +115,11 @@ def _warn_of_none(method, threshold, confidence):
         )
     elif method not in _GUARANTEED:
         change = "Raise" if method == "chow" else "Lower"
+        largest = float(confidence.max())
+        short = f"{largest:.6g}"  # unless that rounds it up to the threshold
+        shown = short if float(short) < threshold else f"{largest!r}"
         warnings.warn(
             f"No calibration row has a confidence of {threshold!r}, and none is "
-            f"answered: the largest is {confidence.max():.6g}. {change} target.",
+            f"answered: the largest is {shown}. {change} target.",
             stacklevel=5,
         )

@@ -5,22 +5,25 @@ from scipy.special import entr
 
 from .._sklearn import _num_samples
 from ..exceptions import describe_rows
+from ._answers import answers_of
 from ._cube import member_probabilities
 from .uncertainty import decompose_uncertainty
 
 
-def _max_proba(probabilities):
-    return probabilities.max(axis=1)
+def _answered_proba(probabilities, codes):
+    return np.take_along_axis(probabilities, codes[:, None], axis=1)[:, 0]
 
 
-def _margin(probabilities):
+def _margin(probabilities, codes):
+    answered = _answered_proba(probabilities, codes)
     if probabilities.shape[1] == 1:
-        return probabilities[:, 0]
-    top = np.partition(probabilities, -2, axis=1)
-    return top[:, -1] - top[:, -2]
+        return answered
+    others = probabilities.copy()
+    np.put_along_axis(others, codes[:, None], -np.inf, axis=1)
+    return answered - others.max(axis=1)
 
 
-def _negative_entropy(probabilities):
+def _negative_entropy(probabilities, codes):
     # Rounding may leave a probability below 0, where entr is -infinity.
     return -entr(np.maximum(probabilities, 0.0)).sum(axis=1)
 
@@ -33,11 +36,16 @@ def _agreement(cube, weights, codes):
     agrees = cube.argmax(axis=2) == codes
     if (weights == weights[0]).all():  # counts: equal shares are equal numbers
         return agrees.mean(axis=0)
-    return weights @ agrees
+    # One by one: a product of matrices may round equal votes of two rows differently.
+    share = np.zeros(agrees.shape[1])
+    for weight, agree in zip(weights, agrees, strict=True):
+        share += weight * agree
+    unanimous = agrees[weights > 0.0].all(axis=0)
+    return np.where(unanimous, 1.0, np.clip(share, 0.0, 1.0))
 
 
 OF_PROBABILITIES = {
-    "max_proba": _max_proba,
+    "max_proba": _answered_proba,
     "margin": _margin,
     "entropy": _negative_entropy,
 }
@@ -51,10 +59,10 @@ LARGEST = {
 }
 
 
-def model_confidence(kind, model, X, labels=None):
+def model_confidence(kind, model, X, labels):
     """Return the confidence of a fitted classifier in each row: finite float64.
 
-    labels : (n_samples,), the model's answers, for a kind that asks the members
+    labels : (n_samples,), the model's answers, which need not be the likeliest classes
     """
     source = type(model).__name__
     if callable(kind):
@@ -64,7 +72,7 @@ def model_confidence(kind, model, X, labels=None):
         codes = find_codes(labels, model.classes_)
         values = OF_MEMBERS[kind](cube, weights, codes)
     else:
-        values = probability_confidence(kind, model, X)
+        values = _probability_confidence(kind, model, X, labels)
     values = np.asarray(values, dtype=np.float64)
     if values.shape != (_num_samples(X),):
         raise ValueError(
@@ -80,15 +88,32 @@ def model_confidence(kind, model, X, labels=None):
     return values
 
 
-def probability_confidence(kind, model, X):
-    """Return the named confidence out of the model's probabilities."""
+def labels_and_confidence(kind, model, X):
+    """Return a classifier's answers to all rows, and its confidence in each.
+
+    kind : a name in OF_PROBABILITIES, or callable
+    """
+    if callable(kind):
+        labels = np.asarray(model.predict(X))
+    else:
+        _require_probabilities(model)
+        labels, _ = answers_of(model, X)
+    return labels, model_confidence(kind, model, X, labels)
+
+
+def _probability_confidence(kind, model, X, labels):
+    _require_probabilities(model)
+    probabilities = np.asarray(model.predict_proba(X), dtype=np.float64)
+    return OF_PROBABILITIES[kind](probabilities, find_codes(labels, model.classes_))
+
+
+def _require_probabilities(model):
     if not hasattr(model, "predict_proba"):
         raise ValueError(
             f"{type(model).__name__} has no predict_proba. Give a callable as "
             "confidence, such as one of decision_function, or wrap the model in "
             "CalibratedClassifierCV."
         )
-    return OF_PROBABILITIES[kind](np.asarray(model.predict_proba(X), dtype=np.float64))
 
 
 def find_codes(labels, classes):

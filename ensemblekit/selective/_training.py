@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
@@ -17,6 +18,16 @@ def check_rows(owner, X, y, reset):
     """Return X as it was, and the labels as one column."""
     X = (check_columns if reset else check_new)(owner, X)
     return X, check_labels(owner, X, y)
+
+
+def refuse_regressor(model):
+    """Refuse a model that is no classifier, before it is trained."""
+    if not is_classifier(model):
+        raise ValueError(
+            f"estimator ({type(model).__name__}) is no classifier by its tags; "
+            "expected one, as only classes are right or wrong. Use a classifier, or "
+            "ClassifierMixin for one of your own."
+        )
 
 
 def train_part(owner, model, X, y, groups, params, seed):

@@ -1,10 +1,7 @@
 """Trainings of one pipeline that differ by chance: seeds, or rows."""
 
 import warnings
-from copy import deepcopy
-from pickle import PicklingError
 
-import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -19,6 +16,7 @@ from .._sklearn import (
     check_sample_weight,
 )
 from ..quantile_members._base import check_columns, check_labels
+from ._alike import answer_alike
 from ._training import refuse_one_class
 from .votes import vote_dtype
 
@@ -133,15 +131,13 @@ def vote_held_out(
     return found[:, 0].astype(vote_dtype(len(classes)))
 
 
-def warn_if_seeds_change_nothing(models):
-    """Warn where trainings with other seeds are the same model.
+def warn_if_seeds_change_nothing(models, X):
+    """Warn where trainings with other seeds give the same answers.
 
     Their votes are then one vote, counted several times.
     """
-    if _seeds_of(models[0]):
-        first = _fingerprint(models[0])
-        if any(_fingerprint(model) != first for model in models[1:]):
-            return
+    if _seeds_of(models[0]) and not answer_alike(models, X):
+        return
     warnings.warn(
         f"{type(models[0]).__name__} learns the same with every seed: all members "
         "agree, which says nothing. Use randomness='bootstrap' or 'loo', or an "
@@ -154,16 +150,3 @@ def warn_if_seeds_change_nothing(models):
 def _seeds_of(member):
     keys = member.get_params(deep=True)
     return [key for key in keys if key.rpartition("__")[2] == "random_state"]
-
-
-def _fingerprint(model):
-    """Hash what the model has learned, apart from its seeds.
-
-    What cannot be copied or hashed, such as a lambda, equals nothing: no warning then.
-    """
-    try:
-        model = deepcopy(model)
-        model.set_params(**dict.fromkeys(_seeds_of(model), 0))
-        return joblib.hash(model)
-    except (AttributeError, TypeError, PicklingError):
-        return object()

@@ -27,7 +27,7 @@ from ._answers import answers_of
 from ._choice import TARGETS, choose_threshold, refuse_dependent, resolve_target
 from ._confidence import LARGEST, model_confidence
 from ._sentinel import accuracy, check_abstain_label, with_abstentions
-from ._training import check_rows, train_part
+from ._training import check_rows, refuse_regressor, train_part
 
 __all__ = ["ConfidenceSelection", "SelectiveClassifier"]
 
@@ -75,8 +75,10 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
     confidence : str or callable, default="max_proba"
         How sure an answer is:
 
-        - "max_proba": the largest probability, in [0, 1];
-        - "margin": its lead on the second, in [0, 1];
+        - "max_proba": the probability of the answer, in [0, 1]: the largest one, but
+          for models that answer by another rule, such as ``FixedThresholdClassifier``;
+        - "margin": its lead on the largest other, in [-1, 1]; below 0 where the answer
+          is not the likeliest class;
         - "entropy": minus the entropy of the probabilities, in nats;
         - "vote": the share of an ensemble's members that give the answer, in [0, 1];
         - "mutual_information": minus the entropy that comes from disagreement of the
@@ -93,8 +95,8 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
           equal, fewer where the model abstains by itself;
         - "threshold": the least confidence that is answered;
         - "chow": the cost of abstaining divided by that of an error, in (0, 1). Chow's
-          rule answers where the largest probability is at least 1 less this; it needs
-          calibrated probabilities, and ``confidence="max_proba"``;
+          rule answers where the probability of the answer is at least 1 less this; it
+          needs calibrated probabilities, and ``confidence="max_proba"``;
         - "sgr", "ltt": the selective risk that is exceeded with probability at most
           `delta`, in (0, 1); see `sgr_threshold` and `ltt_threshold`.
     target : float, default=None
@@ -142,10 +144,11 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
     Raises
     ------
     ValueError
-        If `target` does not suit the method or is above all confidences,
-        `abstain_label` is a class, the model has no probabilities, or no members, that
-        `confidence` needs, it predicts labels that are none of its classes, groups are
-        given to "sgr" or "ltt", a split divides a group, or rows are too few.
+        If `estimator` is no classifier, `target` does not suit the method or is above
+        all confidences, `abstain_label` is a class, the model has no probabilities, or
+        no members, that `confidence` needs, it predicts labels that are none of its
+        classes, groups are given to "sgr" or "ltt", a split divides a group, or rows
+        are too few.
 
     Warns
     -----
@@ -249,6 +252,7 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         self : SelectiveClassifier
         """
         forget_fitted(self)
+        refuse_regressor(self._resolve())
         self._target()
         X, y = check_rows(self, X, y, reset=True)
         groups = check_groups(groups, len(y))
@@ -278,6 +282,7 @@ class SelectiveClassifier(ClassifierMixin, BaseEstimator):
         self._target()
         trained_here = hasattr(self, "estimator_")
         model = self.estimator_ if trained_here else self._resolve()
+        refuse_regressor(model)
         check_is_fitted(model)
         X, y = check_rows(self, X, y, reset=not trained_here)
         refuse_dependent(self.method, check_groups(groups, len(y)))

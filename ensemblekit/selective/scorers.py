@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from .._sklearn import check_sample_weight
 from ._answers import abstains_itself, answers_of, innermost
-from ._confidence import model_confidence
+from ._confidence import labels_and_confidence
 from .risk_coverage import augrc, aurc
 
 __all__ = [
@@ -137,7 +137,7 @@ def aurc_scorer(estimator, X, y):
     ----------
     estimator : fitted classifier
         With `predict_selective`, whose confidence counts (minus the p-value, where it
-        has that), or with `predict_proba`, whose largest probability does.
+        has that), or with `predict_proba`, whose probability of the answer does.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
     y : array-like of shape (n_samples,)
         Rows count alike: weights that a search is given do not reach this scorer.
@@ -150,7 +150,8 @@ def aurc_scorer(estimator, X, y):
     Raises
     ------
     ValueError
-        If the estimator has neither method.
+        If the estimator has neither method, or predicts labels that are none of its
+        classes.
 
     Examples
     --------
@@ -185,7 +186,8 @@ def augrc_scorer(estimator, X, y):
     Raises
     ------
     ValueError
-        If the estimator has neither `predict_selective` nor `predict_proba`.
+        If the estimator has neither `predict_selective` nor `predict_proba`, or
+        predicts labels that are none of its classes.
 
     Examples
     --------
@@ -269,8 +271,8 @@ def _confidence_and_correct(estimator, X, y):
     check_consistent_length(X, y)
     y = column_or_1d(y)
     if not hasattr(model, "predict_selective"):
-        correct = np.asarray(model.predict(X)) == y
-        return model_confidence("max_proba", model, X), correct
+        labels, confidence = labels_and_confidence("max_proba", model, X)
+        return confidence, labels == y
     selection = model.predict_selective(X)
     if hasattr(selection, "confidence"):
         confidence = selection.confidence

@@ -7,7 +7,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _votes, layout
-from .._members import check_members, find_task, predict_member
+from .._members import check_members, ends_frozen, find_task, predict_member
 from .._parallel import map_tasks
 from .._routing import merge_member_tags
 from .._sklearn import (
@@ -107,7 +107,8 @@ class SelectiveVotingClassifier(ClassifierMixin, NamedPartsMixin):
         different labels, both at this level; NaN with `estimators`. See
         `conflict_bound`.
     conflict_bound_kind_ : {"exact", "numerical", "none"}
-        Proved (two classes), checked on a grid (more classes), or not known.
+        Proved (two classes), checked on a grid (more classes), or not known. Classes
+        that only rows of weight 0 have get no votes, and do not count.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only where X has column names.
@@ -125,7 +126,10 @@ class SelectiveVotingClassifier(ClassifierMixin, NamedPartsMixin):
     Warns
     -----
     UserWarning
-        If all trainings with other seeds are the same model.
+        If all trainings with other seeds give the same answers, and scores, on up to a
+        thousand rows between the training rows, which deep trees know by heart: each
+        number lies between those of two rows, another two for each column. Members
+        that cannot answer such rows are taken to differ.
 
     Notes
     -----
@@ -221,12 +225,14 @@ class SelectiveVotingClassifier(ClassifierMixin, NamedPartsMixin):
         self._present = [present for _, present in fitted]
         self._names = [name for name, _ in members]
         if self.estimators is None and self.randomness == "seed":
-            warn_if_seeds_change_nothing(self.estimators_)
+            warn_if_seeds_change_nothing(self.estimators_, X)
         if not (self.cv is None and self.coverage is None):
             cv = 5 if self.cv is None else self.cv
             splits = split_used(cv, X, codes, used)
             self._hold_out(members, X, codes, weight, rng, splits)
-        self._bound_conflicts(len(members))
+        frozen = ends_frozen(members[0][1])  # such may know more than it is shown
+        answers = self.classes_ if frozen else np.unique(codes)
+        self._bound_conflicts(len(members), len(answers))
         return self
 
     def predict(self, X):
@@ -443,8 +449,8 @@ class SelectiveVotingClassifier(ClassifierMixin, NamedPartsMixin):
             for (name, member), seed in zip(members, seeds, strict=True)
         ]
 
-    def _bound_conflicts(self, n_members):
-        n_classes = len(self.classes_)
+    def _bound_conflicts(self, n_members, n_classes):
+        """Set the bound for votes that go to `n_classes` classes at most."""
         self.conflict_bound_, self.conflict_bound_kind_ = np.nan, "none"
         if self.estimators is None:
             self.conflict_bound_ = conflict_bound(self.alpha_, n_members, n_classes)

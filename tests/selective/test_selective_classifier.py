@@ -20,7 +20,7 @@ from sklearn.ensemble import (
 )
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -137,6 +137,22 @@ def test_a_callable_serves_models_without_probabilities(data):
     for wrong in (lambda model, X: [1.0], lambda model, X: np.full(len(X), np.nan)):
         with pytest.raises(ValueError, match=r"callable confidence .*(shape|NaN)"):
             SelectiveClassifier(svm, confidence=wrong).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Ridge(), make_pipeline(StandardScaler(), Ridge()), GridSearchCV(Ridge(), {})],
+)
+def test_regressors_are_refused_before_they_are_trained(data, model, monkeypatch):
+    X, y, _, _ = data
+    fitted = clone(model).fit(X, y)
+    monkeypatch.setattr(Ridge, "fit", lambda *args, **params: pytest.fail("trained"))
+    for selective in (model, fitted, FrozenEstimator(fitted)):
+        for method in ("fit", "calibrate"):
+            with pytest.raises(
+                ValueError, match=r"is no classifier by its tags; expected one"
+            ):
+                getattr(SelectiveClassifier(selective), method)(X, y)
 
 
 def test_coverage_is_exact_and_of_whole_ties():

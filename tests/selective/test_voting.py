@@ -2,6 +2,7 @@
 
 import pickle
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,11 +11,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
 from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_iris, make_classification
+from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    TunedThresholdClassifierCV,
+    cross_val_score,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -94,6 +101,23 @@ def test_attributes_of_the_guarantee(rows):
     assert model.conflict_bound_kind_ == "none"
 
 
+def test_classes_of_weight_0_do_not_change_the_bound(rows):
+    X, y = rows(3)
+    weight = (y != 1).astype(float)
+    weighted = voting().fit(X, y, sample_weight=weight)
+    without = voting().fit(X[y != 1], y[y != 1])
+    assert weighted.classes_.tolist() == [0, 1, 2]
+    assert weighted.conflict_bound_ == without.conflict_bound_
+    assert weighted.conflict_bound_kind_ == without.conflict_bound_kind_ == "exact"
+    both = np.column_stack([without.predict_proba(X), weighted.predict_proba(X)])
+    assert_array_equal(both[:, [0, 1]], both[:, [2, 4]])
+    assert not both[:, 3].any()
+    known = make_pipeline(PCA(), FrozenEstimator(GaussianNB().fit(X, y)))
+    frozen = voting(known, randomness="bootstrap").fit(X, y, sample_weight=weight)
+    assert frozen.predict_proba(X)[:, 1].any()  # it knows that class from elsewhere
+    assert frozen.conflict_bound_kind_ == "numerical"
+
+
 def test_trainings_differ_as_asked(rows):
     X, y = rows()
     fixed = DecisionTreeClassifier(max_features=2, random_state=7)
@@ -160,6 +184,11 @@ def test_refuses_numbers_that_never_answer(rows, alpha):
         KNeighborsClassifier(),
         LogisticRegression(),
         make_pipeline(StandardScaler(), LogisticRegression()),
+        HistGradientBoostingClassifier(max_iter=2),  # keeps the seeds it has drawn
+        lightgbm.LGBMClassifier(n_estimators=5, verbose=-1, n_jobs=1),
+        GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2),
+        RidgeClassifier(),
+        DummyClassifier(),
     ],
 )
 def test_warns_where_seeds_change_nothing(rows, estimator):
@@ -171,7 +200,54 @@ def test_warns_where_seeds_change_nothing(rows, estimator):
     voting(estimator, randomness="bootstrap").fit(X, y)
 
 
-def test_models_that_cannot_be_hashed_do_not_warn(rows):
+def test_frames_and_sparse_rows_tell_whether_seeds_matter(rows):
+    X, y = rows()
+    for known in (pd.DataFrame(X), csr_matrix(X), X.tolist(), X.astype(np.float32)):
+        with pytest.warns(UserWarning, match="learns the same with every seed"):
+            voting(LogisticRegression()).fit(known, y)
+        voting(ExtraTreeClassifier()).fit(known, y)
+
+
+def test_a_seed_that_moves_only_probabilities_does_not_count(rows):
+    X, y = rows()
+    machine = Shaken()  # as SVC(probability=True) is, answering by another score
+    with pytest.warns(UserWarning, match="learns the same with every seed"):
+        voting(machine).fit(X, y)
+
+
+def test_a_seed_that_moves_only_the_threshold_counts(rows):
+    X, y = rows()
+    cut = TunedThresholdClassifierCV(LogisticRegression(), cv=0.3)
+    model = voting(cut, n_estimators=6).fit(X, y)
+    assert len({m.best_threshold_ for m in model.estimators_}) > 1
+
+
+class Shaken(LogisticRegression):
+    """Its probabilities depend on the seed, and its answers do not."""
+
+    def predict_proba(self, X):
+        return super().predict_proba(X) ** (1 + self.random_state)
+
+
+def test_members_that_answer_no_other_rows_do_not_warn(rows):
+    X, y = rows()
+    model = voting(OfKnownRows()).fit(X, y)
+    assert model.predict_proba(X).shape == (240, 2)
+
+
+class OfKnownRows(LogisticRegression):
+    """Refuses rows that it was not fitted on."""
+
+    def fit(self, X, y):
+        self.known_ = {row.tobytes() for row in X}
+        return super().fit(X, y)
+
+    def predict(self, X):
+        assert self.known_.issuperset(row.tobytes() for row in X)
+        return super().predict(X)
+
+
+def test_models_that_cannot_be_copied_do_not_warn(rows):
     same = FunctionTransformer(lambda X: X)
     model = voting(make_pipeline(same, TREE)).fit(*rows())
     assert model.predict_proba(rows()[0]).shape == (240, 2)
@@ -183,6 +259,10 @@ def test_deep_trees_of_equal_training_votes_do_not_warn(rows):
     assert not model.abstains(X).any()  # all rows are learned by heart
     assert not pickle.loads(pickle.dumps(model)).abstains(X).any()
     voting(make_pipeline(StandardScaler(), ExtraTreesClassifier(3))).fit(X, y)
+    voting(ExtraTreeClassifier()).fit(X[:, :1], y)  # thresholds between known values
+    voting(ExtraTreeClassifier()).fit((X > 0).astype(int), y)
+    search = GridSearchCV(ExtraTreeClassifier(), {"criterion": ["gini", "entropy"]})
+    voting(search, n_estimators=6).fit(X, y)
 
 
 def test_predict_always_answers_in_the_type_of_the_labels(rows):
