@@ -155,15 +155,20 @@ def apply_blend(
     )
 
 
-def apply_to_columns(weights, predictions, *, id=None, sample_submission=None):
-    """Return `apply_blend` as columns; the first one holds the ids."""
+def apply_to_columns(
+    weights, predictions, *, id=None, sample_submission=None, notes=None
+):
+    """Return `apply_blend` as columns; the first one holds the ids.
+
+    notes : list that gets what was decided while files were read, or None
+    """
     stored = read_weights(weights)
     members, classes, names = stored["members"], stored["classes"], stored["names"]
     if id is not None:
         names = replace(names, id=id)
     if sample_submission is not None:
         names = names.like(sample_submission, stored["reads"], classes)
-    P, ids = _matrix(predictions, members, classes, names, sample_submission)
+    P, ids = _matrix(predictions, members, classes, names, sample_submission, notes)
     if P.shape[1] != stored["n_columns"]:
         raise damaged(weights, f"its combiner is of {stored['n_columns']} columns")
     prediction = _predict(weights, stored, P)
@@ -187,7 +192,7 @@ def _predict(path, stored, P):
     return found
 
 
-def _matrix(predictions, members, classes, names, sample):
+def _matrix(predictions, members, classes, names, sample, notes):
     """Return P and the ids."""
     if hasattr(predictions, "columns"):
         predictions = {str(c): predictions[c] for c in predictions.columns}
@@ -201,6 +206,8 @@ def _matrix(predictions, members, classes, names, sample):
         sample=sample,
         levels=names.levels,
     )
+    if notes is not None:
+        notes += found.notes
     return found.P, found.ids
 
 

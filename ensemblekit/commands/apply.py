@@ -36,14 +36,17 @@ def _run(options):
     from ..blending._csv import escape_notes, to_csv
     from ..blending.outputs import apply_to_columns
 
+    notes: list[str] = []
     columns = apply_to_columns(
         options.weights,
         one_or_list(options.predictions),
         id=options.id,
         sample_submission=options.sample_submission,
+        notes=notes,
     )
     text = to_csv(columns)
-    for note in escape_notes(next(iter(columns.values())), options.output or "stdout"):
+    ids = next(iter(columns.values()))
+    for note in [*notes, *escape_notes(ids, options.output or "stdout")]:
         print(printable(f"note: {note}"), file=sys.stderr)
     if options.output is None:
         sys.stdout.write(text)
