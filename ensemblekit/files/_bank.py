@@ -1,6 +1,7 @@
 """What was read: a library, and all that was decided on the way."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from numpy.typing import NDArray
 
@@ -31,6 +32,8 @@ class Bank:
         All that was decided: pairing, order of rows, averages, columns left out.
     rules : dict of str to str
         For each member, by what rule its rows were put in order.
+    unpaired : list of Path
+        Files of the test rows, by their names, where none pairs with a member.
 
     Attributes
     ----------
@@ -47,6 +50,7 @@ class Bank:
     notes: list[str]
     rules: dict[str, str] = field(default_factory=dict)
     _scratch: Scratch = field(default_factory=Scratch, repr=False)
+    unpaired: list[Path] = field(default_factory=list)
 
     @property
     def class_order(self) -> list | None:

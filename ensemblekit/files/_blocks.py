@@ -318,7 +318,7 @@ def _lazy_block(member, array: LazyArray, request, found):
     found.rule = order.rule
     if len(shape) == 3:
         found.notes.append(f"{array.path}: mean of {shape[0]} seeds")
-    n_outputs = _check_columns(array, n_given, target)
+    n_outputs = _check_columns(array, n_given, target, request.role)
     probabilities = target.classes is not None
     dtype = np.dtype(np.float32 if array.dtype == np.float32 else np.float64)
     cached = None if array.mapped else array.load()
@@ -381,7 +381,7 @@ def _refuse_odd_shape(array, rows):
         )
 
 
-def _check_columns(array, n_given, target):
+def _check_columns(array, n_given, target, role):
     """Return the columns kept; two probabilities are those of both classes."""
     n_classes = 1 if target.classes is None else len(target.classes)
     if n_given == target.n_outputs or (n_given == 2 == n_classes):
@@ -405,6 +405,8 @@ def _check_columns(array, n_given, target):
     advice = "Save (n,), (n, K), (seeds, n, K), or one file per member."
     if n_given == 1:
         advice = ADVICE_ON_CLASSES
+    elif role == "test" and len(array.shape) == 2 and array.shape[0] <= _MAX_SEEDS:
+        advice += f" If each of the {array.shape[0]} rows is a fold, save their mean."
     raise FileError(array.path, None, f"has shape {array.shape}: {what}.", advice)
 
 

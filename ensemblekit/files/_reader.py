@@ -15,6 +15,7 @@ from ._blocks import Block, FileContent, Request, read_blocks, spans
 from ._columns import Roles, find_roles
 from ._content import read_table, stem_of
 from ._find_levels import with_levels
+from ._fold_parts import told_as_part
 from ._groups import check_class_order
 from ._ids import canonical, check_unique
 from ._matrix import IN_MEMORY, Scratch, build, spill
@@ -125,16 +126,20 @@ class Reader:
         try:
             content = read_blocks(path, request)
         except FileError as error:
-            self.fail(error)
+            self.fail(self._told(error, path))
             return None
         for problem in content.errors:
-            self.fail(problem)
+            self.fail(self._told(problem, path))
         self.notes += content.notes
         for block in content.unfit:
             self._is_fit(block)
         fit = [block for block in content.blocks if self._is_fit(block)]
         content.blocks = [self._hold(block) for block in fit]
         return content
+
+    def _told(self, error, path):
+        """Say more of files that are perhaps no members."""
+        return told_as_part(error, path, [files.oof for files in self.found.members])
 
     def _is_fit(self, block) -> bool:
         """Arrays are checked while P is built, but where all errors are wanted."""
@@ -322,7 +327,13 @@ class Reader:
             merge_notes(self.notes),
             self.rules,
             self.scratch,
+            self.unpaired(),
         )
+
+    def unpaired(self) -> list[Path]:
+        """Return files of the test rows, where no member has one."""
+        paired = any(test is not None for _, _, test in self.pairs)
+        return [] if paired else self.found.unpaired
 
     def _test_matrix(self):
         tests = [test for _, _, test in self.pairs if test is not None]

@@ -82,6 +82,7 @@ def read_predictions(
     found = scan_files(source, None, skip, new_rows=True)
     if found.errors:
         raise found.errors[0]
+    reader.found = found
     members = _named_as_blended(found.members, names, reader.notes)
     members = _of_new_rows(members, names, found.unpaired, reader.notes)
     blocks = _read_blocks(reader, members)
