@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from ..exceptions import FileError
 from ._align import Order, Rows, in_file_order, order_of
 from ._class_names import ClassNames
-from ._columns import FOLD_NAMES, ID_NAMES, REPEAT_NAMES, TRUTH_NAMES, Roles, find_roles
+from ._columns import (
+    FOLD_NAMES,
+    ID_NAMES,
+    REPEAT_NAMES,
+    TRUTH_NAMES,
+    find_roles,
+)
 from ._content import read_content
 from ._groups import ADVICE_ON_CLASSES, group_columns
 from ._ids import canonical
@@ -19,6 +25,7 @@ from ._names import STRIPPED, role_of, strip_roles
 from ._parts import LazyArray, Table
 from ._quantiles import ADVICE_ON_LEVELS, check_order
 from ._shared import Shared
+from ._truth import check_truth, choose_target
 from ._values import block_errors, check_block, check_probabilities, numbers
 from .target import Target, number_folds
 
@@ -50,6 +57,7 @@ class FileContent:
 
     shared : column of the ids that was found by its values, and the target's values
     has_test : whether the file holds predictions of the test rows as well
+    of_targets : whether it holds predictions of several columns of the target's file
     unfit : blocks that cannot be used, though more may be wrong with them
     """
 
@@ -61,12 +69,16 @@ class FileContent:
     shared: tuple[str, NDArray] | None = None
     errors: list[FileError] = field(default_factory=list)
     has_test: bool = False
+    of_targets: bool = False
     unfit: list[Block] = field(default_factory=list)
 
 
 @dataclass
 class Request:
-    """Whose predictions are read, of which rows; `shared` finds ids without a name."""
+    """Whose predictions are read, of which rows; `shared` finds ids without a name.
+
+    of_targets : whether columns of the target's file are predictions; None looks
+    """
 
     member: str
     alone: bool
@@ -74,6 +86,7 @@ class Request:
     rows: Rows
     target: Target
     shared: Shared | None = None
+    of_targets: bool | None = None
 
 
 def read_blocks(path: Path, request: Request) -> FileContent:
@@ -104,6 +117,7 @@ def _from_table(table, request):
     with _kept(found):
         order = order_of(table, roles, request.rows)
         found.rule = order.rule
+        choose_target(table, roles, order, request, found)
         if roles.index is not None and "unnamed" not in order.rule:
             text = f"unnamed column {roles.index!r} is no member"
             found.notes.append(f"{table.path}: {text}")
@@ -177,40 +191,8 @@ def _read_besides(table, roles, order, request, found):
     if roles.fold is not None and order.n_averaged == 1:
         found.folds = order.apply(number_folds(table, roles.fold))
     if roles.truth is not None and request.role == "oof" and len(request.target.y):
-        _check_truth(table, roles, order, request.target)
+        check_truth(table, roles, order, request.target)
         found.rule += f", proved by {roles.truth!r}"
-
-
-def _check_truth(table, roles: Roles, order: Order, target: Target):
-    name = str(roles.truth)
-    values = order.apply(table.columns[name]) if order.n_averaged == 1 else None
-    if values is None:
-        return
-    if target.classes is None:
-        same = np.isclose(numbers(table, name)[_rows(order)], target.y, rtol=1e-5)
-    else:
-        same = _as_text(values) == target.y.astype(np.str_)
-    if not same.all():
-        wrong = np.flatnonzero(~same)
-        row = wrong[0] if order.rows is None else order.rows[wrong[0]]
-        raise table.error(
-            row,
-            f"the truth in column {name!r} is {table.columns[name][row]!s}, the target "
-            f"{target.y[wrong[0]].item()!r} ({wrong.size} such rows).",
-            "Are the rows in another order? A column of ids would tell.",
-        )
-
-
-def _rows(order):
-    return slice(None) if order.rows is None else order.rows
-
-
-def _as_text(values):
-    if values.dtype.kind == "f" and (values == np.floor(values)).all():
-        values = values.astype(np.int64)
-    if values.dtype.kind == "b":
-        values = values.astype(np.int64)
-    return values.astype(np.str_)
 
 
 def _check_table_range(table, columns, values):

@@ -110,7 +110,8 @@ class Reader:
                 self._keep_folds(files.oof, content)
                 if content.has_test and self.test is None and files.test is None:
                     files = replace(files, test=files.oof)
-            tests = self._read_test(files, alone, test_rows)
+            of_targets = content is not None and content.of_targets
+            tests = self._read_test(files, alone, test_rows, of_targets)
             if content is not None:
                 pairs += self._match(files, content, tests)
         return pairs
@@ -185,15 +186,14 @@ class Reader:
                 "held out in other folds can be combined, with those of the first"
             )
 
-    def _read_test(self, files, alone, rows) -> FileContent | None:
+    def _read_test(self, files, alone, rows, of_targets=False) -> FileContent | None:
         if files.test is None:
             return None
         own_id = self.sample_id or self.target.id_column
         target = replace(self.target, y=self.target.y[:0], id_column=own_id)
         shared = None if own_id else self.shared
-        content = self._try(
-            files.test, Request(files.name, alone, "test", rows, target, shared)
-        )
+        request = Request(files.name, alone, "test", rows, target, shared, of_targets)
+        content = self._try(files.test, request)
         if content is None or not content.blocks:
             return content
         if content.shared is not None and self.target.id_column is None:
