@@ -26,7 +26,14 @@ from ._parts import LazyArray, Table
 from ._quantiles import ADVICE_ON_LEVELS, check_order
 from ._shared import Shared
 from ._truth import check_truth, choose_target
-from ._values import block_errors, check_block, check_probabilities, numbers
+from ._values import (
+    ADVICE_ON_RANGE,
+    block_errors,
+    check_block,
+    check_probabilities,
+    numbers,
+    summed_to_one,
+)
 from .target import Target, number_folds
 
 _MAX_SEEDS = 100
@@ -149,7 +156,8 @@ def _add_block(table, member, columns, order, target, found):
         with _kept(found):
             _check_table_range(table, columns, values)
             if len(found.errors) == n_errors:
-                check_probabilities(table.path, values)
+                check_probabilities(table.path, values, line=table.line)
+                values = _rounded(table, values, found)
     if target.levels is not None and len(found.errors) == n_errors:
         with _kept(found):
             check_order(table.path, values, line=table.line)
@@ -159,6 +167,15 @@ def _add_block(table, member, columns, order, target, found):
         values = values[:, 1:]
     ordered = np.column_stack([order.apply(column) for column in values.T])
     found.blocks.append(array_block(member, table.path, tuple(columns), ordered))
+
+
+def _rounded(table, values, found):
+    settled = summed_to_one(values)
+    if settled is not values:
+        found.notes.append(
+            f"{table.path}: rounded probabilities are divided by their sums"
+        )
+    return settled
 
 
 def _numbers(table, name, found):
@@ -203,7 +220,7 @@ def _check_table_range(table, columns, values):
             row,
             f"column {columns[column]!r} holds {values[row, column]:.6g}; "
             "probabilities in [0, 1] are needed.",
-            "Write predict_proba's output, or say that the target holds values.",
+            ADVICE_ON_RANGE,
         )
 
 
@@ -315,6 +332,8 @@ def _lazy_block(member, array: LazyArray, request, found):
         check_block(array.path, part, probabilities, start)
         if target.levels is not None:
             check_order(array.path, part, start)
+        if probabilities:
+            part = summed_to_one(part)
         return part[:, -n_outputs:] if n_outputs < part.shape[1] else part
 
     def errors(start, stop):
