@@ -73,6 +73,7 @@ class FileContent:
     rule: str = ""
     folds: NDArray | None = None
     ids: NDArray | None = None
+    id_name: str | None = None
     shared: tuple[str, NDArray] | None = None
     errors: list[FileError] = field(default_factory=list)
     has_test: bool = False
@@ -205,6 +206,7 @@ def _read_besides(table, roles, order, request, found):
     """Ids and folds, and the truth as a proof of the order."""
     if roles.id is not None and order.n_averaged == 1 and request.role == "test":
         found.ids = order.apply(canonical(table, roles.id))
+        found.id_name = roles.id
     if roles.fold is not None and order.n_averaged == 1:
         found.folds = order.apply(number_folds(table, roles.fold))
     if roles.truth is not None and request.role == "oof" and len(request.target.y):

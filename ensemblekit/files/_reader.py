@@ -46,6 +46,7 @@ class Reader:
         self.rules: dict[str, str] = {}
         self.member_folds: tuple[Path, NDArray] | None = None
         self.test_ids: NDArray | None = None
+        self.test_id_name: str | None = None
         self.sample_id: str | None = None
         self.shared: Shared | None = None
 
@@ -207,12 +208,12 @@ class Reader:
         if rows.n is None:  # the first test file sets the rows
             rows.n, rows.where = content.blocks[0].n_rows, str(files.test)
         if rows.ids is None and content.ids is not None:
-            self._take_test_ids(files.test, content.ids, rows)
+            self._take_test_ids(files.test, content, rows)
         return content
 
-    def _take_test_ids(self, path, ids, rows):
+    def _take_test_ids(self, path, content, rows):
         """The first test file with ids names the rows of all."""
-        table = Table(path, {"id": ids})
+        name, table = content.id_name, Table(path, {"id": content.ids})
         try:
             rows.ids = canonical(table, "id")
             check_unique(table, "id", rows.ids)
@@ -220,7 +221,7 @@ class Reader:
             rows.ids = None
             self.fail(error)
             return
-        rows.where, self.test_ids = str(path), rows.ids
+        rows.where, self.test_ids, self.test_id_name = str(path), rows.ids, name
 
     def _match(self, files, content, tests):
         """Pair the members of one file with those of its test file."""
@@ -293,8 +294,8 @@ class Reader:
             FileError(
                 lacking[0].oof,
                 None,
-                f"has no file of the test rows, nor have {len(names) - 1} others of "
-                f"{len(self.pairs)} members ({names[:5]}).",
+                f"has no file of the test rows; {len(names)} of {len(self.pairs)} "
+                f"members lack{'s' * (len(names) == 1)} one ({names[:5]}).",
                 "Add them, or move these members away.",
             )
         )
@@ -328,6 +329,7 @@ class Reader:
             self.rules,
             self.scratch,
             self.unpaired(),
+            self.test_id_name,
         )
 
     def unpaired(self) -> list[Path]:
