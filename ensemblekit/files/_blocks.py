@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import FileError
 from ._align import Order, Rows, in_file_order, order_of
+from ._array_table import as_table, bare, n_rows_of
 from ._class_names import ClassNames
 from ._columns import (
     FOLD_NAMES,
@@ -26,6 +27,7 @@ from ._parts import LazyArray, Table
 from ._quantiles import ADVICE_ON_LEVELS, check_order
 from ._shared import Shared
 from ._truth import check_truth, choose_target
+from ._unpredicted import without_left_out
 from ._values import (
     ADVICE_ON_RANGE,
     block_errors,
@@ -103,9 +105,9 @@ def read_blocks(path: Path, request: Request) -> FileContent:
     content = read_content(path, max_rows, id_name=request.target.id_column)
     if isinstance(content, Table):
         return _from_table(content, request)
-    keys = {_bare(key) for key in content}
+    keys = {bare(key) for key in content}
     if keys & {*ID_NAMES, "ids"} and len(content) > 1:
-        found = _from_table(_as_table(path, content, request), request)
+        found = _from_table(as_table(path, content, request.role), request)
     else:
         found = _from_arrays(path, content, request)
     roles = {role_of(key, ()) for key in content}
@@ -119,6 +121,7 @@ def _from_table(table, request):
     known = None if target.classes is None else ClassNames(target.classes)
     roles = find_roles(table, target.id_column, target.column, known)
     found = FileContent([], table.notes + roles.notes, shared=shared)
+    table = without_left_out(table, roles.id, request.rows)
     if request.shared is not None:
         found.notes += request.shared.take_notes()
     order = None
@@ -240,40 +243,6 @@ def array_block(member, path, columns, values) -> Block:
     )
 
 
-def _as_table(path, arrays, request):
-    """Arrays with ids beside them are columns."""
-    chosen = {key: arrays[key] for key in arrays}
-    own = {key for key in arrays if role_of(key, ()) == request.role}
-    other = {key for key in arrays if role_of(key, ()) not in (None, request.role)}
-    if own:
-        chosen = {key: arrays[key] for key in arrays if key not in other}
-    if own and other:  # ids and the like are of the rows whose number they have
-        n_rows = {_n_rows(arrays[key]) for key in own}
-        chosen = {key: arrays[key] for key in chosen if _n_rows(arrays[key]) in n_rows}
-    columns, counted = {}, set()
-    for key, array in chosen.items():
-        values = array.load()
-        name = "id" if _bare(key) in {"id", "ids"} else key
-        if values.ndim == 1:
-            columns[name] = values
-        elif values.ndim == 2:
-            columns |= {f"{name}_{i}": values[:, i] for i in range(values.shape[1])}
-            counted |= {f"{name}_{i}" for i in range(values.shape[1])}
-    lengths = sorted({len(values) for values in columns.values()})
-    if len(lengths) > 1:
-        raise FileError(path, None, f"has arrays of {lengths} rows beside its ids.")
-    return Table(path, columns, counted=frozenset(counted))
-
-
-def _bare(key):
-    """Return an array's name without the part that it is of: ``test_id`` holds ids."""
-    return strip_roles(key, {"oof", "test", "train"}).lower()
-
-
-def _n_rows(array):
-    return array.shape[1 if len(array.shape) == 3 else 0]
-
-
 def _from_arrays(path, arrays, request):
     chosen, notes = _choose_keys(path, arrays, request)
     found = FileContent([], notes)
@@ -310,7 +279,7 @@ def _choose_keys(path, arrays, request):
 
 def _lazy_block(member, array: LazyArray, request, found):
     shape, target = array.shape, request.target
-    n_rows = _n_rows(array)
+    n_rows = n_rows_of(array)
     n_given = 1 if len(shape) == 1 else shape[-1]
     _refuse_odd_shape(array, request.rows)
     order = Order(None, "")

@@ -128,7 +128,13 @@ def check_unique(
         )
 
 
-def positions(table: Table, ids: NDArray, expected: NDArray, where: Path | str):
+def positions(
+    table: Table,
+    ids: NDArray,
+    expected: NDArray,
+    where: Path | str,
+    advice: str = "Predict all rows.",
+):
     """Return the row of each expected id; refuse ids of other rows.
 
     Both are unique and of one kind.
@@ -142,7 +148,7 @@ def positions(table: Table, ids: NDArray, expected: NDArray, where: Path | str):
             None,
             f"lacks {missing.size} of the {len(expected)} ids of {where}, first "
             f"{expected[missing[0]].item()!r}.",
-            "Predict all rows.",
+            advice,
         )
     if len(ids) > len(expected):
         extra = np.flatnonzero(~np.isin(ids, expected))

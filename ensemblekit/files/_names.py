@@ -98,6 +98,23 @@ def key_of(stem: str, folders: tuple[str, ...], roles: set[str]) -> tuple[str, .
     return tuple(part for part in parts if part)
 
 
+def display_names(
+    keys: list[tuple[str, ...]], fallback: str
+) -> dict[tuple[str, ...], str]:
+    """Name members by their own last words, or with folders where those repeat."""
+    if len({key[-1:] for key in keys}) == len(keys):
+        names = {key: "".join(key[-1:]) for key in keys}
+        return {key: name or fallback for key, name in names.items()}
+    shared = 0
+    if len(keys) > 1:
+        while all(len(key) > shared + 1 for key in keys) and (
+            len({key[shared] for key in keys}) == 1
+        ):
+            shared += 1
+    names = {key: "/".join(key[shared:]) for key in keys}
+    return {key: name or fallback for key, name in names.items()}
+
+
 def pattern_of(relative: Path, name: str) -> str:
     """Write a path with ``<m>`` for the member's name."""
     text = relative.as_posix()

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from ..exceptions import FileError
 from ..library import PredictionLibrary
-from ._align import Rows, order_of
+from ._align import Rows
 from ._bank import Bank
 from ._blocks import Block, FileContent, Request, read_blocks, spans
-from ._columns import Roles, find_roles
-from ._content import read_table, stem_of
+from ._content import stem_of
 from ._find_levels import with_levels
 from ._fold_parts import told_as_part
 from ._groups import check_class_order
@@ -24,8 +23,10 @@ from ._notes import merge_notes
 from ._parts import MemberFiles, Table
 from ._sample import read_sample
 from ._shared import Shared
+from ._target_rows import check_folds, read_fold_file, rows_of, where_of
+from ._unpredicted import find_unpredicted, leave_out
 from .layouts import Found, scan_files
-from .target import Target, number_folds, read_target, split_spec
+from .target import Target, read_target, split_spec
 
 
 class Reader:
@@ -60,7 +61,8 @@ class Reader:
         self.target = self._read_target()
         self.found = self._find()
         self.target = with_levels(self.target, self.found, self.quantiles, self.notes)
-        self.pairs = self._read_members()
+        self.whole = self.target
+        self.pairs = self._read_predicted()
         self._check_names()
 
     def fail(self, error: FileError) -> None:
@@ -97,13 +99,52 @@ class Reader:
     def _names_a_file(self, folds):
         return os.path.lexists(split_spec(folds)[0])
 
+    def _read_predicted(self):
+        """Read the members; again without rows that they all lack, if that is all."""
+        before, n_errors = self._state(), len(self.errors)
+        pairs, failed = [], None
+        try:
+            pairs = self._read_members()
+        except FileError as error:
+            failed = error
+        # Arrays are checked when P is built.
+        lazy = all(block.errors is not None for _, block, _ in pairs)
+        if failed is None and len(self.errors) == n_errors and not lazy:
+            return pairs
+        paths = [files.oof for files in self.found.members]
+        missing = find_unpredicted(paths, self.target)
+        if missing is not None:
+            after, target = self._state(), self.target
+            vars(self).update(before)
+            again = self._read_without(target, missing)
+            if len(self.errors) == n_errors:
+                return again
+            vars(self).update(after)
+        if failed is not None:
+            raise failed
+        return pairs
+
+    def _state(self):
+        """Return what reading members changes, to go back to."""
+        names = ("target", "member_folds", "test_ids", "test_id_name", "_held")
+        state = {name: getattr(self, name) for name in names}
+        return state | {"errors": [*self.errors], "notes": [*self.notes]}
+
+    def _read_without(self, target, missing):
+        self.whole, self.target = target, leave_out(target, missing)
+        self.notes.append(
+            f"{where_of(target)}: {missing.sum()} of {len(missing)} rows are left out, "
+            "for no member predicts them"
+        )
+        return self._read_members()
+
     def _read_members(self) -> list[tuple[MemberFiles, Block, Block | None]]:
         members, alone = self.found.members, len(self.found.members) == 1
         test_rows = self._test_rows()
         pairs = []
         for files in members:
             target = self.target
-            rows = _rows_of(target)
+            rows = rows_of(target)
             request = Request(files.name, alone, "oof", rows, target, self.shared)
             content = self._try(files.oof, request)
             if content is not None:
@@ -353,7 +394,10 @@ class Reader:
 
     def _folds(self):
         if self.folds is not None:
-            return self._given_folds()
+            folds = self._given_folds()
+            if self.target.left_out is None:
+                return folds
+            return np.unique(folds[self.target.rows], return_inverse=True)[1]
         if self.target.folds is not None:
             return self.target.folds
         if self.member_folds is None:
@@ -364,47 +408,8 @@ class Reader:
 
     def _given_folds(self):
         if not isinstance(self.folds, str):
-            return _check_folds(np.asarray(self.folds), len(self.target.y))
+            return check_folds(np.asarray(self.folds), len(self.whole.y))
         spec = self.folds
         if not self._names_a_file(spec) and self.target.file is not None:
             spec = f"{self.target.file}:{spec}"
-        return _read_fold_file(spec, self.target, self.shared)
-
-
-def _rows_of(target):
-    n = len(target.y) or None
-    return Rows(n, target.ids, _where(target), target.n_rows, target.rows)
-
-
-def _where(target):
-    return "the target" if target.file is None else str(target.file)
-
-
-def _check_folds(folds, n_rows):
-    if folds.shape != (n_rows,):
-        raise FileError(
-            "folds", None, f"have shape {folds.shape}; expected ({n_rows},)."
-        )
-    return np.unique(folds, return_inverse=True)[1].astype(np.int64)
-
-
-def _read_fold_file(spec, target, shared):
-    path, column = split_spec(spec)
-    table = read_table(path, id_name=target.id_column)
-    found = None if shared is None else shared.find(table)
-    if found is not None:
-        target = replace(target, id_column=found[0], ids=found[1])
-    roles = find_roles(table, target.id_column, target.column)
-    if column is None:
-        column = roles.fold or (
-            roles.predictions[0] if len(table.columns) <= 2 else None
-        )
-    if column not in table.columns:
-        raise FileError(
-            path,
-            None,
-            f"has no column {column!r} of folds.",
-            f"It has {list(table.columns)[:10]}.",
-        )
-    order = order_of(table, Roles([], roles.id, roles.index), _rows_of(target))
-    return order.apply(number_folds(table, column))
+        return read_fold_file(spec, self.whole, self.shared)

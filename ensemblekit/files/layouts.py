@@ -9,7 +9,15 @@ from pathlib import Path
 
 from ..exceptions import FileError
 from ._content import PICKLES, kind_of, stem_of
-from ._names import NOT_MEMBERS, STRIPPED, key_of, pattern_of, role_of, says_test
+from ._names import (
+    NOT_MEMBERS,
+    STRIPPED,
+    display_names,
+    key_of,
+    pattern_of,
+    role_of,
+    says_test,
+)
 from ._open import check_regular, unreadable
 from ._pairing import pair_alike
 from ._parts import MemberFiles
@@ -334,7 +342,7 @@ def _pair(oof, test, separate, found):
     if separate and len(oof) == len(test) == 1:
         tests = {next(iter(members)): test}
     tests |= _alike(members, tests, found)
-    names = _display_names(list(members), oof)
+    names = display_names(list(members), stem_of(oof[0].path))
     for key, files in sorted(members.items(), key=lambda item: names[item[0]]):
         partner = tests[key][0] if key in tests else None
         found.members.append(_member(names[key], files[0], partner))
@@ -376,25 +384,6 @@ def _ambiguous(key, files):
         "or of two members.",
         "Remove one, or give each a name of its own.",
     )
-
-
-def _display_names(keys, oof):
-    """Name members by their own last words, or with folders where those repeat."""
-    if len({key[-1:] for key in keys}) == len(keys):
-        names = {key: "".join(key[-1:]) for key in keys}
-        return {key: name or _fallback(oof) for key, name in names.items()}
-    shared = 0
-    if len(keys) > 1:
-        while all(len(key) > shared + 1 for key in keys) and (
-            len({key[shared] for key in keys}) == 1
-        ):
-            shared += 1
-    names = {key: "/".join(key[shared:]) for key in keys}
-    return {key: name or _fallback(oof) for key, name in names.items()}
-
-
-def _fallback(oof):
-    return stem_of(oof[0].path)
 
 
 def _member(name, file, partner):
