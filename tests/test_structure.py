@@ -78,6 +78,7 @@ LEVELS = {
     "demo": 5,
     "_demo_output": 5,
     "cli": 5,
+    "__main__": 5,
 }
 # Inside a level, an arrow needs its reason here.
 SAME_LEVEL = {
@@ -158,6 +159,7 @@ SAME_LEVEL = {
     ("auditing", "_members"): "members predict again the rows they were trained on",
     ("auditing", "leaderboard"): "the combiner on rows it was not fitted on",
     ("cli", "commands"): "each command has a file",
+    ("__main__", "cli"): "python -m ensemblekit is the command",
     ("commands", "demo"): "the demo command",
     ("demo", "_demo_output"): "prints and writes its results",
     ("_demo_output", "demo"): "the shape of its results",

@@ -32,9 +32,10 @@ class Names:
 
     @classmethod
     def of(cls, bank, sample, reads, classes, levels=None):
-        """Return the names that the target or, where given, the sample has."""
+        """Return the names that the sample, the test files or the target have."""
         target = getattr(bank, "target", None)
-        own = getattr(target, "id_column", None)
+        own = getattr(bank, "test_id_column", None)
+        own = own or getattr(target, "id_column", None)
         column = getattr(target, "column", None) or "prediction"
         names = cls(own, column, levels=None if levels is None else list(levels))
         return names if sample is None else names.like(sample, reads, classes)
@@ -93,7 +94,8 @@ def oof_columns(blend, bank):
     levels = blend.library.quantile_levels
     names = Names.of(bank, None, blend.reads, blend.classes, _as_list(levels))
     ids = getattr(bank, "ids", None)
-    first = _first(ids, names, blend.n_samples) | {"fold": blend.folds}
+    own = replace(names, id=getattr(getattr(bank, "target", None), "id_column", None))
+    first = _first(ids, own, blend.n_samples) | {"fold": blend.folds}
     prediction = blend.held_out[blend.best]
     if blend.reads == "labels":
         return first | {"prediction": _labels(blend.classes, prediction)}

@@ -172,7 +172,7 @@ def apply_to_columns(
 ):
     """Return `apply_blend` as columns; the first one holds the ids.
 
-    notes : list of str, to which is added what to look at
+    notes : list of str, to which is added what was decided and what to look at
     """
     stored = read_weights(weights)
     members, classes, names = stored["members"], stored["classes"], stored["names"]
@@ -182,7 +182,7 @@ def apply_to_columns(
         names = names.like(sample_submission, stored["reads"], classes)
         if notes is not None:
             notes += spelling_notes(names, sample_submission, stored["reads"], classes)
-    P, ids = _matrix(predictions, members, classes, names, sample_submission)
+    P, ids = _matrix(predictions, members, classes, names, sample_submission, notes)
     if P.shape[1] != stored["n_columns"]:
         raise damaged(weights, f"its combiner is of {stored['n_columns']} columns")
     prediction = _predict(weights, stored, P)
@@ -206,7 +206,7 @@ def _predict(path, stored, P):
     return found
 
 
-def _matrix(predictions, members, classes, names, sample):
+def _matrix(predictions, members, classes, names, sample, notes):
     """Return P and the ids."""
     if hasattr(predictions, "columns"):
         predictions = {str(c): predictions[c] for c in predictions.columns}
@@ -220,6 +220,8 @@ def _matrix(predictions, members, classes, names, sample):
         sample=sample,
         levels=names.levels,
     )
+    if notes is not None:
+        notes += found.notes
     return found.P, found.ids
 
 

@@ -69,3 +69,19 @@ def print_bank(bank):
         print(f"  ... and {len(bank.files) - SHOWN} more")
     for note in bank.notes:
         print(printable(f"note: {note}"))
+
+
+def no_submission(bank, asked=False):
+    """Return a sentence on why no submission comes of the files, or None.
+
+    asked : whether a sample submission was given
+    """
+    library = bank.library
+    if library is not None and library.P_test is not None:
+        return None
+    if bank.unpaired:
+        return printable(
+            f"No submission: of {len(bank.unpaired)} files of test rows "
+            f"({bank.unpaired[0].name}, ...) none pairs with an out-of-fold file."
+        )
+    return "No submission: there are no files of test rows." if asked else None

@@ -1,12 +1,14 @@
 """`ensemblekit blend`: combine files of out-of-fold predictions, and compare."""
 
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from .._writing import left_as_found, prepare
 from ._common import (
     missing_packages,
+    no_submission,
     one_or_list,
     print_bank,
     printable,
@@ -75,18 +77,59 @@ def run(options):
 
 def read_inputs(options):
     """Return the arguments of `read_bank`, and the target as it was read."""
-    from ..files import read_target
-
-    target = read_target(options.target, options.id, task=options.task)
     return {
         "oof": one_or_list(options.oof),
-        "target": target,
+        "target": _read_target(options),
         "id": options.id,
         "test": one_or_list(options.test),
         "folds": options.folds,
         "sample": getattr(options, "sample_submission", None),
         "quantiles": _quantiles(options),
     }
+
+
+def _read_target(options):
+    """Return the target, read for the task that the metric is of; set that task."""
+    from ..files import read_target
+
+    target = read_target(options.target, options.id, task=options.task)
+    metric = getattr(options, "metric", None)
+    if options.task is not None or metric is None:
+        return target
+    tasks = _tasks_of(metric)
+    if len(tasks) != 1 or target.task in tasks or not _are_whole(target):
+        return target
+    (options.task,) = tasks
+    target = read_target(options.target, options.id, task=options.task)
+    target.notes.append(
+        f"{target.file}: {target.column!r} is read for a {target.task}, for the "
+        f"metric {metric!r} is of no other task"
+    )
+    return target
+
+
+def _are_whole(target):
+    """Return whether values may be labels just as well: no scorer takes decimals."""
+    return target.y.dtype.kind == "i" or (
+        target.y.dtype.kind == "f" and bool((target.y % 1 == 0).all())
+    )
+
+
+def _tasks_of(metric):
+    """Return the tasks that have a metric of that name."""
+    from ..blending.metrics import find_metric
+
+    if metric == "pinball":
+        return {"regression"}
+    found = set()
+    for task, n_classes in (
+        ("regression", 0),
+        *(("classification", k) for k in (2, 3)),
+    ):
+        with suppress(ValueError):
+            find_metric(metric, task, n_classes)
+            found.add(task)
+    return found
 
 
 def _quantiles(options):
@@ -139,8 +182,11 @@ def _blend(folder, options):
             source={"target": options.target, "task": options.task, **source},
         )
         _say_escaped(bank)
+        why = no_submission(bank, options.sample_submission is not None)
     print(printable(f"Written: {result.written}"))
     print(f"Written to {folder}: {', '.join(path.name for path in paths)}.")
+    if why:
+        print(why)
     return 0
 
 

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 from ._common import (
     missing_packages,
+    no_submission,
     one_or_list,
     print_bank,
     run_or_refuse,
@@ -70,6 +71,9 @@ def _inspect(options):
     print_findings(findings)
     errors = sum(finding.level == "error" for finding in findings)
     print(_verdict(errors, len(findings) - errors))
+    why = bank and no_submission(bank, options.sample_submission is not None)
+    if why:
+        print(why)
     return 2 if errors else 0
 
 

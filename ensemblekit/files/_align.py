@@ -18,6 +18,11 @@ from ._ids import (
 )
 from ._parts import Table
 
+_ADVICE_ON_TARGET = (
+    "Predict all rows, or leave those that not all members predict out of the target "
+    "and of all files."
+)
+
 
 @dataclass
 class Rows:
@@ -27,6 +32,7 @@ class Rows:
     ids : their ids, or None
     where : what says so
     n_file, kept : rows of that file, and those of them that are expected
+    left_out : ids, or numbers, of rows that no member predicts
     """
 
     n: int | None
@@ -34,6 +40,7 @@ class Rows:
     where: str
     n_file: int | None = None
     kept: NDArray | None = None
+    left_out: NDArray | None = None
 
 
 @dataclass
@@ -73,7 +80,8 @@ def order_of(table: Table, roles: Roles, expected: Rows) -> Order:
 def in_file_order(path: Any, n_rows: int, expected: Rows) -> Order:
     """Take the rows as they are; only their number can be checked."""
     if expected.kept is not None and n_rows == expected.n_file:
-        return Order(expected.kept, "rows of one repeat, order of the file assumed")
+        what = "rows of one repeat" if expected.left_out is None else "rows predicted"
+        return Order(expected.kept, f"{what}, order of the file assumed")
     if expected.n is not None and n_rows != expected.n:
         raise FileError(
             path,
@@ -89,7 +97,8 @@ def _by_ids(table, roles, ids, expected):
     if roles.repeat is not None and find_repeated(ids) is not None:
         return _averaged(table, roles, ids, wanted, expected)
     check_unique(table, roles.id, ids)
-    rows = positions(table, ids, wanted, expected.where)
+    advice = () if expected.n_file is None else (_ADVICE_ON_TARGET,)
+    rows = positions(table, ids, wanted, expected.where, *advice)
     if np.array_equal(rows, np.arange(len(rows))):
         return Order(None, f"same order by {roles.id!r}")
     return Order(rows, f"reordered by {roles.id!r}")

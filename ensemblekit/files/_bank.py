@@ -1,6 +1,7 @@
 """What was read: a library, and all that was decided on the way."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from numpy.typing import NDArray
 
@@ -31,6 +32,11 @@ class Bank:
         All that was decided: pairing, order of rows, averages, columns left out.
     rules : dict of str to str
         For each member, by what rule its rows were put in order.
+    test_id_column : str or None
+        Name of the column of ids of the first test file, where test files name the
+        rows.
+    unpaired : list of Path
+        Files of the test rows, by their names, where none pairs with a member.
 
     Attributes
     ----------
@@ -47,6 +53,8 @@ class Bank:
     notes: list[str]
     rules: dict[str, str] = field(default_factory=dict)
     _scratch: Scratch = field(default_factory=Scratch, repr=False)
+    unpaired: list[Path] = field(default_factory=list)
+    test_id_column: str | None = None
 
     @property
     def class_order(self) -> list | None:

@@ -10,9 +10,15 @@ from numpy.typing import NDArray
 
 from ..exceptions import FileError
 from ._align import Order, Rows, in_file_order, order_of
-from ._bools import as_digits
+from ._array_table import as_table, bare, n_rows_of
 from ._class_names import ClassNames
-from ._columns import FOLD_NAMES, ID_NAMES, REPEAT_NAMES, TRUTH_NAMES, Roles, find_roles
+from ._columns import (
+    FOLD_NAMES,
+    ID_NAMES,
+    REPEAT_NAMES,
+    TRUTH_NAMES,
+    find_roles,
+)
 from ._content import read_content
 from ._groups import ADVICE_ON_CLASSES, group_columns
 from ._ids import canonical
@@ -20,7 +26,16 @@ from ._names import STRIPPED, role_of, strip_roles
 from ._parts import LazyArray, Table
 from ._quantiles import ADVICE_ON_LEVELS, check_order
 from ._shared import Shared
-from ._values import block_errors, check_block, check_probabilities, numbers
+from ._truth import check_truth, choose_target
+from ._unpredicted import without_left_out
+from ._values import (
+    ADVICE_ON_RANGE,
+    block_errors,
+    check_block,
+    check_probabilities,
+    numbers,
+    summed_to_one,
+)
 from .target import Target, number_folds
 
 _MAX_SEEDS = 100
@@ -51,6 +66,7 @@ class FileContent:
 
     shared : column of the ids that was found by its values, and the target's values
     has_test : whether the file holds predictions of the test rows as well
+    of_targets : whether it holds predictions of several columns of the target's file
     unfit : blocks that cannot be used, though more may be wrong with them
     """
 
@@ -59,15 +75,20 @@ class FileContent:
     rule: str = ""
     folds: NDArray | None = None
     ids: NDArray | None = None
+    id_name: str | None = None
     shared: tuple[str, NDArray] | None = None
     errors: list[FileError] = field(default_factory=list)
     has_test: bool = False
+    of_targets: bool = False
     unfit: list[Block] = field(default_factory=list)
 
 
 @dataclass
 class Request:
-    """Whose predictions are read, of which rows; `shared` finds ids without a name."""
+    """Whose predictions are read, of which rows; `shared` finds ids without a name.
+
+    of_targets : whether columns of the target's file are predictions; None looks
+    """
 
     member: str
     alone: bool
@@ -75,6 +96,7 @@ class Request:
     rows: Rows
     target: Target
     shared: Shared | None = None
+    of_targets: bool | None = None
 
 
 def read_blocks(path: Path, request: Request) -> FileContent:
@@ -83,9 +105,9 @@ def read_blocks(path: Path, request: Request) -> FileContent:
     content = read_content(path, max_rows, id_name=request.target.id_column)
     if isinstance(content, Table):
         return _from_table(content, request)
-    keys = {_bare(key) for key in content}
+    keys = {bare(key) for key in content}
     if keys & {*ID_NAMES, "ids"} and len(content) > 1:
-        found = _from_table(_as_table(path, content, request), request)
+        found = _from_table(as_table(path, content, request.role), request)
     else:
         found = _from_arrays(path, content, request)
     roles = {role_of(key, ()) for key in content}
@@ -99,12 +121,14 @@ def _from_table(table, request):
     known = None if target.classes is None else ClassNames(target.classes)
     roles = find_roles(table, target.id_column, target.column, known)
     found = FileContent([], table.notes + roles.notes, shared=shared)
+    table = without_left_out(table, roles.id, request.rows)
     if request.shared is not None:
         found.notes += request.shared.take_notes()
     order = None
     with _kept(found):
         order = order_of(table, roles, request.rows)
         found.rule = order.rule
+        choose_target(table, roles, order, request, found)
         if roles.index is not None and "unnamed" not in order.rule:
             text = f"unnamed column {roles.index!r} is no member"
             found.notes.append(f"{table.path}: {text}")
@@ -136,7 +160,8 @@ def _add_block(table, member, columns, order, target, found):
         with _kept(found):
             _check_table_range(table, columns, values)
             if len(found.errors) == n_errors:
-                check_probabilities(table.path, values)
+                check_probabilities(table.path, values, line=table.line)
+                values = _rounded(table, values, found)
     if target.levels is not None and len(found.errors) == n_errors:
         with _kept(found):
             check_order(table.path, values, line=table.line)
@@ -146,6 +171,15 @@ def _add_block(table, member, columns, order, target, found):
         values = values[:, 1:]
     ordered = np.column_stack([order.apply(column) for column in values.T])
     found.blocks.append(array_block(member, table.path, tuple(columns), ordered))
+
+
+def _rounded(table, values, found):
+    settled = summed_to_one(values)
+    if settled is not values:
+        found.notes.append(
+            f"{table.path}: rounded probabilities are divided by their sums"
+        )
+    return settled
 
 
 def _numbers(table, name, found):
@@ -175,41 +209,12 @@ def _read_besides(table, roles, order, request, found):
     """Ids and folds, and the truth as a proof of the order."""
     if roles.id is not None and order.n_averaged == 1 and request.role == "test":
         found.ids = order.apply(canonical(table, roles.id))
+        found.id_name = roles.id
     if roles.fold is not None and order.n_averaged == 1:
         found.folds = order.apply(number_folds(table, roles.fold))
     if roles.truth is not None and request.role == "oof" and len(request.target.y):
-        _check_truth(table, roles, order, request.target)
+        check_truth(table, roles, order, request.target)
         found.rule += f", proved by {roles.truth!r}"
-
-
-def _check_truth(table, roles: Roles, order: Order, target: Target):
-    name = str(roles.truth)
-    values = order.apply(table.columns[name]) if order.n_averaged == 1 else None
-    if values is None:
-        return
-    if target.classes is None:
-        same = np.isclose(numbers(table, name)[_rows(order)], target.y, rtol=1e-5)
-    else:
-        same = _as_text(values) == _as_text(target.y)
-    if not same.all():
-        wrong = np.flatnonzero(~same)
-        row = wrong[0] if order.rows is None else order.rows[wrong[0]]
-        raise table.error(
-            row,
-            f"the truth in column {name!r} is {table.columns[name][row]!s}, the target "
-            f"{target.y[wrong[0]].item()!r} ({wrong.size} such rows).",
-            "Are the rows in another order? A column of ids would tell.",
-        )
-
-
-def _rows(order):
-    return slice(None) if order.rows is None else order.rows
-
-
-def _as_text(values):
-    if values.dtype.kind == "f" and (values == np.floor(values)).all():
-        values = values.astype(np.int64)
-    return as_digits(values.astype(np.str_))
 
 
 def _check_table_range(table, columns, values):
@@ -220,7 +225,7 @@ def _check_table_range(table, columns, values):
             row,
             f"column {columns[column]!r} holds {values[row, column]:.6g}; "
             "probabilities in [0, 1] are needed.",
-            "Write predict_proba's output, or say that the target holds values.",
+            ADVICE_ON_RANGE,
         )
 
 
@@ -236,40 +241,6 @@ def array_block(member, path, columns, values) -> Block:
         lambda start, stop: values[start:stop],
         True,
     )
-
-
-def _as_table(path, arrays, request):
-    """Arrays with ids beside them are columns."""
-    chosen = {key: arrays[key] for key in arrays}
-    own = {key for key in arrays if role_of(key, ()) == request.role}
-    other = {key for key in arrays if role_of(key, ()) not in (None, request.role)}
-    if own:
-        chosen = {key: arrays[key] for key in arrays if key not in other}
-    if own and other:  # ids and the like are of the rows whose number they have
-        n_rows = {_n_rows(arrays[key]) for key in own}
-        chosen = {key: arrays[key] for key in chosen if _n_rows(arrays[key]) in n_rows}
-    columns, counted = {}, set()
-    for key, array in chosen.items():
-        values = array.load()
-        name = "id" if _bare(key) in {"id", "ids"} else key
-        if values.ndim == 1:
-            columns[name] = values
-        elif values.ndim == 2:
-            columns |= {f"{name}_{i}": values[:, i] for i in range(values.shape[1])}
-            counted |= {f"{name}_{i}" for i in range(values.shape[1])}
-    lengths = sorted({len(values) for values in columns.values()})
-    if len(lengths) > 1:
-        raise FileError(path, None, f"has arrays of {lengths} rows beside its ids.")
-    return Table(path, columns, counted=frozenset(counted))
-
-
-def _bare(key):
-    """Return an array's name without the part that it is of: ``test_id`` holds ids."""
-    return strip_roles(key, {"oof", "test", "train"}).lower()
-
-
-def _n_rows(array):
-    return array.shape[1 if len(array.shape) == 3 else 0]
 
 
 def _from_arrays(path, arrays, request):
@@ -308,7 +279,7 @@ def _choose_keys(path, arrays, request):
 
 def _lazy_block(member, array: LazyArray, request, found):
     shape, target = array.shape, request.target
-    n_rows = _n_rows(array)
+    n_rows = n_rows_of(array)
     n_given = 1 if len(shape) == 1 else shape[-1]
     _refuse_odd_shape(array, request.rows)
     order = Order(None, "")
@@ -317,7 +288,7 @@ def _lazy_block(member, array: LazyArray, request, found):
     found.rule = order.rule
     if len(shape) == 3:
         found.notes.append(f"{array.path}: mean of {shape[0]} seeds")
-    n_outputs = _check_columns(array, n_given, target)
+    n_outputs = _check_columns(array, n_given, target, request.role)
     probabilities = target.classes is not None
     dtype = np.dtype(np.float32 if array.dtype == np.float32 else np.float64)
     cached = None if array.mapped else array.load()
@@ -332,6 +303,8 @@ def _lazy_block(member, array: LazyArray, request, found):
         check_block(array.path, part, probabilities, start)
         if target.levels is not None:
             check_order(array.path, part, start)
+        if probabilities:
+            part = summed_to_one(part)
         return part[:, -n_outputs:] if n_outputs < part.shape[1] else part
 
     def errors(start, stop):
@@ -380,7 +353,7 @@ def _refuse_odd_shape(array, rows):
         )
 
 
-def _check_columns(array, n_given, target):
+def _check_columns(array, n_given, target, role):
     """Return the columns kept; two probabilities are those of both classes."""
     n_classes = 1 if target.classes is None else len(target.classes)
     if n_given == target.n_outputs or (n_given == 2 == n_classes):
@@ -404,6 +377,8 @@ def _check_columns(array, n_given, target):
     advice = "Save (n,), (n, K), (seeds, n, K), or one file per member."
     if n_given == 1:
         advice = ADVICE_ON_CLASSES
+    elif role == "test" and len(array.shape) == 2 and array.shape[0] <= _MAX_SEEDS:
+        advice += f" If each of the {array.shape[0]} rows is a fold, save their mean."
     raise FileError(array.path, None, f"has shape {array.shape}: {what}.", advice)
 
 

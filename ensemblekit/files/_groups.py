@@ -12,7 +12,7 @@ from ._columns import _PREDICTION
 from ._names import STRIPPED, strip_roles, words
 from ._parts import Table
 from ._quantiles import group_quantiles
-from ._values import SUM_TOLERANCE, numbers
+from ._values import numbers, sums_to_one
 from .target import Target
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _labelled(table, names, known):
 
 def _sum_to_one(table, groups):
     return all(
-        np.abs(sum(numbers(table, name) for name in columns) - 1).max() < SUM_TOLERANCE
+        sums_to_one(np.column_stack([numbers(table, name) for name in columns])).all()
         for _, columns in groups
     )
 

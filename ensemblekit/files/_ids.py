@@ -14,6 +14,7 @@ INDEX_NAMES = ("", "unnamed: 0", "__index_level_0__")
 # As it is written by whoever writes numbers: nothing is lost by reading it as one.
 _PLAIN = re.compile(r"(?:0|-?[1-9]\d{0,17})$")
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?$", re.I | re.A)
+_ESCAPED = re.compile(r"^'(?=[=+\-@])")
 _WORDS = ("nan", "na", "n/a", "null", "none", "<na>", "#n/a", "nat")
 _NO_VALUES = {"NaN", "NaT", *_WORDS, *map(str.upper, _WORDS), *map(str.title, _WORDS)}
 _LARGEST = 2**53
@@ -65,6 +66,7 @@ def as_same_kind(ids: NDArray, expected: NDArray) -> tuple[NDArray, NDArray]:
     if ids.dtype.kind == expected.dtype.kind == "i":
         return ids, expected
     texts = ids.astype(np.str_), expected.astype(np.str_)
+    texts = _unescaped(*texts), _unescaped(*texts[::-1])
     found = np.isin(texts[1], texts[0])
     if found.all():
         return texts
@@ -73,6 +75,15 @@ def as_same_kind(ids: NDArray, expected: NDArray) -> tuple[NDArray, NDArray]:
         return texts
     more = np.isin(theirs, ours).sum() > found.sum()
     return (ours, theirs) if more else texts
+
+
+def _unescaped(ids, others):
+    """Take off the sign that keeps spreadsheets from running an id, where it is new."""
+    escaped = np.char.startswith(ids, "'")
+    if not escaped.any():
+        return ids
+    plain = np.array([_ESCAPED.sub("", text) for text in ids.tolist()], dtype=np.str_)
+    return np.where(np.isin(plain, others) & ~np.isin(ids, others), plain, ids)
 
 
 def as_numbers(ids: NDArray) -> NDArray | None:
@@ -117,7 +128,13 @@ def check_unique(
         )
 
 
-def positions(table: Table, ids: NDArray, expected: NDArray, where: Path | str):
+def positions(
+    table: Table,
+    ids: NDArray,
+    expected: NDArray,
+    where: Path | str,
+    advice: str = "Predict all rows.",
+):
     """Return the row of each expected id; refuse ids of other rows.
 
     Both are unique and of one kind.
@@ -131,7 +148,7 @@ def positions(table: Table, ids: NDArray, expected: NDArray, where: Path | str):
             None,
             f"lacks {missing.size} of the {len(expected)} ids of {where}, first "
             f"{expected[missing[0]].item()!r}.",
-            "Predict all rows.",
+            advice,
         )
     if len(ids) > len(expected):
         extra = np.flatnonzero(~np.isin(ids, expected))

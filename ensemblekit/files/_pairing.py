@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 
-from ._names import _FILLERS, ROLES
+from ._names import _FILLERS, ROLES, join_words
 
 _BOARD = re.compile(r"(?:lb|public|private)\d*\.\d+")
 _SCORE = re.compile(r"[a-z]*\d*\.\d+")
@@ -48,7 +48,8 @@ def _by_words(keys, scores):
 
 
 def _words(key, scores):
-    split = [word for part in key for word in re.split(r"[_\- ]+", part.lower())]
+    parts = [join_words(part).lower() for part in key]
+    split = [word for part in parts for word in re.split(r"[_\- ]+", part)]
     return tuple(
         word
         for word in split

@@ -1,7 +1,7 @@
 """What is read and what is found: plain records."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +91,17 @@ class Table:
     def line(self, row) -> int | None:
         """Line of a row in the file."""
         return None if self.first_line is None else self.first_line + int(row)
+
+    def keep(self, rows: NDArray) -> "Table":
+        """Return the rows of a mask; lines are known where the last ones are kept."""
+        start = int(np.argmax(rows))
+        counts = self.first_line is not None and bool(rows[start:].all())
+        return replace(
+            self,
+            columns={name: values[rows] for name, values in self.columns.items()},
+            texts={name: values[rows] for name, values in self.texts.items()},
+            first_line=self.line(start) if counts else None,
+        )
 
     def error(self, row, problem, advice="") -> FileError:
         """Make the error that names this file and the row's line."""

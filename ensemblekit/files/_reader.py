@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from ..exceptions import FileError
 from ..library import PredictionLibrary
-from ._align import Rows, order_of
+from ._align import Rows
 from ._bank import Bank
 from ._blocks import Block, FileContent, Request, read_blocks, spans
-from ._columns import Roles, find_roles
-from ._content import read_table, stem_of
+from ._content import stem_of
 from ._find_levels import with_levels
+from ._fold_parts import told_as_part
 from ._groups import check_class_order
 from ._ids import canonical, check_unique
 from ._matrix import IN_MEMORY, Scratch, build, spill
@@ -23,8 +23,10 @@ from ._notes import merge_notes
 from ._parts import MemberFiles, Table
 from ._sample import read_sample
 from ._shared import Shared
+from ._target_rows import check_folds, read_fold_file, rows_of, where_of
+from ._unpredicted import find_unpredicted, leave_out
 from .layouts import Found, scan_files
-from .target import Target, number_folds, read_target, split_spec
+from .target import Target, read_target, split_spec
 
 
 class Reader:
@@ -45,6 +47,7 @@ class Reader:
         self.rules: dict[str, str] = {}
         self.member_folds: tuple[Path, NDArray] | None = None
         self.test_ids: NDArray | None = None
+        self.test_id_name: str | None = None
         self.sample_id: str | None = None
         self.shared: Shared | None = None
 
@@ -58,7 +61,8 @@ class Reader:
         self.target = self._read_target()
         self.found = self._find()
         self.target = with_levels(self.target, self.found, self.quantiles, self.notes)
-        self.pairs = self._read_members()
+        self.whole = self.target
+        self.pairs = self._read_predicted()
         self._check_names()
 
     def fail(self, error: FileError) -> None:
@@ -95,13 +99,52 @@ class Reader:
     def _names_a_file(self, folds):
         return os.path.lexists(split_spec(folds)[0])
 
+    def _read_predicted(self):
+        """Read the members; again without rows that they all lack, if that is all."""
+        before, n_errors = self._state(), len(self.errors)
+        pairs, failed = [], None
+        try:
+            pairs = self._read_members()
+        except FileError as error:
+            failed = error
+        # Arrays are checked when P is built.
+        lazy = all(block.errors is not None for _, block, _ in pairs)
+        if failed is None and len(self.errors) == n_errors and not lazy:
+            return pairs
+        paths = [files.oof for files in self.found.members]
+        missing = find_unpredicted(paths, self.target)
+        if missing is not None:
+            after, target = self._state(), self.target
+            vars(self).update(before)
+            again = self._read_without(target, missing)
+            if len(self.errors) == n_errors:
+                return again
+            vars(self).update(after)
+        if failed is not None:
+            raise failed
+        return pairs
+
+    def _state(self):
+        """Return what reading members changes, to go back to."""
+        names = ("target", "member_folds", "test_ids", "test_id_name", "_held")
+        state = {name: getattr(self, name) for name in names}
+        return state | {"errors": [*self.errors], "notes": [*self.notes]}
+
+    def _read_without(self, target, missing):
+        self.whole, self.target = target, leave_out(target, missing)
+        self.notes.append(
+            f"{where_of(target)}: {missing.sum()} of {len(missing)} rows are left out, "
+            "for no member predicts them"
+        )
+        return self._read_members()
+
     def _read_members(self) -> list[tuple[MemberFiles, Block, Block | None]]:
         members, alone = self.found.members, len(self.found.members) == 1
         test_rows = self._test_rows()
         pairs = []
         for files in members:
             target = self.target
-            rows = _rows_of(target)
+            rows = rows_of(target)
             request = Request(files.name, alone, "oof", rows, target, self.shared)
             content = self._try(files.oof, request)
             if content is not None:
@@ -109,7 +152,8 @@ class Reader:
                 self._keep_folds(files.oof, content)
                 if content.has_test and self.test is None and files.test is None:
                     files = replace(files, test=files.oof)
-            tests = self._read_test(files, alone, test_rows)
+            of_targets = content is not None and content.of_targets
+            tests = self._read_test(files, alone, test_rows, of_targets)
             if content is not None:
                 pairs += self._match(files, content, tests)
         return pairs
@@ -125,16 +169,20 @@ class Reader:
         try:
             content = read_blocks(path, request)
         except FileError as error:
-            self.fail(error)
+            self.fail(self._told(error, path))
             return None
         for problem in content.errors:
-            self.fail(problem)
+            self.fail(self._told(problem, path))
         self.notes += content.notes
         for block in content.unfit:
             self._is_fit(block)
         fit = [block for block in content.blocks if self._is_fit(block)]
         content.blocks = [self._hold(block) for block in fit]
         return content
+
+    def _told(self, error, path):
+        """Say more of files that are perhaps no members."""
+        return told_as_part(error, path, [files.oof for files in self.found.members])
 
     def _is_fit(self, block) -> bool:
         """Arrays are checked while P is built, but where all errors are wanted."""
@@ -180,15 +228,14 @@ class Reader:
                 "held out in other folds can be combined, with those of the first"
             )
 
-    def _read_test(self, files, alone, rows) -> FileContent | None:
+    def _read_test(self, files, alone, rows, of_targets=False) -> FileContent | None:
         if files.test is None:
             return None
         own_id = self.sample_id or self.target.id_column
         target = replace(self.target, y=self.target.y[:0], id_column=own_id)
         shared = None if own_id else self.shared
-        content = self._try(
-            files.test, Request(files.name, alone, "test", rows, target, shared)
-        )
+        request = Request(files.name, alone, "test", rows, target, shared, of_targets)
+        content = self._try(files.test, request)
         if content is None or not content.blocks:
             return content
         if content.shared is not None and self.target.id_column is None:
@@ -202,12 +249,12 @@ class Reader:
         if rows.n is None:  # the first test file sets the rows
             rows.n, rows.where = content.blocks[0].n_rows, str(files.test)
         if rows.ids is None and content.ids is not None:
-            self._take_test_ids(files.test, content.ids, rows)
+            self._take_test_ids(files.test, content, rows)
         return content
 
-    def _take_test_ids(self, path, ids, rows):
+    def _take_test_ids(self, path, content, rows):
         """The first test file with ids names the rows of all."""
-        table = Table(path, {"id": ids})
+        name, table = content.id_name, Table(path, {"id": content.ids})
         try:
             rows.ids = canonical(table, "id")
             check_unique(table, "id", rows.ids)
@@ -215,7 +262,7 @@ class Reader:
             rows.ids = None
             self.fail(error)
             return
-        rows.where, self.test_ids = str(path), rows.ids
+        rows.where, self.test_ids, self.test_id_name = str(path), rows.ids, name
 
     def _match(self, files, content, tests):
         """Pair the members of one file with those of its test file."""
@@ -288,8 +335,8 @@ class Reader:
             FileError(
                 lacking[0].oof,
                 None,
-                f"has no file of the test rows, nor have {len(names) - 1} others of "
-                f"{len(self.pairs)} members ({names[:5]}).",
+                f"has no file of the test rows; {len(names)} of {len(self.pairs)} "
+                f"members lack{'s' * (len(names) == 1)} one ({names[:5]}).",
                 "Add them, or move these members away.",
             )
         )
@@ -322,7 +369,14 @@ class Reader:
             merge_notes(self.notes),
             self.rules,
             self.scratch,
+            self.unpaired(),
+            self.test_id_name,
         )
+
+    def unpaired(self) -> list[Path]:
+        """Return files of the test rows, where no member has one."""
+        paired = any(test is not None for _, _, test in self.pairs)
+        return [] if paired else self.found.unpaired
 
     def _test_matrix(self):
         tests = [test for _, _, test in self.pairs if test is not None]
@@ -340,7 +394,10 @@ class Reader:
 
     def _folds(self):
         if self.folds is not None:
-            return self._given_folds()
+            folds = self._given_folds()
+            if self.target.left_out is None:
+                return folds
+            return np.unique(folds[self.target.rows], return_inverse=True)[1]
         if self.target.folds is not None:
             return self.target.folds
         if self.member_folds is None:
@@ -351,47 +408,8 @@ class Reader:
 
     def _given_folds(self):
         if not isinstance(self.folds, str):
-            return _check_folds(np.asarray(self.folds), len(self.target.y))
+            return check_folds(np.asarray(self.folds), len(self.whole.y))
         spec = self.folds
         if not self._names_a_file(spec) and self.target.file is not None:
             spec = f"{self.target.file}:{spec}"
-        return _read_fold_file(spec, self.target, self.shared)
-
-
-def _rows_of(target):
-    n = len(target.y) or None
-    return Rows(n, target.ids, _where(target), target.n_rows, target.rows)
-
-
-def _where(target):
-    return "the target" if target.file is None else str(target.file)
-
-
-def _check_folds(folds, n_rows):
-    if folds.shape != (n_rows,):
-        raise FileError(
-            "folds", None, f"have shape {folds.shape}; expected ({n_rows},)."
-        )
-    return np.unique(folds, return_inverse=True)[1].astype(np.int64)
-
-
-def _read_fold_file(spec, target, shared):
-    path, column = split_spec(spec)
-    table = read_table(path, id_name=target.id_column)
-    found = None if shared is None else shared.find(table)
-    if found is not None:
-        target = replace(target, id_column=found[0], ids=found[1])
-    roles = find_roles(table, target.id_column, target.column)
-    if column is None:
-        column = roles.fold or (
-            roles.predictions[0] if len(table.columns) <= 2 else None
-        )
-    if column not in table.columns:
-        raise FileError(
-            path,
-            None,
-            f"has no column {column!r} of folds.",
-            f"It has {list(table.columns)[:10]}.",
-        )
-    order = order_of(table, Roles([], roles.id, roles.index), _rows_of(target))
-    return order.apply(number_folds(table, column))
+        return read_fold_file(spec, self.whole, self.shared)

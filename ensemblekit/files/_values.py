@@ -7,7 +7,16 @@ from ..exceptions import FileError
 from ._parts import Table
 
 RANGE_TOLERANCE = 1e-9
+_SLACK = 1e-6
 SUM_TOLERANCE = 1e-3
+# Digits that predictions are rounded to by hand, and how far single precision is off
+# whole numbers of the last digit.
+ROUNDED = (3, 2)
+ROUNDING_TOLERANCE = 1e-4
+ADVICE_ON_RANGE = (
+    "Write predict_proba's output, or say that the target holds values; for a metric "
+    "that reads only the order (roc_auc), write ranks / n or a sigmoid of the scores."
+)
 
 
 def numbers(table: Table, name: str) -> NDArray:
@@ -81,8 +90,11 @@ def block_errors(path, values: NDArray, probabilities: bool, first: int = 0):
             yield error
 
 
-def check_probabilities(path, values: NDArray, first: int = 0) -> None:
-    """Refuse values outside [0, 1] and rows of several that do not sum to 1."""
+def check_probabilities(path, values: NDArray, first: int = 0, line=None) -> None:
+    """Refuse values outside [0, 1] and rows of several that do not sum to 1.
+
+    line : of the file, by the row; None where it has no lines
+    """
     low, high = values.min(), values.max()
     if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
         raise FileError(
@@ -90,16 +102,54 @@ def check_probabilities(path, values: NDArray, first: int = 0) -> None:
             None,
             f"holds values from {low:.4g} to {high:.4g}; probabilities in [0, 1] are "
             "needed.",
-            "Write predict_proba's output, or say that the target holds values.",
+            ADVICE_ON_RANGE,
         )
-    if values.shape[1] > 1:
-        sums = values.sum(axis=1, dtype=np.float64)
-        wrong = np.flatnonzero(np.abs(sums - 1.0) > SUM_TOLERANCE)
-        if wrong.size:
-            raise FileError(
-                path,
-                None,
-                f"row {first + wrong[0]}: the {values.shape[1]} probabilities sum to "
-                f"{sums[wrong[0]]:.6g}, not 1 ({wrong.size} such rows).",
-                "Write predict_proba's output as it is.",
-            )
+    wrong = np.flatnonzero(~sums_to_one(values)) if values.shape[1] > 1 else values[:0]
+    if wrong.size:
+        row = first + int(wrong[0])
+        at = None if line is None else line(row)
+        total = values[wrong[0]].sum(dtype=np.float64)
+        raise FileError(
+            path,
+            at,
+            f"{'' if at is not None else f'row {row}: '}the {values.shape[1]} "
+            f"probabilities sum to {total:.6g}, not 1 ({wrong.size} such rows).",
+            "Write predict_proba's output as it is.",
+        )
+
+
+def sums_to_one(values: NDArray) -> NDArray:
+    """Return which rows sum to 1, but for rounding.
+
+    K numbers rounded to d digits may sum to 1 -+ K / 2 / 10^d.
+
+    Examples
+    --------
+    >>> sums_to_one(np.array([[0.333, 0.333, 0.333], [0.3331, 0.3331, 0.3323]]))
+    array([ True, False])
+    """
+    n_columns = values.shape[1]
+    off = np.abs(values.sum(axis=1, dtype=np.float64) - 1.0)
+    fits = off <= SUM_TOLERANCE + RANGE_TOLERANCE
+    for digits in ROUNDED:
+        left = np.flatnonzero(~fits)
+        if not left.size:
+            break
+        parts = values[left].astype(np.float64) * 10.0**digits
+        rounded = np.abs(parts - np.rint(parts)).max(axis=1) < ROUNDING_TOLERANCE
+        near = off[left] <= 0.5 * n_columns / 10.0**digits + RANGE_TOLERANCE
+        fits[left[rounded & near]] = True
+    return fits
+
+
+def summed_to_one(values: NDArray) -> NDArray:
+    """Return rows that rounding kept from summing to 1 divided by their sums."""
+    if values.shape[1] == 1:
+        return values
+    sums = values.sum(axis=1, dtype=np.float64)
+    off = np.abs(sums - 1.0) > SUM_TOLERANCE - _SLACK  # later checks sum otherwise
+    if not off.any():
+        return values
+    values = values.copy()
+    values[off] /= sums[off, None]
+    return values

@@ -8,6 +8,7 @@ from ..layout import class_probabilities, to_cube
 from ..library import PredictionLibrary
 from ._class_order import other_classes
 from ._leaks import far_ahead
+from ._parts import Finding
 from ._sampled import CERTAIN, N_ROWS, draw, hint, losses_of, spaced, standard_error
 
 _MAX_PAIRED = 3000
@@ -235,9 +236,12 @@ def _drift(sample):
     found = [_distance(*pair) for pair in zip(sample.cube, test, strict=True)]
     distances = np.array([distance for distance, _ in found])
     usual = float(np.median(distances))
-    for member, (distance, p_value) in enumerate(found):
-        if distance < _DRIFT or p_value > 1e-6:
-            continue
+    drifts = [distance >= _DRIFT and p_value <= 1e-6 for distance, p_value in found]
+    if len(found) > 1 and all(drifts) and distances.max() <= usual + _DRIFT:
+        yield _drift_of_all(distances)
+        return
+    for member in np.flatnonzero(drifts):
+        distance = distances[member]
         alone = distance > usual + _DRIFT
         yield hint(
             sample.names[member],
@@ -247,6 +251,17 @@ def _drift(sample):
             if alone
             else "Test rows may differ from training rows.",
         )
+
+
+def _drift_of_all(distances):
+    return Finding(
+        "hint",
+        f"all {len(distances)} members",
+        None,
+        "predict the test rows otherwise than the held-out rows: Kolmogorov-Smirnov "
+        f"distances of {distances.min():.2f} to {distances.max():.2f}.",
+        "Test rows may differ from training rows.",
+    )
 
 
 def _distance(ours, other):

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from ..exceptions import FileError
 from ._content import PICKLES, kind_of, stem_of
-from ._names import NOT_MEMBERS, STRIPPED, key_of, pattern_of, role_of
+from ._names import (
+    NOT_MEMBERS,
+    STRIPPED,
+    display_names,
+    key_of,
+    pattern_of,
+    role_of,
+    says_test,
+)
 from ._open import check_regular, unreadable
 from ._pairing import pair_alike
 from ._parts import MemberFiles
@@ -23,11 +31,15 @@ Source = str | os.PathLike | Iterable[str | os.PathLike]
 
 @dataclass
 class Found:
-    """Paired files, and what was decided on the way."""
+    """Paired files, and what was decided on the way.
+
+    unpaired : files of the test rows, by name, that belong to no member
+    """
 
     members: list[MemberFiles] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     errors: list[FileError] = field(default_factory=list)
+    unpaired: list[Path] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -80,13 +92,21 @@ def find_files(oof: Source, test: Source | None = None) -> list[MemberFiles]:
     return found.members
 
 
-def scan_files(oof: Source, test: Source | None = None, skip=()) -> Found:
-    """Do the work of `find_files`, collecting errors and notes; `skip`: no members."""
+def scan_files(
+    oof: Source, test: Source | None = None, skip=(), new_rows: bool = False
+) -> Found:
+    """Do the work of `find_files`, collecting errors and notes.
+
+    skip : files that are no members
+    new_rows : whether files may all be of test rows
+    """
     found = Found()
     skip = {os.path.realpath(path) for path in skip}
     own = _listed(oof, found, skip)
     other = [] if test is None else _listed(test, found, skip)
     oof_files, test_files = _by_role(own, other, test is not None, found)
+    if not new_rows and _refuse_some_test(oof_files, found):
+        return found
     if not oof_files:
         if not found.errors:
             found.errors.append(_nothing(oof, found))
@@ -95,6 +115,26 @@ def scan_files(oof: Source, test: Source | None = None, skip=()) -> Found:
     if test is not None and not found.errors:
         _refuse_none_paired(test, oof_files, test_files, found)
     return found
+
+
+def _refuse_some_test(files, found):
+    """Refuse files that are of test rows by their names, and others that may not be."""
+    if any(file.role != "test" for file in files):
+        return False
+    left, said = _without_test_words(files)
+    if not said:
+        return False
+    found.errors.append(
+        FileError(
+            said[0].path,
+            None,
+            f"and {len(said) - 1} others are by their names of the test rows, and no "
+            f"name says 'oof': which rows {_some(left)} are of is not said.",
+            "Put 'oof' in the names of the out-of-fold files, or give the files of the "
+            "test rows apart (test, --test).",
+        )
+    )
+    return True
 
 
 def _refuse_none_paired(source, oof, test, found):
@@ -247,7 +287,7 @@ def _by_role(own, other, separate, found):
     if separate:
         chosen = [file for file in other if file.role != "oof"] or other
         if not oof and not unknown:
-            unknown, test = test, []
+            unknown, test = _without_test_words(test)
         same = {file.path for file in chosen}
         extra = [file for file in test if file.path not in same]
         _note_unread(extra, "the files of the test rows were given", found)
@@ -259,6 +299,13 @@ def _by_role(own, other, separate, found):
     if unknown:
         _sort_unknown(oof, unknown, found)
     return oof, test
+
+
+def _without_test_words(files):
+    """Of files by their names of test rows, take those that only say ``preds``."""
+    said = [file for file in files if says_test(file.stem, file.folders)]
+    left = [file for file in files if file not in said]
+    return (left, said) if left else (files, [])
 
 
 def _sort_unknown(oof, unknown, found):
@@ -295,13 +342,14 @@ def _pair(oof, test, separate, found):
     if separate and len(oof) == len(test) == 1:
         tests = {next(iter(members)): test}
     tests |= _alike(members, tests, found)
-    names = _display_names(list(members), oof)
+    names = display_names(list(members), stem_of(oof[0].path))
     for key, files in sorted(members.items(), key=lambda item: names[item[0]]):
         partner = tests[key][0] if key in tests else None
         found.members.append(_member(names[key], files[0], partner))
     paired = {files.test for files in found.members}
     lonely = [files[0] for files in tests.values() if files[0].path not in paired]
     _note_unread(lonely, "no out-of-fold file of that name", found)
+    found.unpaired = [file.path for file in lonely]
 
 
 def _alike(members, tests, found):
@@ -336,25 +384,6 @@ def _ambiguous(key, files):
         "or of two members.",
         "Remove one, or give each a name of its own.",
     )
-
-
-def _display_names(keys, oof):
-    """Name members by their own last words, or with folders where those repeat."""
-    if len({key[-1:] for key in keys}) == len(keys):
-        names = {key: "".join(key[-1:]) for key in keys}
-        return {key: name or _fallback(oof) for key, name in names.items()}
-    shared = 0
-    if len(keys) > 1:
-        while all(len(key) > shared + 1 for key in keys) and (
-            len({key[shared] for key in keys}) == 1
-        ):
-            shared += 1
-    names = {key: "/".join(key[shared:]) for key in keys}
-    return {key: name or _fallback(oof) for key, name in names.items()}
-
-
-def _fallback(oof):
-    return stem_of(oof[0].path)
 
 
 def _member(name, file, partner):

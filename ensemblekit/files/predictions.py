@@ -78,10 +78,13 @@ def read_predictions(
         target.levels_given = True
     reader = Reader(source, target, id, sample=sample)
     reader.target = target
-    found = scan_files(source, None, [] if sample is None else [sample])
+    skip = [] if sample is None else [sample]
+    found = scan_files(source, None, skip, new_rows=True)
     if found.errors:
         raise found.errors[0]
+    reader.found = found
     members = _named_as_blended(found.members, names, reader.notes)
+    members = _of_new_rows(members, names, found.unpaired, reader.notes)
     blocks = _read_blocks(reader, members)
     _check_members(source, names, blocks)
     P = build([blocks[name] for name in names], reader.scratch, IN_MEMORY)
@@ -105,15 +108,49 @@ def _named_as_blended(members, names, notes):
     return [replace(files, name=pairs.get(files.name, files.name)) for files in members]
 
 
+def _of_new_rows(members, names, unpaired, notes):
+    """Choose the files of the test rows; out-of-fold files beside them are not read."""
+    needed = [files for files in members if files.name in names] or members
+    if not any(files.test is not None for files in needed):
+        _refuse_unpaired(unpaired)
+        return [replace(files, test=files.oof) for files in members]
+    lacking = [files for files in needed if files.test is None]
+    if lacking:
+        raise FileError(
+            lacking[0].oof,
+            None,
+            f"{lacking[0].name!r} and {len(lacking) - 1} other members have no file of "
+            f"the test rows here, while the other {len(needed) - len(lacking)} have.",
+            "Add them, or give the files of the new rows alone.",
+        )
+    notes.append(
+        f"{needed[0].test}: test files are read; the {len(members)} out-of-fold files "
+        "beside them are not"
+    )
+    return [files for files in members if files.test is not None]
+
+
+def _refuse_unpaired(unpaired):
+    """Beside test files, the others are hardly of the test rows."""
+    if unpaired:
+        raise FileError(
+            unpaired[0],
+            None,
+            f"is by its name of the test rows, as are {len(unpaired) - 1} other files, "
+            "but pairs with no out-of-fold file.",
+            "Give each the name of its member, or give the files of the new rows "
+            "alone.",
+        )
+
+
 def _read_blocks(reader, members):
     rows = reader._test_rows()
     blocks: dict[str, Block] = {}
     for files in members:
         # All are files of the same rows: the first one says which.
-        as_test = replace(files, test=files.oof)
-        content = reader._read_test(as_test, len(members) == 1, rows)
+        content = reader._read_test(files, len(members) == 1, rows)
         if rows.n is None and content.blocks:
-            rows = Rows(content.blocks[0].n_rows, rows.ids, str(files.oof))
+            rows = Rows(content.blocks[0].n_rows, rows.ids, str(files.test))
         for block in content.blocks:
             if block.member in blocks:
                 raise FileError(

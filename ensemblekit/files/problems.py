@@ -13,6 +13,7 @@ from ..library import PredictionLibrary
 from ._bank import Bank
 from ._columns import find_roles
 from ._content import read_content
+from ._fold_parts import unpaired_hints
 from ._notes import merge_notes
 from ._parts import Finding, MemberFiles, Table
 from ._reader import Reader
@@ -31,6 +32,7 @@ class Overview:
     notes: list[str]
     rules: dict[str, str] = field(default_factory=dict)
     library: PredictionLibrary | None = None
+    unpaired: list[Path] = field(default_factory=list)
 
 
 def find_problems(
@@ -105,12 +107,15 @@ def inspect_files(
     if result is not None and result.library is not None:
         ids = reader.target.ids
         findings += find_hints(result.library, reader.rules, ids)
+    if result is not None:
+        findings += unpaired_hints(result.unpaired)
     return findings, result
 
 
 def find_bank_hints(bank: Bank) -> list[Finding]:
     """Return the hints on a bank that was read without errors."""
-    return find_hints(bank.library, bank.rules, bank.ids)
+    hints = find_hints(bank.library, bank.rules, bank.ids)
+    return [*hints, *unpaired_hints(bank.unpaired)]
 
 
 def _read(reader):
@@ -121,7 +126,8 @@ def _read(reader):
         return None
     _check_counts(reader)
     notes = merge_notes([*reader.notes, "no target: rows and values are not checked"])
-    return Overview([pair[0] for pair in reader.pairs], notes, reader.rules)
+    files = [pair[0] for pair in reader.pairs]
+    return Overview(files, notes, reader.rules, unpaired=reader.unpaired())
 
 
 def _no_target():

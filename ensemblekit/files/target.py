@@ -52,6 +52,8 @@ class Target:
         Levels of the members' columns, where they predict quantiles.
     levels_given : bool, default=False
         Whether they were given rather than read from names of columns.
+    left_out : ndarray or None, default=None
+        Ids, or without ids numbers, of rows of the file that no member predicts.
     notes : list of str
         What was decided.
     """
@@ -70,6 +72,7 @@ class Target:
     levels_given: bool = False
     notes: list[str] = field(default_factory=list)
     columns: tuple[str, ...] = ()
+    left_out: NDArray | None = None
 
     @property
     def n_outputs(self) -> int:

@@ -1,6 +1,8 @@
 """`ensemblekit blend` and `apply` on files, as a team would have them."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -298,3 +300,28 @@ def test_ids_are_written_as_they_are_or_it_is_said(start, competition, capsys):
     ]
     assert [text in said for text in expected] == [bool(sign)] * 2
     assert ("again.csv: 9 ids begin" in also) == bool(sign)
+
+
+def test_the_submission_has_the_id_column_of_the_test_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    y = np.random.default_rng(0).normal(size=40)
+    pd.DataFrame({"key": np.arange(40), "y": y}).to_csv("train.csv", index=False)
+    (tmp_path / "oof").mkdir()
+    for name in ("anna", "ben"):
+        own = pd.DataFrame({"key": np.arange(40), "pred": y + 0.5})
+        own.to_csv(f"oof/{name}_oof.csv", index=False)
+        new = pd.DataFrame({"row_id": np.arange(9) + 70, "pred": np.arange(9.0)})
+        new.to_csv(f"oof/{name}_test.csv", index=False)
+    command = ["blend", "oof", "--target", "train.csv:y", "--method", "mean"]
+    assert run(*command, "-o", "out") == 0
+    assert list(pd.read_csv("out/submission.csv")) == ["row_id", "y"]
+    assert next(iter(pd.read_csv("out/oof_blend.csv"))) == "key"
+    assert run("apply", "out/weights.json", "oof", "-o", "again.csv") == 0
+    written = (tmp_path / "out" / "submission.csv").read_bytes()
+    assert (tmp_path / "again.csv").read_bytes() == written
+
+
+def test_the_package_runs_as_the_command():
+    command = [sys.executable, "-m", "ensemblekit", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("ensemblekit ")

@@ -518,3 +518,18 @@ def test_an_npz_of_both_beside_one_without_test_rows_is_refused(train, tmp_path)
     np.savez(path_of(tmp_path, "z/cd.npz"), oof=P[:, 1])
     with pytest.raises(FileError, match="has no file of the test rows"):
         read_bank(tmp_path / "z", train)
+
+
+def test_a_member_without_its_test_file_is_counted(folder_of_three):
+    with pytest.raises(FileError, match=r"rows; 1 of 3 members lacks one \(\['c'\]\)"):
+        read_bank(*folder_of_three)
+
+
+@pytest.fixture
+def folder_of_three(tmp_path, train):
+    (tmp_path / "oof").mkdir()
+    for k, name in enumerate("abc"):
+        np.save(tmp_path / "oof" / f"{name}_oof.npy", P[:, k])
+        if name != "c":
+            np.save(tmp_path / "oof" / f"{name}_test.npy", P_TEST[:, k])
+    return tmp_path / "oof", train

@@ -6,6 +6,7 @@ import pytest
 
 from ensemblekit import FileError
 from ensemblekit.files import read_bank, read_target
+from ensemblekit.files._ids import as_same_kind
 
 N, N_TEST = 60, 24
 RNG = np.random.default_rng(8)
@@ -224,3 +225,32 @@ def test_the_line_that_names_the_separator(start, end, tmp_path):
 def test_a_separator_line_without_header(tmp_path):
     (tmp_path / "t.csv").write_text("sep=\t\n0,5\n1,5\n2,75\n")
     assert read_target(tmp_path / "t.csv").y.tolist() == [0.5, 1.5, 2.75]
+
+
+@pytest.mark.parametrize("sign", list("=+-@"))
+def test_ids_that_were_escaped_are_those_without_the_sign(sign, tmp_path):
+    ids = [f"{sign}x{i}" for i in range(30)]
+    y = np.arange(30) / 7
+    pd.DataFrame({"id": ids, "y": y}).to_csv(tmp_path / "train.csv", index=False)
+    written = pd.DataFrame({"id": [f"'{text}" for text in ids], "pred": y + 1})
+    (tmp_path / "oof").mkdir()
+    written[::-1].to_csv(tmp_path / "oof" / "a_oof.csv", index=False)
+    new = pd.DataFrame({"id": ["'" + sign + "a", "'" + sign + "b"], "pred": [1.0, 2.0]})
+    new.to_csv(tmp_path / "oof" / "a_test.csv", index=False)
+    pd.DataFrame({"id": ids, "pred": y}).to_csv(
+        tmp_path / "oof" / "b_oof.csv", index=False
+    )
+    plain = pd.DataFrame({"id": [sign + "b", sign + "a"], "pred": [4.0, 3.0]})
+    plain.to_csv(tmp_path / "oof" / "b_test.csv", index=False)
+    bank = read_bank(tmp_path / "oof", f"{tmp_path / 'train.csv'}:y")
+    np.testing.assert_allclose(bank.library.P, np.column_stack([y + 1, y]))
+    np.testing.assert_allclose(bank.library.P_test, [[1.0, 3.0], [2.0, 4.0]])
+    assert bank.ids.tolist() == ids
+
+
+def test_a_sign_that_is_part_of_an_id_stays():
+    ids, expected = np.array(["'-a", "-a"]), np.array(["-a", "'-a"])
+    ours, theirs = as_same_kind(ids, expected)
+    assert (ours.tolist(), theirs.tolist()) == (ids.tolist(), expected.tolist())
+    ours, _ = as_same_kind(np.array(["'a", "'-b"]), np.array(["a", "'-b"]))
+    assert ours.tolist() == ["'a", "'-b"]

@@ -27,6 +27,14 @@ LAYOUTS = {
     13: ("valid_preds_{}.npy", "test_preds_{}.npy"),
     14: ("val_preds/{}.npy", "test_preds/{}.npy"),
     15: ("models/{}/val.npy", "models/{}/preds.npy"),
+    16: ("validation_preds_{}.npy", "test_preds_{}.npy"),
+    17: ("holdout_{}.npy", "preds_{}.npy"),
+    18: ("oofs/{}.npy", "subs/{}.npy"),
+    19: ("{}_oof.npy", "tests/{}.npy"),
+    20: ("oof_train/{}.npy", "oof_test/{}.npy"),
+    21: ("out_of_fold_{}.npy", "test_{}.npy"),
+    22: ("{}-out-of-fold.csv", "{}.preds.csv"),
+    23: ("held_out/{}.csv", "preds/{}.csv"),
 }
 
 
@@ -100,6 +108,22 @@ def test_a_folder_of_test_words_alone_is_what_was_asked_for(tmp_path):
     touch(tmp_path / "submission_b.csv")
     assert [files.name for files in find_files(tmp_path)] == ["a", "b"]
     assert all(files.test is None for files in find_files(tmp_path))
+
+
+def test_a_folder_named_test_holds_no_test_files_by_itself(tmp_path):
+    for name in ("test_runs/a_oof.npy", "b_oof.npy"):
+        touch(tmp_path / name)
+    assert len(find_files(tmp_path)) == 2
+
+
+def test_test_files_are_no_members_beside_others(tmp_path):
+    for name in ("holdings_preds_a", "test_preds_a", "test_preds_b"):
+        touch(tmp_path / f"{name}.npy")
+    with pytest.raises(FileError, match=r"test_preds_a.*no name says 'oof'.*holdings"):
+        find_files(tmp_path)
+    touch(tmp_path / "new" / "a.npy")
+    (files,) = find_files(f"{tmp_path}/*.npy", tmp_path / "new")
+    assert files.oof == tmp_path / "holdings_preds_a.npy"
 
 
 @pytest.mark.parametrize(
