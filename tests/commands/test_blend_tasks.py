@@ -71,7 +71,7 @@ def test_nothing_is_said_where_the_values_tell_the_same(folder, capsys):
         ("rmse", {"regression"}),
         ("r2", {"regression"}),
         ("rmsle", {"regression"}),
-        ("neg_root_mean_squared_error", {"regression", "classification"}),
+        ("neg_root_mean_squared_error", {"regression"}),
         ("pinball", {"regression"}),
         ("roc_auc", {"classification"}),
         ("log_loss", {"classification"}),
