@@ -88,6 +88,7 @@ class Request:
     """Whose predictions are read, of which rows; `shared` finds ids without a name.
 
     of_targets : whether columns of the target's file are predictions; None looks
+    notes : gets what is decided when the values of an array are read
     """
 
     member: str
@@ -97,6 +98,7 @@ class Request:
     target: Target
     shared: Shared | None = None
     of_targets: bool | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def read_blocks(path: Path, request: Request) -> FileContent:
@@ -161,7 +163,7 @@ def _add_block(table, member, columns, order, target, found):
             _check_table_range(table, columns, values)
             if len(found.errors) == n_errors:
                 check_probabilities(table.path, values, line=table.line)
-                values = _rounded(table, values, found)
+                values = _rounded(table.path, values, found.notes)
     if target.levels is not None and len(found.errors) == n_errors:
         with _kept(found):
             check_order(table.path, values, line=table.line)
@@ -173,12 +175,11 @@ def _add_block(table, member, columns, order, target, found):
     found.blocks.append(array_block(member, table.path, tuple(columns), ordered))
 
 
-def _rounded(table, values, found):
+def _rounded(path, values, notes):
     settled = summed_to_one(values)
-    if settled is not values:
-        found.notes.append(
-            f"{table.path}: rounded probabilities are divided by their sums"
-        )
+    note = f"{path}: rounded probabilities are divided by their sums"
+    if settled is not values and note not in notes:
+        notes.append(note)
     return settled
 
 
@@ -304,7 +305,7 @@ def _lazy_block(member, array: LazyArray, request, found):
         if target.levels is not None:
             check_order(array.path, part, start)
         if probabilities:
-            part = summed_to_one(part)
+            part = _rounded(array.path, part, request.notes)
         return part[:, -n_outputs:] if n_outputs < part.shape[1] else part
 
     def errors(start, stop):

@@ -145,7 +145,8 @@ class Reader:
         for files in members:
             target = self.target
             rows = rows_of(target)
-            request = Request(files.name, alone, "oof", rows, target, self.shared)
+            given = files.name, alone, "oof", rows, target, self.shared
+            request = Request(*given, notes=self.notes)
             content = self._try(files.oof, request)
             if content is not None:
                 self._keep_ids(files.oof, content)
@@ -234,7 +235,8 @@ class Reader:
         own_id = self.sample_id or self.target.id_column
         target = replace(self.target, y=self.target.y[:0], id_column=own_id)
         shared = None if own_id else self.shared
-        request = Request(files.name, alone, "test", rows, target, shared, of_targets)
+        given = files.name, alone, "test", rows, target, shared, of_targets
+        request = Request(*given, notes=self.notes)
         content = self._try(files.test, request)
         if content is None or not content.blocks:
             return content
