@@ -146,9 +146,7 @@ def _run(options):
 
 
 def _blend(folder, options):
-    from ..blending import blend, write_blend
-    from ..blending._estimate import estimate
-    from ..blending.outputs import check_sample
+    from ..blending import write_blend
     from ..files import read_bank
 
     arguments = read_inputs(options)
@@ -156,20 +154,7 @@ def _blend(folder, options):
         bank = read_bank(**arguments)
     with bank:
         _tell(bank)
-        if options.sample_submission is not None:  # before hours of fits
-            for note in check_sample(bank, options.metric, options.sample_submission):
-                print(printable(f"note: {note}"))
-        methods = _methods(options.method)
-        expected = estimate(bank.library, options.metric, methods, options.seed)
-        if expected:
-            print(expected, flush=True)
-        result = blend(
-            bank,
-            metric=options.metric,
-            methods=methods,
-            random_state=options.seed,
-            progress=Progress(),
-        )
+        result = _compare(bank, options)
         print(f"\n{result}\n")
         source = {
             key: _as_text(value) for key, value in arguments.items() if key != "target"
@@ -188,6 +173,28 @@ def _blend(folder, options):
     if why:
         print(why)
     return 0
+
+
+def _compare(bank, options):
+    """Return the blend of the methods asked for; say before how long it may take."""
+    from ..blending import blend
+    from ..blending._estimate import estimate
+    from ..blending.outputs import check_sample
+
+    if options.sample_submission is not None:  # before hours of fits
+        for note in check_sample(bank, options.metric, options.sample_submission):
+            print(printable(f"note: {note}"))
+    methods = _methods(options.method)
+    expected = estimate(bank.library, options.metric, methods, options.seed)
+    if expected:
+        print(expected, flush=True)
+    return blend(
+        bank,
+        metric=options.metric,
+        methods=methods,
+        random_state=options.seed,
+        progress=Progress(),
+    )
 
 
 def _say_escaped(bank):
