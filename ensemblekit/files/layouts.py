@@ -128,8 +128,8 @@ def _refuse_some_test(files, found):
         FileError(
             said[0].path,
             None,
-            f"and {len(said) - 1} others are by their names of the test rows, and no "
-            f"name says 'oof': which rows {_some(left)} are of is not said.",
+            f"is by its name of the test rows ({len(said)} such), and no name says "
+            f"'oof': which rows {_some(left)} are of is not said.",
             "Put 'oof' in the names of the out-of-fold files, or give the files of the "
             "test rows apart (test, --test).",
         )

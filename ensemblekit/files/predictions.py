@@ -116,11 +116,12 @@ def _of_new_rows(members, names, unpaired, notes):
         return [replace(files, test=files.oof) for files in members]
     lacking = [files for files in needed if files.test is None]
     if lacking:
+        lack = [files.name for files in lacking]
         raise FileError(
             lacking[0].oof,
             None,
-            f"{lacking[0].name!r} and {len(lacking) - 1} other members have no file of "
-            f"the test rows here, while the other {len(needed) - len(lacking)} have.",
+            f"has no file of the test rows; {len(lack)} of {len(needed)} members "
+            f"lack{'s' * (len(lack) == 1)} one ({lack[:5]}).",
             "Add them, or give the files of the new rows alone.",
         )
     notes.append(
@@ -136,8 +137,8 @@ def _refuse_unpaired(unpaired):
         raise FileError(
             unpaired[0],
             None,
-            f"is by its name of the test rows, as are {len(unpaired) - 1} other files, "
-            "but pairs with no out-of-fold file.",
+            "is by its name of the test rows, but pairs with no out-of-fold file "
+            f"({len(unpaired)} such).",
             "Give each the name of its member, or give the files of the new rows "
             "alone.",
         )
