@@ -43,12 +43,11 @@ class Shown:
         that was the same for all rows has no range: a tree may be sure of a rare class
         that it gave to no held-out row.
         """
-        constant = self.high == self.low
         width = self.high - self.low
         rounding = 1e-9 * np.maximum(np.abs(self.low), np.abs(self.high))
         width = np.maximum(width, np.median(width, axis=0)) + rounding
         if self.shares:
-            width[constant] = np.inf
+            width[self.high == self.low] = np.inf
         return self.low - width, self.high + width
 
     def beyond(self, P):
